@@ -1,0 +1,290 @@
+#include "base/file.h"
+
+#include "base/memory.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+static pbt_code fail_os(pbt_error *error, const char *path, const char *doing) {
+    int number = errno;
+    pbt_code code = number == ENOENT || number == EACCES || number == ENOTDIR || number == EISDIR
+                        ? PBT_BAD_INPUT
+                        : PBT_FAILED;
+    return pbt_fail_at(error, code, path, NULL, "cannot %s: %s", doing, strerror(number));
+}
+
+/* Opens a regular file for reading and finds its size. */
+static pbt_code open_regular(const char *path, int *descriptor, size_t *size, pbt_error *error) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return fail_os(error, path, "open");
+    struct stat info;
+    if (fstat(fd, &info) != 0) {
+        close(fd);
+        return fail_os(error, path, "look at");
+    }
+    if (!S_ISREG(info.st_mode)) {
+        close(fd);
+        return pbt_fail_at(error, PBT_BAD_INPUT, path, NULL, "expected a regular file, found %s",
+                           S_ISDIR(info.st_mode) ? "a folder" : "something else");
+    }
+    *descriptor = fd;
+    *size = (size_t)info.st_size;
+    return PBT_OK;
+}
+
+pbt_code pbt_file_read(const char *path, size_t limit, char **data, size_t *length, pbt_error *error) {
+    int fd;
+    size_t size;
+    PBT_TRY(open_regular(path, &fd, &size, error));
+    if (size > limit) {
+        close(fd);
+        return pbt_fail_at(error, PBT_BAD_INPUT, path, NULL, "the file has %zu bytes, expected at most %zu",
+                           size, limit);
+    }
+    char *bytes = malloc(size + 1);
+    if (!bytes) {
+        close(fd);
+        return pbt_fail_memory(error, size + 1, path);
+    }
+    size_t got = 0;
+    while (got < size) {
+        ssize_t n = read(fd, bytes + got, size - got);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) {
+            free(bytes);
+            pbt_code code = fail_os(error, path, "read");
+            close(fd);
+            return code;
+        }
+        if (n == 0) break;
+        got += (size_t)n;
+    }
+    close(fd);
+    bytes[got] = '\0';
+    *data = bytes;
+    *length = got;
+    return PBT_OK;
+}
+
+pbt_code pbt_file_map(const char *path, pbt_mapping *mapping, pbt_error *error) {
+    int fd;
+    size_t size;
+    PBT_TRY(open_regular(path, &fd, &size, error));
+    *mapping = (pbt_mapping){.data = (const unsigned char *)"", .length = size};
+    if (size > 0) {
+        void *data = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (data == MAP_FAILED) {
+            pbt_code code = fail_os(error, path, "map");
+            close(fd);
+            return code;
+        }
+        mapping->data = data;
+    }
+    close(fd);
+    return PBT_OK;
+}
+
+void pbt_file_unmap(pbt_mapping *mapping) {
+    if (mapping->length > 0) munmap((void *)(uintptr_t)mapping->data, mapping->length);
+    *mapping = (pbt_mapping){0};
+}
+
+struct pbt_file_writer {
+    int fd;
+    char *path, *temporary;
+};
+
+pbt_code pbt_file_writer_open(const char *path, pbt_file_writer **writer, pbt_error *error) {
+    pbt_file_writer *w = pbt_alloc(1, sizeof *w);
+    if (!w) return pbt_fail_memory(error, sizeof *w, path);
+    w->fd = -1;
+    w->path = pbt_string_copy(path);
+    w->temporary = pbt_string_format("%s.%ld.tmp", path, (long)getpid());
+    if (!w->path || !w->temporary) {
+        pbt_file_writer_abandon(w);
+        return pbt_fail_memory(error, strlen(path), "a path");
+    }
+    w->fd = open(w->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (w->fd < 0) {
+        pbt_code code = fail_os(error, path, "write");
+        pbt_file_writer_abandon(w);
+        return code;
+    }
+    *writer = w;
+    return PBT_OK;
+}
+
+pbt_code pbt_file_writer_write(pbt_file_writer *writer, const void *data, size_t length, pbt_error *error) {
+    for (size_t done = 0; done < length;) {
+        ssize_t n = write(writer->fd, (const char *)data + done, length - done);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return fail_os(error, writer->path, "write");
+        done += (size_t)n;
+    }
+    return PBT_OK;
+}
+
+static void sync_folder_of(const char *path) {
+    char *copy = pbt_string_copy(path);
+    if (!copy) return;
+    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+    free(copy);
+}
+
+pbt_code pbt_file_writer_commit(pbt_file_writer *writer, pbt_error *error) {
+    pbt_code code = PBT_OK;
+    if (fsync(writer->fd) != 0) code = fail_os(error, writer->path, "flush");
+    if (code == PBT_OK && rename(writer->temporary, writer->path) != 0)
+        code = fail_os(error, writer->path, "rename the finished file to");
+    if (code == PBT_OK) {
+        sync_folder_of(writer->path);
+        free(writer->temporary);
+        writer->temporary = NULL;
+    }
+    pbt_file_writer_abandon(writer);
+    return code;
+}
+
+void pbt_file_writer_abandon(pbt_file_writer *writer) {
+    if (!writer) return;
+    if (writer->fd >= 0) {
+        close(writer->fd);
+        if (writer->temporary) unlink(writer->temporary);
+    }
+    free(writer->path);
+    free(writer->temporary);
+    free(writer);
+}
+
+pbt_code pbt_file_write(const char *path, const void *data, size_t length, pbt_error *error) {
+    pbt_file_writer *writer;
+    PBT_TRY(pbt_file_writer_open(path, &writer, error));
+    pbt_code code = pbt_file_writer_write(writer, data, length, error);
+    if (code == PBT_OK) return pbt_file_writer_commit(writer, error);
+    pbt_file_writer_abandon(writer);
+    return code;
+}
+
+struct pbt_lines {
+    FILE *stream;
+    char *path, *line;
+    size_t capacity, number;
+};
+
+enum { LINE_LIMIT = 64 << 20 };
+
+pbt_code pbt_lines_open(const char *path, pbt_lines **lines, pbt_error *error) {
+    bool standard = strcmp(path, "-") == 0;
+    if (!standard && pbt_folder_exists(path))
+        return pbt_fail_at(error, PBT_BAD_INPUT, path, NULL, "expected a file, found a folder");
+    pbt_lines *l = pbt_alloc(1, sizeof *l);
+    if (!l) return pbt_fail_memory(error, sizeof *l, path);
+    l->path = pbt_string_copy(standard ? "standard input" : path);
+    l->stream = standard ? stdin : fopen(path, "re");
+    if (!l->stream || !l->path) {
+        pbt_code code =
+            l->path ? fail_os(error, path, "open") : pbt_fail_memory(error, strlen(path), "a path");
+        pbt_lines_close(l);
+        return code;
+    }
+    *lines = l;
+    return PBT_OK;
+}
+
+pbt_code pbt_lines_next(pbt_lines *lines, char **line, size_t *length, size_t *number, pbt_error *error) {
+    size_t used = 0;
+    int c = EOF;
+    *line = NULL;
+    while ((c = getc_unlocked(lines->stream)) != EOF && c != '\n') {
+        void *items = lines->line;
+        if (used >= LINE_LIMIT)
+            return pbt_fail_at(error, PBT_BAD_INPUT, lines->path, NULL, "line %zu is longer than %d bytes",
+                               lines->number + 1, LINE_LIMIT);
+        pbt_code code = pbt_grow(&items, &lines->capacity, used + 2, 1, error);
+        lines->line = items;
+        if (code != PBT_OK) return code;
+        lines->line[used++] = (char)c;
+    }
+    if (c == EOF && ferror(lines->stream)) return fail_os(error, lines->path, "read");
+    if (c == EOF && used == 0) return PBT_OK;
+    if (used == 0 && !lines->line) {
+        void *items = NULL;
+        PBT_TRY(pbt_grow(&items, &lines->capacity, 2, 1, error));
+        lines->line = items;
+    }
+    if (used > 0 && lines->line[used - 1] == '\r') used--;
+    lines->line[used] = '\0';
+    *line = lines->line;
+    if (length) *length = used;
+    lines->number++;
+    if (number) *number = lines->number;
+    return PBT_OK;
+}
+
+void pbt_lines_close(pbt_lines *lines) {
+    if (!lines) return;
+    if (lines->stream && lines->stream != stdin) fclose(lines->stream);
+    free(lines->path);
+    free(lines->line);
+    free(lines);
+}
+
+bool pbt_file_exists(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode);
+}
+
+bool pbt_folder_exists(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+pbt_code pbt_folder_make(const char *path, pbt_error *error) {
+    char *copy = pbt_string_copy(path);
+    if (!copy) return pbt_fail_memory(error, strlen(path), "a path");
+    pbt_code code = PBT_OK;
+    for (char *p = copy; code == PBT_OK; p++) {
+        if (*p != '/' && *p != '\0') continue;
+        char kept = *p;
+        *p = '\0';
+        if (p != copy && mkdir(copy, 0777) != 0 && !pbt_folder_exists(copy))
+            code = fail_os(error, copy, "make the folder");
+        *p = kept;
+        if (kept == '\0') break;
+    }
+    free(copy);
+    return code;
+}
+
+char *pbt_path_join(const char *folder, const char *name) {
+    size_t n = strlen(folder);
+    return pbt_string_format("%s%s%s", folder, n > 0 && folder[n - 1] == '/' ? "" : "/", name);
+}
+
+uint64_t pbt_hash(const void *data, size_t length, uint64_t seed) {
+    return XXH3_64bits_withSeed(data, length, seed);
+}
+
+pbt_code pbt_file_hash(const char *path, uint64_t *hash, pbt_error *error) {
+    pbt_mapping mapping;
+    PBT_TRY(pbt_file_map(path, &mapping, error));
+    *hash = pbt_hash(mapping.data, mapping.length, 0);
+    pbt_file_unmap(&mapping);
+    return PBT_OK;
+}

@@ -1,0 +1,53 @@
+/*
+ * Files: bounded reading, mapping, line-by-line reading, and writing that is all or nothing.
+ */
+#ifndef PBT_BASE_FILE_H
+#define PBT_BASE_FILE_H
+
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Reads a whole file of at most `limit` bytes into *data (malloc'ed, NUL after the last byte; caller frees).
+ */
+pbt_code pbt_file_read(const char *path, size_t limit, char **data, size_t *length, pbt_error *error);
+
+/* A read-only mapping of a file; unmap with pbt_file_unmap. An empty file gives data "" and length 0. */
+typedef struct pbt_mapping {
+    const unsigned char *data;
+    size_t length;
+} pbt_mapping;
+pbt_code pbt_file_map(const char *path, pbt_mapping *mapping, pbt_error *error);
+void pbt_file_unmap(pbt_mapping *mapping);
+
+/* Writes `path` so that it holds the old bytes or all of the new ones, whatever happens:
+ * temporary file in the same folder, fsync, rename, fsync of the folder. */
+pbt_code pbt_file_write(const char *path, const void *data, size_t length, pbt_error *error);
+
+/* The same in pieces: open, write (any number of times), then commit or abandon (which frees `writer`). */
+typedef struct pbt_file_writer pbt_file_writer;
+pbt_code pbt_file_writer_open(const char *path, pbt_file_writer **writer, pbt_error *error);
+pbt_code pbt_file_writer_write(pbt_file_writer *writer, const void *data, size_t length, pbt_error *error);
+pbt_code pbt_file_writer_commit(pbt_file_writer *writer, pbt_error *error);
+void pbt_file_writer_abandon(pbt_file_writer *writer);
+
+/* Lines of a text file or of standard input (path "-"), without their line ends; a line longer than 64 MiB is
+ * an error. `line` is valid until the next call; *line = NULL at the end. `number` counts from 1. */
+typedef struct pbt_lines pbt_lines;
+pbt_code pbt_lines_open(const char *path, pbt_lines **lines, pbt_error *error);
+pbt_code pbt_lines_next(pbt_lines *lines, char **line, size_t *length, size_t *number, pbt_error *error);
+void pbt_lines_close(pbt_lines *lines);
+
+bool pbt_file_exists(const char *path);
+bool pbt_folder_exists(const char *path);
+/* mkdir -p */
+pbt_code pbt_folder_make(const char *path, pbt_error *error);
+/* "folder/name", malloc'ed; NULL when memory is out. */
+char *pbt_path_join(const char *folder, const char *name);
+/* XXH3 64-bit of bytes, and of a file's bytes. */
+uint64_t pbt_hash(const void *data, size_t length, uint64_t seed);
+pbt_code pbt_file_hash(const char *path, uint64_t *hash, pbt_error *error);
+
+#endif

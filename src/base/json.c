@@ -1,0 +1,109 @@
+#include "base/json.h"
+
+#include "base/file.h"
+#include "base/text.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+pbt_code pbt_json_parse(const char *bytes, size_t length, const char *file, const char *where, json_t **value,
+                        pbt_error *error) {
+    json_error_t problem;
+    json_t *parsed =
+        json_loadb(bytes, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &problem);
+    if (!parsed)
+        return pbt_fail_at(error, PBT_BAD_INPUT, file, where, "not valid JSON at line %d, column %d: %s",
+                           problem.line, problem.column, problem.text);
+    *value = parsed;
+    return PBT_OK;
+}
+
+pbt_code pbt_json_read(const char *path, size_t limit, json_t **value, pbt_error *error) {
+    char *data;
+    size_t length;
+    PBT_TRY(pbt_file_read(path, limit, &data, &length, error));
+    pbt_code code = pbt_json_parse(data, length, path, NULL, value, error);
+    free(data);
+    return code;
+}
+
+pbt_code pbt_json_write(const char *path, const json_t *value, int indent, pbt_error *error) {
+    size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(17) | (indent ? JSON_INDENT((size_t)indent) : 0);
+    char *text = json_dumps(value, flags);
+    if (!text)
+        return pbt_fail_at(error, PBT_FAILED, path, NULL, "the JSON value could not be written as text");
+    pbt_text out = {0};
+    pbt_text_add(&out, text);
+    pbt_text_add(&out, "\n");
+    free(text);
+    pbt_code code = out.failed ? pbt_fail_memory(error, out.length, path)
+                               : pbt_file_write(path, out.data, out.length, error);
+    pbt_text_free(&out);
+    return code;
+}
+
+char *pbt_json_line(const json_t *value) {
+    return json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(17));
+}
+
+static const char *type_name(const json_t *value) {
+    if (!value) return "nothing";
+    static const char *const names[] = {"an object", "an array", "a string", "an integer",
+                                        "a number",  "true",     "false",    "null"};
+    return names[json_typeof(value)];
+}
+
+static pbt_code wrong(const char *file, const char *where, const char *key, const char *expected,
+                      const json_t *found, pbt_error *error) {
+    return pbt_fail_at(error, PBT_BAD_INPUT, file, where, "field \"%s\": expected %s, found %s", key,
+                       expected, type_name(found));
+}
+
+bool pbt_json_has(const json_t *object, const char *key) {
+    const json_t *value = json_object_get(object, key);
+    return value && !json_is_null(value);
+}
+
+pbt_code pbt_json_string(const json_t *object, const char *key, const char *file, const char *where,
+                         const char **value, pbt_error *error) {
+    const json_t *found = json_object_get(object, key);
+    if (!json_is_string(found)) return wrong(file, where, key, "a string", found, error);
+    if (strlen(json_string_value(found)) != json_string_length(found))
+        return pbt_fail_at(error, PBT_BAD_INPUT, file, where, "field \"%s\" holds a NUL character", key);
+    *value = json_string_value(found);
+    return PBT_OK;
+}
+
+pbt_code pbt_json_integer(const json_t *object, const char *key, int64_t least, int64_t most,
+                          const char *file, const char *where, int64_t *value, pbt_error *error) {
+    const json_t *found = json_object_get(object, key);
+    if (!json_is_integer(found)) return wrong(file, where, key, "an integer", found, error);
+    int64_t number = json_integer_value(found);
+    if (number < least || number > most)
+        return pbt_fail_at(error, PBT_BAD_INPUT, file, where,
+                           "field \"%s\": expected an integer from %lld to %lld, found %lld", key,
+                           (long long)least, (long long)most, (long long)number);
+    *value = number;
+    return PBT_OK;
+}
+
+pbt_code pbt_json_number(const json_t *object, const char *key, const char *file, const char *where,
+                         double *value, pbt_error *error) {
+    const json_t *found = json_object_get(object, key);
+    if (!json_is_number(found)) return wrong(file, where, key, "a number", found, error);
+    *value = json_number_value(found);
+    return PBT_OK;
+}
+
+pbt_code pbt_json_array(const json_t *object, const char *key, const char *file, const char *where,
+                        const json_t **value, pbt_error *error) {
+    *value = json_object_get(object, key);
+    return json_is_array(*value) ? PBT_OK : wrong(file, where, key, "an array", *value, error);
+}
+
+pbt_code pbt_json_object(const json_t *object, const char *key, const char *file, const char *where,
+                         const json_t **value, pbt_error *error) {
+    *value = json_object_get(object, key);
+    return json_is_object(*value) ? PBT_OK : wrong(file, where, key, "an object", *value, error);
+}

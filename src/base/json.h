@@ -1,0 +1,41 @@
+/*
+ * JSON: Jansson with pbt's errors. Parsing is strict, UTF-8 checked, and bounded in depth; the getters say
+ * which field of which file was missing or of the wrong type.
+ */
+#ifndef PBT_BASE_JSON_H
+#define PBT_BASE_JSON_H
+
+#include "base/status.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Parses `length` bytes; `file` and `where` only name the place in errors (may be NULL). Caller: json_decref.
+ */
+pbt_code pbt_json_parse(const char *bytes, size_t length, const char *file, const char *where, json_t **value,
+                        pbt_error *error);
+/* Reads and parses a file of at most `limit` bytes. */
+pbt_code pbt_json_read(const char *path, size_t limit, json_t **value, pbt_error *error);
+/* Writes atomically, `indent` spaces (0 = one line), keys in insertion order, with a final newline. */
+pbt_code pbt_json_write(const char *path, const json_t *value, int indent, pbt_error *error);
+/* One line without a newline, malloc'ed. Reals are printed with 17 significant digits, so they read back
+ * equal. */
+char *pbt_json_line(const json_t *value);
+
+/* Required fields of an object; strings and values stay owned by `object`. `file` and `where` name the place.
+ */
+pbt_code pbt_json_string(const json_t *object, const char *key, const char *file, const char *where,
+                         const char **value, pbt_error *error);
+pbt_code pbt_json_integer(const json_t *object, const char *key, int64_t least, int64_t most,
+                          const char *file, const char *where, int64_t *value, pbt_error *error);
+pbt_code pbt_json_number(const json_t *object, const char *key, const char *file, const char *where,
+                         double *value, pbt_error *error);
+pbt_code pbt_json_array(const json_t *object, const char *key, const char *file, const char *where,
+                        const json_t **value, pbt_error *error);
+pbt_code pbt_json_object(const json_t *object, const char *key, const char *file, const char *where,
+                         const json_t **value, pbt_error *error);
+/* Whether `key` is there and not null. */
+bool pbt_json_has(const json_t *object, const char *key);
+
+#endif

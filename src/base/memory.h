@@ -1,0 +1,31 @@
+/*
+ * Memory: overflow-checked allocation and an arena for many small things that die together.
+ */
+#ifndef PBT_BASE_MEMORY_H
+#define PBT_BASE_MEMORY_H
+
+#include "base/status.h"
+
+#include <stddef.h>
+
+/* count * size bytes, zeroed; NULL when the product overflows or memory is out. Free with free(). */
+void *pbt_alloc(size_t count, size_t size);
+
+/* As pbt_alloc, aligned to 64 bytes (vector kernels). Free with free(). */
+void *pbt_alloc_aligned(size_t count, size_t size);
+
+/* Makes room for at least `need` elements of `size` bytes in a growing array. Doubles; `*items` and
+ * `*capacity` are updated together or left alone. PBT_FAILED when memory is out. */
+pbt_code pbt_grow(void **items, size_t *capacity, size_t need, size_t size, pbt_error *error);
+
+/* An arena hands out memory that is freed all at once. Owner: whoever created it. */
+typedef struct pbt_arena pbt_arena;
+pbt_arena *pbt_arena_create(void);
+void pbt_arena_free(pbt_arena *arena);
+/* Zeroed, 16-byte aligned; NULL when memory is out. */
+void *pbt_arena_alloc(pbt_arena *arena, size_t count, size_t size);
+/* A NUL-terminated copy of `length` bytes; NULL when memory is out. */
+char *pbt_arena_copy(pbt_arena *arena, const char *text, size_t length);
+char *pbt_arena_string(pbt_arena *arena, const char *text);
+
+#endif

@@ -1,0 +1,62 @@
+#include "base/status.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void set_text(char *to, size_t size, const char *from) {
+    snprintf(to, size, "%s", from ? from : "");
+}
+
+pbt_code pbt_fail(pbt_error *error, pbt_code code, const char *format, ...) {
+    if (!error) return code;
+    /* Formatted aside first: the arguments may point into the error that is being replaced. */
+    char message[sizeof error->message];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    error->code = code;
+    memcpy(error->message, message, sizeof message);
+    error->file[0] = error->where[0] = '\0';
+    return code;
+}
+
+pbt_code pbt_fail_at(pbt_error *error, pbt_code code, const char *file, const char *where, const char *format,
+                     ...) {
+    if (!error) return code;
+    char sentence[sizeof error->message], message[sizeof error->message];
+    char file_copy[sizeof error->file], where_copy[sizeof error->where];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(sentence, sizeof sentence, format, args);
+    va_end(args);
+    set_text(file_copy, sizeof file_copy, file);
+    set_text(where_copy, sizeof where_copy, where);
+    snprintf(message, sizeof message, "%.400s%s%s%s%.600s", file_copy, file_copy[0] ? ": " : "", where_copy,
+             where_copy[0] ? ": " : "", sentence);
+    error->code = code;
+    memcpy(error->message, message, sizeof message);
+    memcpy(error->file, file_copy, sizeof file_copy);
+    memcpy(error->where, where_copy, sizeof where_copy);
+    return code;
+}
+
+pbt_code pbt_fail_memory(pbt_error *error, size_t bytes, const char *what) {
+    return pbt_fail(error, PBT_FAILED, "out of memory: %zu bytes for %s could not be had", bytes, what);
+}
+
+const char *pbt_code_name(pbt_code code) {
+    switch (code) {
+    case PBT_OK:
+        return "ok";
+    case PBT_FAILED:
+        return "failed";
+    case PBT_USAGE:
+        return "usage";
+    case PBT_BAD_INPUT:
+        return "bad_input";
+    case PBT_INTERRUPTED:
+        return "interrupted";
+    }
+    return "failed";
+}

@@ -1,0 +1,56 @@
+/*
+ * Errors. Owns the one convention of success in pbt: a function that can fail returns pbt_code and takes a
+ * `pbt_error *` as its last argument. The library never exits, aborts or prints; cli/ prints the sentence.
+ */
+#ifndef PBT_BASE_STATUS_H
+#define PBT_BASE_STATUS_H
+
+#include <stdarg.h>
+#include <stddef.h>
+
+/* The values are the program's exit codes (docs/FORMATS.md, "Exit codes"). */
+typedef enum pbt_code {
+    PBT_OK = 0,
+    PBT_FAILED = 1,       /* the machine or the library could not do it (memory, disk, a bug) */
+    PBT_USAGE = 2,        /* a command line or an API call that makes no sense */
+    PBT_BAD_INPUT = 3,    /* a file, a model or an experiment is not what it must be */
+    PBT_INTERRUPTED = 130 /* asked to stop; state is saved */
+} pbt_code;
+
+/* What went wrong, in one sentence that says what was expected, what was found, and what to do. */
+typedef struct pbt_error {
+    pbt_code code;
+    char message[1280]; /* the sentence, without "error:" and without a closing newline */
+    char file[512];     /* the file concerned, or "" */
+    char where[160];    /* the place in it ("line 12", "tensor model.norm.weight"), or "" */
+} pbt_error;
+
+/* Fills `error` (which may be NULL) and returns `code`, so that callers can write `return pbt_fail(...)`. */
+pbt_code pbt_fail(pbt_error *error, pbt_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* As pbt_fail, and records the file and the place; the message gets "file: where: " in front. Both may be
+ * NULL. */
+pbt_code pbt_fail_at(pbt_error *error, pbt_code code, const char *file, const char *where, const char *format,
+                     ...) __attribute__((format(printf, 5, 6)));
+
+/* The sentence for an allocation of `bytes` that failed; returns PBT_FAILED. */
+pbt_code pbt_fail_memory(pbt_error *error, size_t bytes, const char *what);
+
+/* "usage", "bad_input", "failed", "interrupted", "ok": the `kind` of JSON errors. */
+const char *pbt_code_name(pbt_code code);
+
+#define PBT_TRY(expression)                                                                                  \
+    do {                                                                                                     \
+        pbt_code pbt_try_code_ = (expression);                                                               \
+        if (pbt_try_code_ != PBT_OK) return pbt_try_code_;                                                   \
+    } while (0)
+
+/* For functions with one clean-up label: sets `code` and jumps to `done`. */
+#define PBT_GOTO(expression)                                                                                 \
+    do {                                                                                                     \
+        code = (expression);                                                                                 \
+        if (code != PBT_OK) goto done;                                                                       \
+    } while (0)
+
+#endif

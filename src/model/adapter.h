@@ -1,0 +1,54 @@
+/*
+ * LoRA adapters (Hu et al., 2022): y = W x + scaling * B (A dropout(x)), scaling = alpha / r, or alpha /
+ * sqrt(r) with rslora. Files are PEFT's: adapter_config.json and adapter_model.safetensors.
+ */
+#ifndef PBT_MODEL_ADAPTER_H
+#define PBT_MODEL_ADAPTER_H
+
+#include "model/model.h"
+
+/* The LoRA pair of one linear layer; A == NULL where the layer is not a target. fp32. */
+typedef struct pbt_lora {
+    int32_t r;
+    float scaling;
+    float *A; /* [r, inputs] */
+    float *B; /* [outputs, r] */
+} pbt_lora;
+
+typedef struct pbt_adapter_settings {
+    int32_t r;      /* 16 (TRL's lora_r) */
+    double alpha;   /* 32 */
+    double dropout; /* 0.05 (training only) */
+    bool rslora;
+    bool targets[PBT_LINEARS]; /* all true = all-linear */
+} pbt_adapter_settings;
+
+typedef struct pbt_adapter {
+    pbt_adapter_settings settings;
+    int32_t n_layers;
+    pbt_lora (*lora)[PBT_LINEARS]; /* [n_layers] */
+    char *base_model;              /* base_model_name_or_path, may be NULL */
+    json_t *raw;                   /* adapter_config.json as read, may be NULL */
+} pbt_adapter;
+
+/* A new adapter for the model: A Kaiming-uniform(sqrt 5) = U(-1/sqrt(in), 1/sqrt(in)), B zero. */
+pbt_code pbt_adapter_create(const pbt_model *model, const pbt_adapter_settings *settings, pbt_key key,
+                            pbt_adapter **adapter, pbt_error *error);
+/* Reads a PEFT folder, checked against the model's shapes. */
+pbt_code pbt_adapter_open(const char *folder, const pbt_model *model, pbt_adapter **adapter,
+                          pbt_error *error);
+pbt_code pbt_adapter_save(const pbt_adapter *adapter, const char *folder, const char *base_model,
+                          pbt_error *error);
+pbt_code pbt_adapter_copy(const pbt_adapter *adapter, pbt_adapter **copy, pbt_error *error);
+/* Copies the numbers of `from` into `to` (same shapes). */
+void pbt_adapter_assign(pbt_adapter *to, const pbt_adapter *from);
+/* XXH3 over names, shapes, scalings and numbers. */
+uint64_t pbt_adapter_hash(const pbt_adapter *adapter);
+void pbt_adapter_free(pbt_adapter *adapter);
+/* Parses "all-linear" or "q_proj,k_proj" (also a list with spaces); an unknown name is an error with the
+ * known ones. */
+pbt_code pbt_adapter_targets(const char *text, bool targets[PBT_LINEARS], pbt_error *error);
+/* Adds scaling * B A to the weights of a writable model. */
+pbt_code pbt_adapter_merge(pbt_model *model, const pbt_adapter *adapter, pbt_error *error);
+
+#endif

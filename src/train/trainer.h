@@ -1,0 +1,89 @@
+/*
+ * The trainers: SFT and DPO over LoRA adapters or all weights. Option names, defaults and metrics are TRL's
+ * and transformers'. Checkpoints make a run continue after any interruption with the same bits.
+ */
+#ifndef PBT_TRAIN_TRAINER_H
+#define PBT_TRAIN_TRAINER_H
+
+#include "base/monitor.h"
+#include "model/backward.h"
+#include "train/dataset.h"
+
+typedef enum pbt_schedule {
+    PBT_LINEAR_SCHEDULE,
+    PBT_COSINE,
+    PBT_CONSTANT,
+    PBT_CONSTANT_WITH_WARMUP
+} pbt_schedule;
+typedef enum pbt_objective { PBT_SFT, PBT_DPO } pbt_objective;
+typedef enum pbt_loss_type {
+    PBT_SIGMOID,
+    PBT_IPO,
+    PBT_HINGE,
+    PBT_ROBUST,
+    PBT_APO_ZERO,
+    PBT_APO_DOWN,
+    PBT_SIGMOID_NORM
+} pbt_loss_type;
+
+/* transformers' TrainingArguments and TRL's DPOConfig, by their names. pbt_train_settings_default fills TRL's
+ * defaults. */
+typedef struct pbt_train_settings {
+    pbt_objective objective;
+    uint64_t seed;
+    int32_t per_device_train_batch_size, gradient_accumulation_steps;
+    double num_train_epochs;
+    int64_t max_steps; /* > 0 overrides epochs */
+    double learning_rate;
+    pbt_schedule lr_scheduler_type;
+    double warmup_steps; /* < 1: share of all steps */
+    double min_lr_ratio; /* floor of the linear and cosine schedules as a share of learning_rate; 0 =
+                            transformers' */
+    double weight_decay, adam_beta1, adam_beta2, adam_epsilon, max_grad_norm;
+    int64_t logging_steps, save_steps; /* save_steps 0: only at the end */
+    bool sequential;                   /* train_sampling_strategy sequential */
+    double beta, label_smoothing;
+    pbt_loss_type loss_type;
+    double sft_weight;    /* adds sft_weight * NLL of chosen to DPO */
+    bool disable_dropout; /* TRL: true for DPO; dropout comes from the adapter's settings */
+    bool share_prefixes;  /* token tries; false: sequence by sequence */
+    int32_t max_rows;     /* rows of one forward/backward pass; batches are cut into passes; 0: chosen */
+} pbt_train_settings;
+pbt_train_settings pbt_train_settings_default(pbt_objective objective);
+
+/* One logged step; names in metrics.jsonl as docs/FORMATS.md. */
+typedef struct pbt_metrics {
+    int64_t step;
+    double epoch, loss, learning_rate, grad_norm;
+    double rewards_chosen, rewards_rejected, rewards_margins, rewards_accuracies, logps_chosen,
+        logps_rejected;
+    double mean_token_accuracy; /* NaN where not computed */
+    double step_time;
+    int64_t num_tokens, unique_tokens;
+} pbt_metrics;
+
+typedef struct pbt_trainer {
+    pbt_train_settings settings;
+    pbt_model *model;     /* writable when `adapter` is NULL */
+    pbt_adapter *adapter; /* the trained adapter, changed in place; or NULL: all weights */
+    const pbt_dataset *dataset;
+    /* For objectives and orders that are made as training goes (pretraining): gives the examples of a
+     * micro-step; when NULL, `dataset` is walked in seeded order. Must depend on (user, step) only. */
+    pbt_code (*next_batch)(void *user, int64_t step, pbt_dataset *batch, pbt_error *error);
+    void *next_batch_user;
+    const char *folder; /* output_dir: metrics.jsonl, checkpoint; NULL: nothing is written */
+    bool resume;        /* continue from the folder's checkpoint when there is one of the same settings */
+    /* Called after every optimizer step (and once before the first, step 0, for DPO): evaluate, keep the
+     * best. May be NULL. */
+    pbt_code (*after_step)(void *user, int64_t step, const pbt_metrics *metrics, pbt_error *error);
+    void *after_step_user;
+    const pbt_monitor *monitor;
+} pbt_trainer;
+/* DPO: reference log-probabilities are computed once, under the adapter as it is at the start (or the base
+ * model for a fresh adapter), unless the dataset has them; step 0 must show margin 0 and loss ln 2 within
+ * 1e-4, reported through the monitor. */
+pbt_code pbt_train(pbt_trainer *trainer, pbt_error *error);
+/* The number of optimizer steps settings and data give. */
+int64_t pbt_train_steps(const pbt_train_settings *settings, size_t n_examples);
+
+#endif
