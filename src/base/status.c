@@ -7,8 +7,8 @@ static void set_text(char *to, size_t size, const char *from) {
     snprintf(to, size, "%s", from ? from : "");
 }
 
-pbt_code pbt_fail(pbt_error *error, pbt_code code, const char *format, ...) {
-    if (!error) return code;
+void pbt_error_set(pbt_error *error, pbt_code code, const char *format, ...) {
+    if (!error) return;
     /* Formatted aside first: the arguments may point into the error that is being replaced. */
     char message[sizeof error->message];
     va_list args;
@@ -18,12 +18,11 @@ pbt_code pbt_fail(pbt_error *error, pbt_code code, const char *format, ...) {
     error->code = code;
     memcpy(error->message, message, sizeof message);
     error->file[0] = error->where[0] = '\0';
-    return code;
 }
 
-pbt_code pbt_fail_at(pbt_error *error, pbt_code code, const char *file, const char *where, const char *format,
-                     ...) {
-    if (!error) return code;
+void pbt_error_set_at(pbt_error *error, pbt_code code, const char *file, const char *where,
+                      const char *format, ...) {
+    if (!error) return;
     char sentence[sizeof error->message], message[sizeof error->message];
     char file_copy[sizeof error->file], where_copy[sizeof error->where];
     va_list args;
@@ -38,11 +37,10 @@ pbt_code pbt_fail_at(pbt_error *error, pbt_code code, const char *file, const ch
     memcpy(error->message, message, sizeof message);
     memcpy(error->file, file_copy, sizeof file_copy);
     memcpy(error->where, where_copy, sizeof where_copy);
-    return code;
 }
 
-pbt_code pbt_fail_memory(pbt_error *error, size_t bytes, const char *what) {
-    return pbt_fail(error, PBT_FAILED, "out of memory: %zu bytes for %s could not be had", bytes, what);
+void pbt_error_set_memory(pbt_error *error, size_t bytes, const char *what) {
+    pbt_error_set(error, PBT_FAILED, "out of memory: %zu bytes for %s could not be had", bytes, what);
 }
 
 const char *pbt_code_name(pbt_code code) {

@@ -25,17 +25,29 @@ typedef struct pbt_error {
     char where[160];    /* the place in it ("line 12", "tensor model.norm.weight"), or "" */
 } pbt_error;
 
-/* Fills `error` (which may be NULL) and returns `code`, so that callers can write `return pbt_fail(...)`. */
-pbt_code pbt_fail(pbt_error *error, pbt_code code, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* pbt_fail(error, code, format, ...) fills `error` (which may be NULL) and returns `code`, so that callers
+ * can write `return pbt_fail(...)`. A macro around the function, so that the compiler sees that what comes
+ * back is `code` and never PBT_OK. */
+#define pbt_fail(error, code, ...) pbt_the_code((code), pbt_error_set((error), (code), __VA_ARGS__))
+void pbt_error_set(pbt_error *error, pbt_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4), cold));
 
 /* As pbt_fail, and records the file and the place; the message gets "file: where: " in front. Both may be
  * NULL. */
-pbt_code pbt_fail_at(pbt_error *error, pbt_code code, const char *file, const char *where, const char *format,
-                     ...) __attribute__((format(printf, 5, 6)));
+#define pbt_fail_at(error, code, file, where, ...)                                                           \
+    pbt_the_code((code), pbt_error_set_at((error), (code), (file), (where), __VA_ARGS__))
+void pbt_error_set_at(pbt_error *error, pbt_code code, const char *file, const char *where,
+                      const char *format, ...) __attribute__((format(printf, 5, 6), cold));
 
 /* The sentence for an allocation of `bytes` that failed; returns PBT_FAILED. */
-pbt_code pbt_fail_memory(pbt_error *error, size_t bytes, const char *what);
+#define pbt_fail_memory(error, bytes, what)                                                                  \
+    pbt_the_code(PBT_FAILED, pbt_error_set_memory((error), (bytes), (what)))
+void pbt_error_set_memory(pbt_error *error, size_t bytes, const char *what) __attribute__((cold));
+
+#define pbt_the_code(code, set) ((set), pbt_code_same(code))
+static inline pbt_code pbt_code_same(pbt_code code) {
+    return code;
+}
 
 /* "usage", "bad_input", "failed", "interrupted", "ok": the `kind` of JSON errors. */
 const char *pbt_code_name(pbt_code code);
