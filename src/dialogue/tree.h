@@ -58,17 +58,17 @@ typedef struct pbt_tree_plan {
     int32_t max_answer_tokens; /* 15 */
 } pbt_tree_plan;
 
-typedef struct pbt_grow {
+typedef struct pbt_growth {
     const pbt_prompts *prompts;
     pbt_agent *agents[2];
     pbt_agent *extractor;
     pbt_tree_plan plan;
     pbt_key key; /* each tree's randomness: child keys by tree id, then node path */
     const pbt_monitor *monitor;
-} pbt_grow;
+} pbt_growth;
 /* Grows all trees (each with id and question set, no nodes): the ready nodes of all of them form the batches.
  * Turn 2 does not see turn 1. A branch ends when both hold the same answer. The same tree id gives the same
  * tree whatever else grows beside it. */
-pbt_code pbt_trees_grow(const pbt_grow *grow, pbt_tree *trees, size_t n, pbt_error *error);
+pbt_code pbt_trees_grow(const pbt_growth *growth, pbt_tree *trees, size_t n, pbt_error *error);
 
 #endif
