@@ -1,6 +1,158 @@
-#include <stdio.h>
+/*
+ * The program: lists the commands, finds the files that came with it, runs one command, and turns what it
+ * returns into an exit code and a sentence. Each command lives in its own cmd_*.c.
+ */
+#include "base/file.h"
+#include "base/text.h"
+#include "cli/help.h"
+#include "cli/parse.h"
+#include "cli/terminal.h"
+#include "tensor/ops.h"
 
-int main(void) {
-    puts("pbt " PBT_VERSION);
-    return 0;
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Weak: a command whose file is not there yet is left out of the list. */
+#define COMMANDS(X)                                                                                          \
+    X(run)                                                                                                   \
+    X(trees)                                                                                                 \
+    X(pairs)                                                                                                 \
+    X(train)                                                                                                 \
+    X(eval)                                                                                                  \
+    X(report)                                                                                                \
+    X(compare)                                                                                               \
+    X(sft)                                                                                                   \
+    X(dpo)                                                                                                   \
+    X(generate)                                                                                              \
+    X(score)                                                                                                 \
+    X(tokens)                                                                                                \
+    X(chat)                                                                                                  \
+    X(model_inspect)                                                                                         \
+    X(model_random)                                                                                          \
+    X(model_merge)                                                                                           \
+    X(pocket)                                                                                                \
+    X(doctor)
+#define DECLARE(name) extern const pbt_command pbt_command_##name __attribute__((weak));
+#define LIST(name)    &pbt_command_##name,
+COMMANDS(DECLARE)
+static const pbt_command *const commands[] = {COMMANDS(LIST)};
+enum { N_COMMANDS = sizeof commands / sizeof *commands };
+#pragma weak pbt_threads_set
+
+pbt_code pbt_cli_print_json(json_t *value, pbt_error *error) {
+    char *line = value ? pbt_json_line(value) : NULL;
+    json_decref(value);
+    if (!line) return pbt_fail(error, PBT_FAILED, "out of memory for a line of JSON");
+    bool written = puts(line) >= 0 && fflush(stdout) == 0;
+    free(line);
+    if (!written) return pbt_fail(error, PBT_FAILED, "cannot write to standard output");
+    return PBT_OK;
+}
+
+/* The folder with prompts/, experiments/ and pocket/: beside the program when it is installed or lies in a
+ * build folder of the source tree, else where it was built from or is meant to be installed. */
+static char *find_data_folder(void) {
+    char program[PATH_MAX] = "";
+    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (length > 0) program[length] = '\0';
+    const char *near = length > 0 ? dirname(program) : ".";
+    char *candidates[] = {
+        pbt_string_format("%s/../share/pbt", near),
+        pbt_string_format("%s/../..", near),
+        pbt_string_copy(PBT_SOURCE_DIR),
+        pbt_string_copy(PBT_INSTALL_DATA),
+    };
+    char *found = NULL;
+    for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++) {
+        char *prompts = candidates[i] ? pbt_path_join(candidates[i], "prompts") : NULL;
+        if (!found && prompts && pbt_folder_exists(prompts)) found = realpath(candidates[i], NULL);
+        free(prompts);
+        free(candidates[i]);
+    }
+    return found ? found : pbt_string_copy(PBT_SOURCE_DIR);
+}
+
+static void print_error(const pbt_error *error, bool json) {
+    const char *line_break = strchr(error->message, '\n');
+    int length = line_break ? (int)(line_break - error->message) : (int)strlen(error->message);
+    fprintf(stderr, "pbt: error: %.*s\n", length, error->message);
+    if (!json) return;
+    json_t *value = json_pack("{s:{s:s, s:s, s:s, s:s}}", "error", "kind", pbt_code_name(error->code),
+                              "message", error->message, "file", error->file, "where", error->where);
+    /* A message may carry bytes of a broken file that are not UTF-8; the kind still goes out. */
+    if (!value)
+        value = json_pack("{s:{s:s, s:s, s:s, s:s}}", "error", "kind", pbt_code_name(error->code), "message",
+                          "see standard error", "file", "", "where", "");
+    pbt_cli_print_json(value, NULL);
+}
+
+static pbt_code print_help(const pbt_parsed *parsed) {
+    pbt_text out = {0};
+    bool color = pbt_terminal_color(STDOUT_FILENO);
+    if (parsed->command)
+        pbt_help_command(parsed->command, color, &out);
+    else
+        pbt_help_overview(commands, N_COMMANDS, parsed->group, color, &out);
+    fputs(pbt_text_string(&out), stdout);
+    pbt_text_free(&out);
+    return PBT_OK;
+}
+
+static pbt_code run_command(const pbt_parsed *parsed, const char *data_folder, pbt_error *error) {
+    if (parsed->global.help) return print_help(parsed);
+    if (parsed->global.version) {
+        puts("pbt " PBT_VERSION);
+        return PBT_OK;
+    }
+    if (!parsed->command && parsed->group)
+        return pbt_fail(error, PBT_USAGE, "\"%s\" needs a second word; see pbt %s --help", parsed->group,
+                        parsed->group);
+    if (!parsed->command) return pbt_fail(error, PBT_USAGE, "no command was given; see pbt --help");
+    if (parsed->global.threads > 0 && pbt_threads_set) pbt_threads_set((int)parsed->global.threads);
+    pbt_terminal terminal;
+    pbt_terminal_open(&terminal, parsed->global.quiet, parsed->global.verbose);
+    pbt_terminal_catch_signals();
+    pbt_cli cli = {.json = parsed->global.json,
+                   .quiet = parsed->global.quiet,
+                   .verbose = parsed->global.verbose,
+                   .color = terminal.color && pbt_terminal_color(STDOUT_FILENO),
+                   .monitor = &terminal.monitor,
+                   .data_folder = data_folder};
+    pbt_code code =
+        parsed->command->run(&cli, parsed->settings, parsed->n_arguments, parsed->arguments, error);
+    pbt_terminal_close(&terminal);
+    return code;
+}
+
+/* --json counts for errors of the command line itself too. */
+static bool wants_json(int argc, char **argv) {
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--json") == 0) return true;
+        if (strcmp(argv[i], "--") == 0) return false;
+    }
+    return false;
+}
+
+int main(int argc, char **argv) {
+    pbt_error error = {0};
+    pbt_parsed parsed;
+    char *data_folder = find_data_folder();
+    pbt_code code = pbt_command_line_parse(commands, N_COMMANDS, data_folder, argc, argv, &parsed, &error);
+    bool json = wants_json(argc, argv);
+    if (code == PBT_OK) code = run_command(&parsed, data_folder, &error);
+    if (code == PBT_OK && (fflush(stdout) != 0 || ferror(stdout)))
+        code = pbt_fail(&error, PBT_FAILED, "cannot write to standard output");
+    if (code != PBT_OK) {
+        if (!error.message[0])
+            pbt_error_set(&error, code, "the command failed without saying why; please report this");
+        error.code = code;
+        print_error(&error, json);
+    }
+    pbt_parsed_free(&parsed);
+    free(data_folder);
+    return code;
 }

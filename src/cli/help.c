@@ -1,0 +1,105 @@
+#include "cli/help.h"
+
+#include "cli/parse.h"
+
+#include <string.h>
+
+enum { WIDTH = 100, INDENT = 34 };
+
+static void heading(pbt_text *out, const char *text, bool color) {
+    pbt_text_addf(out, "%s%s%s\n", color ? "\033[1m" : "", text, color ? "\033[0m" : "");
+}
+
+/* Words of `text` wrapped at WIDTH, every line after the first indented; a line break in `text` stays. */
+static void wrap(pbt_text *out, const char *text, size_t indent, size_t column) {
+    while (*text) {
+        if (*text == '\n') {
+            pbt_text_add(out, "\n");
+            pbt_text_addf(out, "%*s", (int)(text[1] && text[1] != '\n' ? indent : 0), "");
+            column = indent;
+            text++;
+            continue;
+        }
+        size_t spaces = strspn(text, " "), word = strcspn(text + spaces, " \n");
+        if (column + spaces + word > WIDTH && column > indent) {
+            pbt_text_addf(out, "\n%*s", (int)indent, "");
+            column = indent;
+            text += spaces;
+            spaces = 0;
+        }
+        pbt_text_append(out, text, spaces + word);
+        column += spaces + word;
+        text += spaces + word;
+    }
+    pbt_text_add(out, "\n");
+}
+
+static void describe_option(pbt_text *out, const pbt_option *o) {
+    pbt_text left = {0};
+    if (o->letter) pbt_text_addf(&left, "  -%c, ", o->letter);
+    if (!o->letter) pbt_text_add(&left, "      ");
+    pbt_text_addf(&left, "--%s", o->name);
+    if (o->type != PBT_OPTION_FLAG) pbt_text_addf(&left, " %s", o->value_name ? o->value_name : "VALUE");
+    pbt_text_add(out, pbt_text_string(&left));
+    if (left.length + 2 > INDENT)
+        pbt_text_addf(out, "\n%*s", INDENT, "");
+    else
+        pbt_text_addf(out, "%*s", (int)(INDENT - left.length), "");
+    pbt_text_free(&left);
+    pbt_text help = {0};
+    pbt_text_add(&help, o->help);
+    if (o->choices) pbt_text_addf(&help, " (%s)", o->choices);
+    if (o->initial && o->initial[0] && !(o->type == PBT_OPTION_FLAG && strcmp(o->initial, "false") == 0))
+        pbt_text_addf(&help, " [default: %s]", o->initial);
+    if (o->type == PBT_OPTION_LIST) pbt_text_add(&help, " [may be given several times]");
+    wrap(out, pbt_text_string(&help), INDENT, INDENT);
+    pbt_text_free(&help);
+}
+
+static void global_options(pbt_text *out, bool color) {
+    heading(out, "Options of every command", color);
+    for (size_t i = 0; i < pbt_n_global_options; i++) describe_option(out, &pbt_global_options[i]);
+}
+
+void pbt_help_overview(const pbt_command *const *commands, size_t n, const char *group, bool color,
+                       pbt_text *out) {
+    if (!group) {
+        pbt_text_add(out, "pbt " PBT_VERSION ": Persuasion-Balanced Training. Teaches language models when "
+                          "to accept and when to resist\npersuasion, from debates between two of them.\n\n");
+        heading(out, "Usage", color);
+        pbt_text_add(out, "  pbt COMMAND [OPTIONS] [ARGUMENTS]      pbt COMMAND --help\n\n");
+    }
+    heading(out, group ? "Commands of this group" : "Commands", color);
+    for (size_t i = 0; i < n; i++) {
+        if (!commands[i]) continue;
+        size_t length = group ? strlen(group) : 0;
+        if (group && (strncmp(commands[i]->name, group, length) != 0 || commands[i]->name[length] != ' '))
+            continue;
+        pbt_text_addf(out, "  %-18s ", commands[i]->name);
+        wrap(out, commands[i]->summary, 21, 21);
+    }
+    pbt_text_add(out, "\n");
+    global_options(out, color);
+    if (group) return;
+    pbt_text_add(out, "\n");
+    heading(out, "A first experiment", color);
+    pbt_text_add(out, "  pbt run pbt:experiments/smoke.yaml --output_dir runs/smoke\n"
+                      "  pbt report runs/smoke\n");
+}
+
+void pbt_help_command(const pbt_command *command, bool color, pbt_text *out) {
+    heading(out, "Usage", color);
+    pbt_text_addf(out, "  pbt %s %s\n\n", command->name, command->usage ? command->usage : "");
+    wrap(out, command->summary, 0, 0);
+    if (command->details) {
+        pbt_text_add(out, "\n");
+        wrap(out, command->details, 0, 0);
+    }
+    pbt_text_add(out, "\n");
+    if (command->n_options) {
+        heading(out, "Options", color);
+        for (size_t i = 0; i < command->n_options; i++) describe_option(out, &command->options[i]);
+        pbt_text_add(out, "\n");
+    }
+    global_options(out, color);
+}

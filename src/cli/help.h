@@ -1,0 +1,15 @@
+/*
+ * What `pbt --help` and `pbt COMMAND --help` print, made from the command and option tables.
+ */
+#ifndef PBT_CLI_HELP_H
+#define PBT_CLI_HELP_H
+
+#include "base/text.h"
+#include "cli/command.h"
+
+/* The list of commands; of one group ("model") only, when `group` is not NULL. */
+void pbt_help_overview(const pbt_command *const *commands, size_t n, const char *group, bool color,
+                       pbt_text *out);
+void pbt_help_command(const pbt_command *command, bool color, pbt_text *out);
+
+#endif

@@ -1,0 +1,13 @@
+/*
+ * One stage of a run from the command line: `pbt trees|pairs|train|eval|report RUN`.
+ */
+#ifndef PBT_CLI_STAGE_H
+#define PBT_CLI_STAGE_H
+
+#include "cli/command.h"
+
+/* Runs `stage` ("trees", "pairs", "train", "eval", "report") of the run in the folder; what is finished
+ * already is not done again. Prints the stage's result (tables, or one JSON value with --json) on stdout. */
+pbt_code pbt_cli_run_stage(const pbt_cli *cli, const char *stage, const char *run_folder, pbt_error *error);
+
+#endif
