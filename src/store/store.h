@@ -10,7 +10,8 @@
 
 typedef struct pbt_store pbt_store;
 
-/* Opens RUN/run.sqlite, creating folder and schema when `create`. Refuses newer schemas. */
+/* Opens RUN/run.sqlite, creating folder and schema when `create`. Refuses newer schemas and other programs'
+ * files. */
 pbt_code pbt_store_open(const char *run_folder, bool create, pbt_store **store, pbt_error *error);
 void pbt_store_close(pbt_store *store);
 pbt_code pbt_store_begin(pbt_store *store, pbt_error *error);
@@ -30,7 +31,10 @@ pbt_code pbt_store_put(pbt_store *store, const pbt_artefact_key *key, const json
 /* *value = NULL when absent; caller: json_decref. A wrong checksum is an error that names the key. */
 pbt_code pbt_store_get(pbt_store *store, const pbt_artefact_key *key, json_t **value, pbt_error *error);
 bool pbt_store_has(pbt_store *store, const pbt_artefact_key *key);
-/* All artefacts of stage/seed/arm/kind in order of insertion. */
+/* How many artefacts of stage/seed/arm/kind there are (0 on an error). */
+int64_t pbt_store_count(pbt_store *store, const pbt_artefact_key *key_without_name);
+/* All artefacts of stage/seed/arm/kind in order of first insertion. The visitor must not write to the store.
+ */
 typedef pbt_code (*pbt_store_visitor)(void *user, const char *name, json_t *value, pbt_error *error);
 pbt_code pbt_store_each(pbt_store *store, const pbt_artefact_key *key_without_name, pbt_store_visitor visitor,
                         void *user, pbt_error *error);
