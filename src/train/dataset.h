@@ -22,10 +22,22 @@ typedef struct pbt_example {
 typedef struct pbt_dataset {
     pbt_example *items;
     size_t count, capacity;
-    size_t
-        dropped_long; /* over max_length, with truncation refused; counted and listed, never cut silently */
+    /* Over max_length: left out, counted and listed ("line 3, line 17, ..."), never cut silently. */
+    size_t dropped_long;
+    pbt_text dropped_list;
+    size_t cut_prompts; /* examples whose prompt lost tokens where prompt and prompt+completion tokenize apart
+                         */
+    /* How rows are read; set before reading. TRL's names. */
+    bool assistant_only_loss; /* "messages": loss on assistant turns only (TRL: false = every token) */
+    bool whole_text_loss;     /* prompt-completion: loss on the prompt too (completion_only_loss = false) */
 } pbt_dataset;
 void pbt_dataset_free(pbt_dataset *dataset);
+
+/* Appends an example (which the dataset then owns) and empties `example`. */
+pbt_code pbt_dataset_push(pbt_dataset *dataset, pbt_example *example, pbt_error *error);
+void pbt_example_free(pbt_example *example);
+/* XXH3 over all ids, masks and given reference log-probabilities. */
+uint64_t pbt_dataset_hash(const pbt_dataset *dataset);
 
 /* JSONL in TRL's forms: conversational and standard preference (explicit and implicit prompt),
  * prompt-completion, "messages", "text". `preference`: chosen and rejected are required. Errors name file and

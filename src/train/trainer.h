@@ -50,6 +50,11 @@ typedef struct pbt_train_settings {
     int32_t max_rows;     /* rows of one forward/backward pass; batches are cut into passes; 0: chosen */
 } pbt_train_settings;
 pbt_train_settings pbt_train_settings_default(pbt_objective objective);
+/* TRL's names of schedules and losses; an unknown one is PBT_USAGE with the known ones. */
+const char *pbt_schedule_name(pbt_schedule schedule);
+pbt_code pbt_schedule_parse(const char *text, pbt_schedule *schedule, pbt_error *error);
+const char *pbt_loss_type_name(pbt_loss_type loss_type);
+pbt_code pbt_loss_type_parse(const char *text, pbt_loss_type *loss_type, pbt_error *error);
 
 /* One logged step; names in metrics.jsonl as docs/FORMATS.md. */
 typedef struct pbt_metrics {
@@ -67,8 +72,10 @@ typedef struct pbt_trainer {
     pbt_model *model;     /* writable when `adapter` is NULL */
     pbt_adapter *adapter; /* the trained adapter, changed in place; or NULL: all weights */
     const pbt_dataset *dataset;
-    /* For objectives and orders that are made as training goes (pretraining): gives the examples of a
-     * micro-step; when NULL, `dataset` is walked in seeded order. Must depend on (user, step) only. */
+    /* For objectives and orders that are made as training goes (pretraining): appends the examples of
+     * micro-step `step` (counted from 0; gradient_accumulation_steps of them make an optimizer step) to
+     * `batch`, which the trainer frees. When NULL, `dataset` is walked in seeded order. Must depend on
+     * (user, step) only; needs max_steps. DPO examples need their own reference log-probabilities. */
     pbt_code (*next_batch)(void *user, int64_t step, pbt_dataset *batch, pbt_error *error);
     void *next_batch_user;
     const char *folder; /* output_dir: metrics.jsonl, checkpoint; NULL: nothing is written */
@@ -85,5 +92,7 @@ typedef struct pbt_trainer {
 pbt_code pbt_train(pbt_trainer *trainer, pbt_error *error);
 /* The number of optimizer steps settings and data give. */
 int64_t pbt_train_steps(const pbt_train_settings *settings, size_t n_examples);
+/* The rows of one pass: settings.max_rows, or where that is 0 what the model's shape gives. */
+int32_t pbt_train_rows(const pbt_trainer *trainer);
 
 #endif

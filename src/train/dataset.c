@@ -1,0 +1,94 @@
+/*
+ * The list of examples: growing, freeing, hashing, and reading a JSONL file row by row (a row's meaning is
+ * the affair of trl_rows.c).
+ */
+#include "train/dataset.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void pbt_example_free(pbt_example *example) {
+    free(example->prompt.items);
+    free(example->chosen.items);
+    free(example->rejected.items);
+    free(example->mask);
+    free(example->group);
+    memset(example, 0, sizeof *example);
+}
+
+void pbt_dataset_free(pbt_dataset *dataset) {
+    for (size_t i = 0; i < dataset->count; i++) pbt_example_free(&dataset->items[i]);
+    free(dataset->items);
+    pbt_text_free(&dataset->dropped_list);
+    memset(dataset, 0, sizeof *dataset);
+}
+
+pbt_code pbt_dataset_push(pbt_dataset *dataset, pbt_example *example, pbt_error *error) {
+    void *items = dataset->items;
+    PBT_TRY(pbt_grow(&items, &dataset->capacity, dataset->count + 1, sizeof *dataset->items, error));
+    dataset->items = items;
+    dataset->items[dataset->count++] = *example;
+    memset(example, 0, sizeof *example);
+    return PBT_OK;
+}
+
+static uint64_t hash_ids(const pbt_ids *ids, uint64_t hash) {
+    hash = pbt_hash(&ids->count, sizeof ids->count, hash);
+    return ids->count > 0 ? pbt_hash(ids->items, ids->count * sizeof *ids->items, hash) : hash;
+}
+
+uint64_t pbt_dataset_hash(const pbt_dataset *dataset) {
+    uint64_t hash = pbt_hash(&dataset->count, sizeof dataset->count, 1);
+    for (size_t i = 0; i < dataset->count; i++) {
+        const pbt_example *example = &dataset->items[i];
+        hash = hash_ids(&example->prompt, hash);
+        hash = hash_ids(&example->chosen, hash);
+        hash = hash_ids(&example->rejected, hash);
+        if (example->mask)
+            hash = pbt_hash(example->mask, example->prompt.count + example->chosen.count, hash);
+        hash = pbt_hash(&example->ref_chosen_logp, sizeof(double), hash);
+        hash = pbt_hash(&example->ref_rejected_logp, sizeof(double), hash);
+    }
+    return hash;
+}
+
+static bool blank(const char *line, size_t length) {
+    for (size_t i = 0; i < length; i++)
+        if (line[i] != ' ' && line[i] != '\t' && line[i] != '\r') return false;
+    return true;
+}
+
+pbt_code pbt_dataset_read(const char *path, const pbt_tokenizer *tokenizer, const pbt_chat_template *chat,
+                          bool preference, int32_t max_length, pbt_dataset *dataset, pbt_error *error) {
+    pbt_lines *lines;
+    size_t before = dataset->count;
+    PBT_TRY(pbt_lines_open(path, &lines, error));
+    pbt_code code;
+    for (;;) {
+        char *line;
+        size_t length, number;
+        char where[32];
+        json_t *row = NULL;
+        code = pbt_lines_next(lines, &line, &length, &number, error);
+        if (code != PBT_OK || !line) break;
+        if (blank(line, length)) continue;
+        snprintf(where, sizeof where, "line %zu", number);
+        code = pbt_json_parse(line, length, path, where, &row, error);
+        if (code == PBT_OK)
+            code = pbt_dataset_add(dataset, tokenizer, chat, row, preference, max_length, path, where, error);
+        json_decref(row);
+        if (code != PBT_OK) break;
+    }
+    pbt_lines_close(lines);
+    if (code == PBT_OK && dataset->count == before)
+        return pbt_fail_at(error, PBT_BAD_INPUT, path, NULL,
+                           dataset->dropped_long > 0
+                               ? "all %zu examples are longer than max_length (%d tokens); raise max_length"
+                               : "the file has no examples (%zu rows, max_length %d)",
+                           dataset->dropped_long, max_length);
+    return code;
+}

@@ -1,0 +1,131 @@
+/*
+ * How many steps, at which learning rate, over which examples: transformers' Trainer and its schedules, as
+ * pure functions of (settings, number of examples, step), so that nothing of it has to be saved.
+ */
+#include "train/internal.h"
+
+#include <math.h>
+#include <string.h>
+
+static const char *const schedule_names[] = {"linear", "cosine", "constant", "constant_with_warmup"};
+static const char *const loss_type_names[] = {"sigmoid",  "ipo",      "hinge",       "robust",
+                                              "apo_zero", "apo_down", "sigmoid_norm"};
+enum {
+    SCHEDULES = sizeof schedule_names / sizeof *schedule_names,
+    LOSS_TYPES = sizeof loss_type_names / sizeof *loss_type_names
+};
+
+const char *pbt_schedule_name(pbt_schedule schedule) {
+    return schedule_names[schedule];
+}
+
+const char *pbt_loss_type_name(pbt_loss_type loss_type) {
+    return loss_type_names[loss_type];
+}
+
+static int name_index(const char *text, const char *const *names, int n) {
+    for (int i = 0; i < n; i++)
+        if (strcmp(text, names[i]) == 0) return i;
+    return -1;
+}
+
+pbt_code pbt_schedule_parse(const char *text, pbt_schedule *schedule, pbt_error *error) {
+    int index = name_index(text, schedule_names, SCHEDULES);
+    if (index < 0)
+        return pbt_fail(error, PBT_USAGE,
+                        "lr_scheduler_type is '%.60s'; known are linear, cosine, constant and "
+                        "constant_with_warmup",
+                        text);
+    *schedule = (pbt_schedule)index;
+    return PBT_OK;
+}
+
+pbt_code pbt_loss_type_parse(const char *text, pbt_loss_type *loss_type, pbt_error *error) {
+    int index = name_index(text, loss_type_names, LOSS_TYPES);
+    if (index < 0)
+        return pbt_fail(error, PBT_USAGE,
+                        "loss_type is '%.60s'; known are sigmoid, ipo, hinge, robust, apo_zero, apo_down and "
+                        "sigmoid_norm",
+                        text);
+    *loss_type = (pbt_loss_type)index;
+    return PBT_OK;
+}
+
+/* TRL 1.x: SFTConfig and DPOConfig over transformers' TrainingArguments. */
+pbt_train_settings pbt_train_settings_default(pbt_objective objective) {
+    return (pbt_train_settings){
+        .objective = objective,
+        .seed = 42,
+        .per_device_train_batch_size = 8,
+        .gradient_accumulation_steps = 1,
+        .num_train_epochs = 3.0,
+        .max_steps = -1,
+        .learning_rate = objective == PBT_DPO ? 1e-6 : 2e-5,
+        .lr_scheduler_type = PBT_LINEAR_SCHEDULE,
+        .adam_beta1 = 0.9,
+        .adam_beta2 = 0.999,
+        .adam_epsilon = 1e-8,
+        .max_grad_norm = 1.0,
+        .logging_steps = 10,
+        .save_steps = 500,
+        .beta = 0.1,
+        .loss_type = PBT_SIGMOID,
+        .disable_dropout = objective == PBT_DPO,
+        .share_prefixes = true,
+    };
+}
+
+pbt_epoch_plan pbt_epoch_plan_of(const pbt_train_settings *settings, size_t n_examples) {
+    int64_t batch = settings->per_device_train_batch_size > 0 ? settings->per_device_train_batch_size : 1;
+    int64_t accumulation =
+        settings->gradient_accumulation_steps > 0 ? settings->gradient_accumulation_steps : 1;
+    pbt_epoch_plan plan;
+    plan.micro_batches = ((int64_t)n_examples + batch - 1) / batch;
+    plan.steps = (plan.micro_batches + accumulation - 1) / accumulation;
+    if (plan.steps < 1) plan.steps = 1;
+    return plan;
+}
+
+int64_t pbt_train_steps(const pbt_train_settings *settings, size_t n_examples) {
+    if (settings->max_steps > 0) return settings->max_steps;
+    double steps = ceil(settings->num_train_epochs * (double)pbt_epoch_plan_of(settings, n_examples).steps);
+    return steps > 0 && steps < 9e15 ? (int64_t)steps : 0;
+}
+
+int64_t pbt_warmup_steps(const pbt_train_settings *settings, int64_t total_steps) {
+    if (settings->warmup_steps >= 1) return (int64_t)settings->warmup_steps;
+    return (int64_t)ceil((double)total_steps * settings->warmup_steps);
+}
+
+/* transformers' lambdas. The floor works as in its cosine_with_min_lr: factor (1 - floor) + floor, after
+ * warm-up. */
+double pbt_learning_rate(const pbt_train_settings *settings, int64_t total_steps, int64_t step) {
+    double base = settings->learning_rate;
+    if (settings->lr_scheduler_type == PBT_CONSTANT) return base;
+    int64_t warmup = pbt_warmup_steps(settings, total_steps);
+    if (step < warmup) return base * ((double)step / (double)(warmup > 1 ? warmup : 1));
+    if (settings->lr_scheduler_type == PBT_CONSTANT_WITH_WARMUP) return base;
+    int64_t decay = total_steps - warmup > 1 ? total_steps - warmup : 1;
+    double factor = settings->lr_scheduler_type == PBT_COSINE
+                        ? 0.5 * (1.0 + cos(M_PI * 0.5 * 2.0 * ((double)(step - warmup) / (double)decay)))
+                        : (double)(total_steps - step) / (double)decay;
+    if (factor < 0) factor = 0;
+    if (settings->min_lr_ratio > 0) factor = factor * (1.0 - settings->min_lr_ratio) + settings->min_lr_ratio;
+    return base * factor;
+}
+
+double pbt_epoch_after(const pbt_train_settings *settings, size_t n_examples, int64_t step) {
+    pbt_epoch_plan plan = pbt_epoch_plan_of(settings, n_examples);
+    if (plan.micro_batches == 0 || step == 0) return 0;
+    int64_t epoch = (step - 1) / plan.steps, within = (step - 1) % plan.steps + 1;
+    int64_t micro = within * settings->gradient_accumulation_steps;
+    if (micro > plan.micro_batches) micro = plan.micro_batches;
+    return (double)epoch + (double)micro / (double)plan.micro_batches;
+}
+
+void pbt_epoch_order(const pbt_train_settings *settings, int64_t epoch, uint32_t *order, size_t n_examples) {
+    for (size_t i = 0; i < n_examples; i++) order[i] = (uint32_t)i;
+    if (settings->sequential) return;
+    pbt_key key = pbt_key_named(pbt_key_of_seed(settings->seed), "epoch order");
+    pbt_random_shuffle(pbt_key_child(key, (uint64_t)epoch), order, n_examples);
+}
