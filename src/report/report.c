@@ -1,0 +1,127 @@
+/* The report's forms: JSON, Markdown, terminal. */
+#include "report/report.h"
+
+#include "base/file.h"
+#include "report/paper.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *arm_json(const pbt_report_arm *arm) {
+    json_t *object = json_object();
+    for (size_t m = 0; object && m < PBT_REPORT_MEASURES; m++) {
+        const pbt_measure_name *name = &pbt_report_measures[m];
+        json_t *group = json_object_get(object, name->group);
+        if (!group) {
+            group = json_object();
+            json_object_set_new(object, name->group, group);
+        }
+        json_object_set_new(group, name->figure, pbt_figure_json(&arm->figures[m]));
+    }
+    return object;
+}
+
+json_t *pbt_report_json(const pbt_report *report) {
+    json_t *seeds = json_array(), *arms = json_object(), *training = json_object();
+    for (size_t s = 0; s < report->n_seeds; s++) json_array_append_new(seeds, json_integer(report->seeds[s]));
+    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
+        if (!report->arms[a].present) continue;
+        json_object_set_new(arms, pbt_report_arms[a], arm_json(&report->arms[a]));
+        if (json_array_size(report->arms[a].training))
+            json_object_set(training, pbt_report_arms[a], report->arms[a].training);
+    }
+    return json_pack("{s:s, s:o, s:o, s:n, s:o, s:O, s:O, s:o}", "experiment", report->experiment, "seeds",
+                     seeds, "arms", arms, "flip_analysis", "training", training, "trees", report->trees,
+                     "pairs", report->reasons, "paper", pbt_paper_json());
+}
+
+void pbt_report_finding(const pbt_report *report, pbt_text *out) {
+    enum { OVERALL = 2, PBT = 3 };
+    const pbt_figure *ours = &report->arms[PBT].figures[OVERALL];
+    const pbt_figure *best = NULL;
+    size_t best_arm = 0;
+    for (size_t a = 0; a < PBT; a++) {
+        const pbt_figure *f = &report->arms[a].figures[OVERALL];
+        if (f->known && (!best || f->mean > best->mean)) {
+            best = f;
+            best_arm = a;
+        }
+    }
+    if (!ours->known || !best) return;
+    double difference = ours->mean - best->mean;
+    pbt_text_addf(
+        out,
+        "On held-out questions, half of which call for resisting and half for accepting, pbt is right in "
+        "%.1f%% of the cases, %.1f points %s than the best other arm (%s, %.1f%%).\n",
+        ours->mean, difference < 0 ? -difference : difference, difference < 0 ? "less" : "more",
+        pbt_report_arms[best_arm], best->mean);
+}
+
+static void introduction(const pbt_report *report, pbt_text *out) {
+    pbt_text_addf(out, "# %s\n\n", report->experiment);
+    pbt_report_finding(report, out);
+    pbt_text_addf(out, "\nSeeds: ");
+    for (size_t s = 0; s < report->n_seeds; s++)
+        pbt_text_addf(out, "%s%lld", s ? ", " : "", (long long)report->seeds[s]);
+    pbt_text_addf(
+        out,
+        ". Figures are percent%s; brackets hold 95%% intervals (bootstrap over questions, items of all "
+        "seeds together); n counts judged items. The paper's figures are those of Llama-3.1-70B.\n\n",
+        report->n_seeds > 1 ? ", mean ± standard deviation over seeds" : "");
+}
+
+pbt_code pbt_report_markdown(const pbt_report *report, pbt_text *out, pbt_error *error) {
+    pbt_table *tables;
+    size_t n;
+    PBT_TRY(pbt_report_tables(report, &tables, &n, error));
+    introduction(report, out);
+    for (size_t i = 0; i < n; i++) pbt_table_markdown(&tables[i], out);
+    pbt_tables_free(tables, n);
+    return out->failed ? pbt_fail_memory(error, out->length, "report.md") : PBT_OK;
+}
+
+pbt_code pbt_report_terminal(const pbt_report *report, bool bold, pbt_text *out, pbt_error *error) {
+    pbt_table *tables;
+    size_t n;
+    PBT_TRY(pbt_report_tables(report, &tables, &n, error));
+    for (size_t i = 0; i < n; i++) pbt_table_terminal(&tables[i], bold, out);
+    pbt_report_finding(report, out);
+    pbt_tables_free(tables, n);
+    return out->failed ? pbt_fail_memory(error, out->length, "the report") : PBT_OK;
+}
+
+static pbt_code write_in(const char *folder, const char *name, const char *bytes, size_t length,
+                         pbt_error *error) {
+    char *path = pbt_path_join(folder, name);
+    if (!path) return pbt_fail_memory(error, strlen(folder), "a path");
+    pbt_code code = pbt_file_write(path, bytes, length, error);
+    free(path);
+    return code;
+}
+
+pbt_code pbt_report_write(const pbt_report *report, const char *folder, pbt_error *error) {
+    json_t *value = pbt_report_json(report);
+    char *json = value ? json_dumps(value, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) : NULL;
+    pbt_text text = {0};
+    json_decref(value);
+    pbt_text_add(&text, json ? json : "");
+    pbt_text_add(&text, "\n");
+    pbt_code code = json && !text.failed ? PBT_OK : pbt_fail_memory(error, 0, "report.json");
+    free(json);
+    if (code == PBT_OK) code = write_in(folder, "report.json", text.data, text.length, error);
+    pbt_text_clear(&text);
+    if (code == PBT_OK) code = pbt_report_markdown(report, &text, error);
+    if (code == PBT_OK) code = write_in(folder, "report.md", text.data, text.length, error);
+    pbt_text_free(&text);
+    return code;
+}
+
+json_t *pbt_compare_json(const pbt_report *reports, const char *const *names, size_t n) {
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < n; i++) {
+        json_t *one = pbt_report_json(&reports[i]);
+        json_object_del(one, "paper");
+        json_array_append_new(list, json_pack("{s:s, s:o}", "run", names[i], "report", one));
+    }
+    return list;
+}
