@@ -1,0 +1,53 @@
+/*
+ * pbt dpo: direct preference optimization of an adapter or of all weights.
+ */
+#include "cli/training.h"
+
+#include <stddef.h>
+
+static pbt_code run(const pbt_cli *cli, const void *settings, int n_arguments, char **arguments,
+                    pbt_error *error) {
+    (void)n_arguments, (void)arguments;
+    return pbt_training_command_run(cli, settings, PBT_DPO, error);
+}
+
+static const pbt_option options[] = {
+    PBT_TRAINING_OPTIONS("1e-6"),
+    PBT_TRAINING_NUMBER(beta, "0.1", "how strongly the policy is held to the reference"),
+    PBT_TRAINING_CHOICE(loss_type, "sigmoid", "sigmoid|ipo|hinge|robust|apo_zero|apo_down|sigmoid_norm",
+                        "the loss of a pair"),
+    PBT_TRAINING_NUMBER(label_smoothing, "0", "share of labels taken to be flipped (sigmoid, robust)"),
+    PBT_TRAINING_NUMBER(sft_weight, "0", "adds this much of the chosen completions' mean token loss"),
+    PBT_TRAINING_FLAG(disable_dropout, "true", "train without the adapter's dropout"),
+    PBT_TRAINING_FLAG(precompute_ref_log_probs, "true",
+                      "the reference's log-probabilities are always computed once, and kept in output_dir"),
+    PBT_TRAINING_OLD_OPTIONS,
+    PBT_TRAINING_OLD_STRING(precompute_ref_batch_size),
+    PBT_TRAINING_OLD_STRING(max_prompt_length),
+    PBT_TRAINING_OLD_STRING(max_completion_length),
+    PBT_TRAINING_OLD_STRING(rpo_alpha),
+    PBT_TRAINING_OLD_STRING(ref_adapter_name),
+    PBT_TRAINING_OLD_FLAG(generate_during_eval),
+    PBT_TRAINING_OLD_FLAG(reference_free),
+};
+
+const pbt_command pbt_command_dpo = {
+    .name = "dpo",
+    .summary = "Fine-tune on preference pairs (TRL's DPOTrainer)",
+    .usage = "--model_name_or_path DIR --dataset FILE --output_dir DIR [--adapter A] [options]",
+    .details =
+        "Trains a LoRA adapter (or, with --full, all weights) on preference pairs in TRL's JSONL forms: "
+        "{\"prompt\", \"chosen\", \"rejected\"} as strings or messages, or without \"prompt\" where chosen "
+        "and "
+        "rejected begin alike; ref_chosen_logps and ref_rejected_logps are taken where they stand. Names and "
+        "defaults of options are TRL's.\n\n"
+        "The reference is the model as training begins: with --adapter, under that adapter as it was. Its "
+        "log-probabilities are computed once. Before the first step margin 0 and loss ln 2 are checked and "
+        "printed. Prompts that pairs share are computed once, forward and backward.\n\n"
+        "Example:\n  pbt dpo --model_name_or_path models/small --adapter runs/sft --dataset pairs.jsonl "
+        "--output_dir runs/dpo --learning_rate 1e-5",
+    .options = options,
+    .n_options = sizeof options / sizeof *options,
+    .settings_size = sizeof(pbt_training_options),
+    .run = run,
+};
