@@ -334,11 +334,14 @@ static pbt_code train_step(training_run *run, pbt_error *error) {
     metrics.num_tokens = run->sums.num_tokens += metrics.num_tokens;
     metrics.unique_tokens = run->sums.unique_tokens += metrics.unique_tokens;
     PBT_TRY(log_step(run, &metrics, error));
+    /* Before the checkpoint: what after_step keeps of this step must be there when training continues behind
+     * it. */
+    if (run->trainer->after_step)
+        PBT_TRY(run->trainer->after_step(run->trainer->after_step_user, run->step, &metrics, error));
     bool last = run->step == run->total_steps;
     if (last || (run->settings.save_steps > 0 && run->step % run->settings.save_steps == 0))
         PBT_TRY(save_checkpoint(run, error));
-    if (!run->trainer->after_step) return PBT_OK;
-    return run->trainer->after_step(run->trainer->after_step_user, run->step, &metrics, error);
+    return PBT_OK;
 }
 
 /* Picks up the checkpoint where there is one, and puts the metrics file in the same state. */

@@ -80,8 +80,9 @@ typedef struct pbt_trainer {
     void *next_batch_user;
     const char *folder; /* output_dir: metrics.jsonl, checkpoint; NULL: nothing is written */
     bool resume;        /* continue from the folder's checkpoint when there is one of the same settings */
-    /* Called after every optimizer step (and once before the first, step 0, for DPO): evaluate, keep the
-     * best. May be NULL. */
+    /* Called after every optimizer step, before that step's checkpoint is written (and once before the first,
+     * step 0, for DPO): evaluate, keep the best. After an interruption it is called again for the steps since
+     * the last checkpoint. May be NULL. */
     pbt_code (*after_step)(void *user, int64_t step, const pbt_metrics *metrics, pbt_error *error);
     void *after_step_user;
     const pbt_monitor *monitor;
