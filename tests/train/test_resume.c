@@ -1,0 +1,266 @@
+/*
+ * A training that is killed, stopped or refused in the middle, and continued: the same numbers to the bit,
+ * and a metrics file without gaps or doubles.
+ */
+#include "train/fixture.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+typedef struct result {
+    uint64_t adapter_hash;
+    char *metrics; /* metrics.jsonl without step_time */
+} result;
+
+static char *metrics_without_times(const char *folder) {
+    char *path = pbt_path_join(folder, "metrics.jsonl"), *line;
+    pbt_lines *lines;
+    pbt_text text = {0};
+    size_t length, number;
+    assert_ok(pbt_lines_open(path, &lines, error));
+    for (;;) {
+        json_t *json;
+        assert_ok(pbt_lines_next(lines, &line, &length, &number, error));
+        if (!line) break;
+        assert_ok(pbt_json_parse(line, length, NULL, NULL, &json, error));
+        json_object_del(json, "step_time");
+        char *plain = pbt_json_line(json);
+        pbt_text_addf(&text, "%s\n", plain);
+        free(plain);
+        json_decref(json);
+    }
+    pbt_lines_close(lines);
+    free(path);
+    return pbt_text_take(&text);
+}
+
+typedef struct stop_at {
+    int64_t step;
+    bool kill;
+} stop_at;
+
+static pbt_code stop(void *user, int64_t step, const pbt_metrics *metrics, pbt_error *error) {
+    const stop_at *at = user;
+    (void)metrics;
+    if (step != at->step) return PBT_OK;
+    if (at->kill) raise(SIGKILL);
+    return pbt_fail(error, PBT_FAILED, "stopped on purpose");
+}
+
+static pbt_train_settings settings_of(pbt_objective objective) {
+    pbt_train_settings s = pbt_train_settings_default(objective);
+    s.learning_rate = 5e-3;
+    s.per_device_train_batch_size = 3;
+    s.num_train_epochs = 3;
+    s.logging_steps = 2;
+    s.save_steps = 3;
+    s.disable_dropout = false;
+    s.lr_scheduler_type = PBT_COSINE;
+    return s;
+}
+
+/* One attempt; whatever it gives. */
+static pbt_code attempt(const char *folder, const pbt_train_settings *settings, const stop_at *at,
+                        const pbt_monitor *monitor, uint64_t *hash, pbt_error *error) {
+    pbt_model *model = fixture_model(1);
+    pbt_adapter *adapter = fixture_adapter(model, 2, 0.2);
+    pbt_dataset dataset = fixture_data(11, settings->objective == PBT_DPO);
+    pbt_trainer trainer = {.settings = *settings,
+                           .model = model,
+                           .adapter = adapter,
+                           .dataset = &dataset,
+                           .folder = folder,
+                           .resume = true,
+                           .monitor = monitor};
+    if (at) {
+        trainer.after_step = stop;
+        trainer.after_step_user = (void *)at;
+    }
+    pbt_code code = pbt_train(&trainer, error);
+    *hash = pbt_adapter_hash(adapter);
+    pbt_dataset_free(&dataset);
+    pbt_adapter_free(adapter);
+    pbt_model_free(model);
+    return code;
+}
+
+static result straight(const pbt_train_settings *settings) {
+    char *folder = fixture_folder();
+    result r;
+    assert_ok(attempt(folder, settings, NULL, NULL, &r.adapter_hash, error));
+    r.metrics = metrics_without_times(folder);
+    fixture_remove(folder);
+    return r;
+}
+
+static void killed_anywhere(void **state) {
+    (void)state;
+    for (int objective = PBT_SFT; objective <= PBT_DPO; objective++) {
+        pbt_train_settings settings = settings_of((pbt_objective)objective);
+        result expected = straight(&settings);
+        char *folder = fixture_folder();
+        for (int64_t step = 1; step <= 12; step += 2 + step % 3) {
+            stop_at at = {step, true};
+            pid_t child = fork();
+            if (child == 0) {
+                uint64_t hash;
+                attempt(folder, &settings, &at, NULL, &hash, NULL);
+                _exit(0);
+            }
+            int status;
+            assert_int_equal(waitpid(child, &status, 0), child);
+            assert_true(WIFSIGNALED(status) || WIFEXITED(status));
+        }
+        uint64_t hash;
+        assert_ok(attempt(folder, &settings, NULL, NULL, &hash, error));
+        assert_true(hash == expected.adapter_hash);
+        char *metrics = metrics_without_times(folder);
+        assert_string_equal(metrics, expected.metrics);
+        free(metrics);
+        /* Once more after the end: nothing is left to do, and nothing changes. */
+        assert_ok(attempt(folder, &settings, NULL, NULL, &hash, error));
+        assert_true(hash == expected.adapter_hash);
+        metrics = metrics_without_times(folder);
+        assert_string_equal(metrics, expected.metrics);
+        free(metrics);
+        free(expected.metrics);
+        fixture_remove(folder);
+    }
+}
+
+/* SIGKILL at a random moment, not between steps. */
+static void killed_at_random_moments(void **state) {
+    (void)state;
+    pbt_train_settings settings = settings_of(PBT_SFT);
+    settings.num_train_epochs = 40;
+    settings.save_steps = 5;
+    result expected = straight(&settings);
+    char *folder = fixture_folder();
+    pbt_key key = pbt_key_of_seed(17);
+    for (uint64_t i = 0; i < 8; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            uint64_t hash;
+            attempt(folder, &settings, NULL, NULL, &hash, NULL);
+            _exit(0);
+        }
+        usleep((useconds_t)(2000 + pbt_random_below(key, i, 30000)));
+        kill(child, SIGKILL);
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+    }
+    uint64_t hash;
+    assert_ok(attempt(folder, &settings, NULL, NULL, &hash, error));
+    assert_true(hash == expected.adapter_hash);
+    char *metrics = metrics_without_times(folder);
+    assert_string_equal(metrics, expected.metrics);
+    free(metrics);
+    free(expected.metrics);
+    fixture_remove(folder);
+}
+
+static void an_error_of_after_step_ends_it(void **state) {
+    (void)state;
+    pbt_train_settings settings = settings_of(PBT_SFT);
+    char *folder = fixture_folder();
+    stop_at at = {5, false};
+    uint64_t hash;
+    assert_fails(attempt(folder, &settings, &at, NULL, &hash, error), PBT_FAILED, "stopped on purpose");
+    fixture_remove(folder);
+}
+
+static bool stop_soon(void *user) {
+    int *calls = user;
+    return ++*calls > 4;
+}
+
+static void interrupted_saves_its_state(void **state) {
+    (void)state;
+    pbt_train_settings settings = settings_of(PBT_SFT);
+    settings.save_steps = 0;
+    result expected = straight(&settings);
+    char *folder = fixture_folder();
+    int calls = 0;
+    pbt_monitor monitor = {.user = &calls, .stopped = stop_soon};
+    uint64_t hash;
+    pbt_error error;
+    assert_int_equal(attempt(folder, &settings, NULL, &monitor, &hash, &error), PBT_INTERRUPTED);
+    char *path = pbt_path_join(folder, "checkpoint.pbt");
+    assert_true(pbt_file_exists(path));
+    free(path);
+    assert_int_equal(attempt(folder, &settings, NULL, NULL, &hash, &error), PBT_OK);
+    assert_true(hash == expected.adapter_hash);
+    free(expected.metrics);
+    fixture_remove(folder);
+}
+
+static void foreign_and_damaged_checkpoints(void **state) {
+    (void)state;
+    pbt_train_settings settings = settings_of(PBT_DPO);
+    char *folder = fixture_folder(), *path = pbt_path_join(folder, "checkpoint.pbt"), *data;
+    uint64_t hash;
+    size_t length;
+    assert_ok(attempt(folder, &settings, NULL, NULL, &hash, error));
+    pbt_train_settings other = settings;
+    other.beta = 0.2;
+    assert_fails(attempt(folder, &other, NULL, NULL, &hash, error), PBT_BAD_INPUT,
+                 "belongs to a training with other settings");
+    assert_ok(pbt_file_read(path, 1 << 20, &data, &length, error));
+    data[length / 2] ^= 1;
+    assert_ok(pbt_file_write(path, data, length, error));
+    assert_fails(attempt(folder, &settings, NULL, NULL, &hash, error), PBT_BAD_INPUT, "checksum");
+    assert_ok(pbt_file_write(path, data, length - 4, error));
+    assert_fails(attempt(folder, &settings, NULL, NULL, &hash, error), PBT_BAD_INPUT, "numbers in");
+    assert_ok(pbt_file_write(path, "nonsense", 8, error));
+    assert_fails(attempt(folder, &settings, NULL, NULL, &hash, error), PBT_BAD_INPUT, "no checkpoint");
+    free(data);
+    free(path);
+    fixture_remove(folder);
+}
+
+static void files_of_a_finished_training(void **state) {
+    (void)state;
+    pbt_train_settings settings = settings_of(PBT_DPO);
+    char *folder = fixture_folder(), *path = pbt_path_join(folder, "trainer_state.json");
+    uint64_t hash;
+    json_t *json;
+    assert_ok(attempt(folder, &settings, NULL, NULL, &hash, error));
+    assert_ok(pbt_json_read(path, 1 << 20, &json, error));
+    assert_int_equal(json_integer_value(json_object_get(json, "global_step")), 12);
+    const json_t *history = json_object_get(json, "log_history"), *line = json_array_get(history, 0);
+    assert_int_equal(json_array_size(history), 6);
+    static const char *const keys[] = {"step",
+                                       "epoch",
+                                       "loss",
+                                       "learning_rate",
+                                       "grad_norm",
+                                       "rewards/chosen",
+                                       "rewards/rejected",
+                                       "rewards/margins",
+                                       "rewards/accuracies",
+                                       "logps/chosen",
+                                       "logps/rejected",
+                                       "step_time",
+                                       "num_tokens",
+                                       "unique_tokens"};
+    const char *key;
+    json_t *value;
+    size_t i = 0;
+    json_object_foreach((json_t *)line, key, value) assert_string_equal(key, keys[i++]);
+    assert_int_equal(i, sizeof keys / sizeof *keys);
+    json_decref(json);
+    free(path);
+    fixture_remove(folder);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(killed_anywhere),
+        cmocka_unit_test(killed_at_random_moments),
+        cmocka_unit_test(an_error_of_after_step_ends_it),
+        cmocka_unit_test(interrupted_saves_its_state),
+        cmocka_unit_test(foreign_and_damaged_checkpoints),
+        cmocka_unit_test(files_of_a_finished_training),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
