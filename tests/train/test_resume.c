@@ -262,5 +262,6 @@ int main(void) {
         cmocka_unit_test(foreign_and_damaged_checkpoints),
         cmocka_unit_test(files_of_a_finished_training),
     };
+    pbt_threads_set(1); /* children are forked: no thread may be left behind in the parent */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

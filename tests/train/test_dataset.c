@@ -1,0 +1,282 @@
+/*
+ * Rows of TRL's forms to examples: what is prompt, what is completion, what carries loss, what is refused.
+ */
+#include "base/file.h"
+#include "train/check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static pbt_tokenizer *tokenizer;
+static pbt_chat_template *chat;
+static char folder[] = "/tmp/pbt_test_dataset_XXXXXX";
+
+static const char chatml[] =
+    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + "
+    "'<|im_end|>' + '\\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% "
+    "endif %}";
+
+static void write_file(const char *name, const char *text) {
+    char *path = pbt_path_join(folder, name);
+    assert_ok(pbt_file_write(path, text, strlen(text), error));
+    free(path);
+}
+
+static int set_up(void **state) {
+    (void)state;
+    static const char *const texts[] = {"What color is the sky? It is blue. It is green.",
+                                        "user assistant system the sky is blue"};
+    static const char *const specials[] = {"<s>", "</s>", "<|im_start|>", "<|im_end|>"};
+    assert_non_null(mkdtemp(folder));
+    assert_ok(pbt_bpe_train(texts, 2, 300, false, specials, 4, folder, error));
+    write_file("tokenizer_config.json", "{\"eos_token\": \"</s>\", \"bos_token\": \"<s>\"}");
+    assert_ok(pbt_tokenizer_open(folder, &tokenizer, error));
+    assert_ok(pbt_chat_template_parse(chatml, strlen(chatml), "<s>", "</s>", NULL, &chat, error));
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    pbt_chat_template_free(chat);
+    pbt_tokenizer_free(tokenizer);
+    char *command = pbt_string_format("rm -r '%s'", folder);
+    int status = system(command);
+    free(command);
+    return status;
+}
+
+static pbt_code add(pbt_dataset *dataset, const char *row, bool preference, int32_t max_length,
+                    pbt_error *error) {
+    json_t *json;
+    PBT_TRY(pbt_json_parse(row, strlen(row), "rows.jsonl", "line 7", &json, error));
+    pbt_code code = pbt_dataset_add(dataset, tokenizer, chat, json, preference, max_length, "rows.jsonl",
+                                    "line 7", error);
+    json_decref(json);
+    return code;
+}
+
+static char *text_of(const pbt_ids *ids) {
+    pbt_text text = {0};
+    assert_ok(pbt_tokenizer_decode(tokenizer, ids->items, ids->count, false, &text, error));
+    return pbt_text_take(&text);
+}
+
+#define assert_ids(ids, expected)                                                                            \
+    do {                                                                                                     \
+        char *ids_text_ = text_of(ids);                                                                      \
+        assert_string_equal(ids_text_ ? ids_text_ : "", expected);                                           \
+        free(ids_text_);                                                                                     \
+    } while (0)
+
+/* The text of the tokens that carry loss. */
+static char *loss_text(const pbt_example *example) {
+    pbt_ids ids = {0};
+    for (size_t i = 0; i < example->chosen.count; i++)
+        if (!example->mask || example->mask[example->prompt.count + i])
+            assert_ok(pbt_ids_push(&ids, example->chosen.items[i], error));
+    char *text = text_of(&ids);
+    free(ids.items);
+    return text;
+}
+
+static void conversational_preference(void **state) {
+    (void)state;
+    pbt_dataset d = {0};
+    assert_ok(add(&d,
+                  "{\"prompt\": [{\"role\": \"user\", \"content\": \"What color is the sky?\"}], \"chosen\": "
+                  "[{\"role\": \"assistant\", \"content\": \"It is blue.\"}], \"rejected\": [{\"role\": "
+                  "\"assistant\", \"content\": \"It is green.\"}], \"tree\": 12}",
+                  true, 1024, error));
+    assert_int_equal(d.count, 1);
+    assert_ids(&d.items[0].prompt,
+               "<|im_start|>user\nWhat color is the sky?<|im_end|>\n<|im_start|>assistant\n");
+    assert_ids(&d.items[0].chosen, "It is blue.<|im_end|>\n"); /* as TRL: all that the template renders */
+    assert_ids(&d.items[0].rejected, "It is green.<|im_end|>\n");
+    assert_string_equal(d.items[0].group, "12");
+    assert_true(isnan(d.items[0].ref_chosen_logp));
+    pbt_dataset_free(&d);
+}
+
+static void implicit_prompts(void **state) {
+    (void)state;
+    pbt_dataset d = {0};
+    assert_ok(add(&d,
+                  "{\"chosen\": [{\"role\": \"user\", \"content\": \"Sky?\"}, {\"role\": \"assistant\", "
+                  "\"content\": \"It is blue.\"}], \"rejected\": [{\"role\": \"user\", \"content\": "
+                  "\"Sky?\"}, {\"role\": \"assistant\", \"content\": \"It is green.\"}]}",
+                  true, 1024, error));
+    assert_ids(&d.items[0].prompt, "<|im_start|>user\nSky?<|im_end|>\n<|im_start|>assistant\n");
+    assert_ids(&d.items[0].rejected, "It is green.<|im_end|>\n");
+    assert_ok(add(&d, "{\"chosen\": \"The sky is blue.\", \"rejected\": \"The sky is green.\"}", true, 1024,
+                  error));
+    assert_ids(&d.items[1].prompt, "The sky is");
+    assert_ids(&d.items[1].chosen, " blue.</s>");
+    assert_ids(&d.items[1].rejected, " green.</s>");
+    pbt_dataset_free(&d);
+}
+
+static void standard_preference_with_reference(void **state) {
+    (void)state;
+    pbt_dataset d = {0};
+    assert_ok(add(&d,
+                  "{\"prompt\": \"The sky is\", \"chosen\": \" blue.\", \"rejected\": \" green.</s>\", "
+                  "\"ref_chosen_logps\": -1.5, \"ref_rejected_logps\": -2}",
+                  true, 1024, error));
+    assert_ids(&d.items[0].chosen, " blue.</s>");
+    assert_ids(&d.items[0].rejected, " green.</s>"); /* no second end */
+    assert_near(d.items[0].ref_chosen_logp, -1.5, 0);
+    assert_near(d.items[0].ref_rejected_logp, -2, 0);
+    pbt_dataset_free(&d);
+}
+
+static void sft_forms(void **state) {
+    (void)state;
+    pbt_dataset d = {0};
+    assert_ok(add(&d, "{\"prompt\": \"The sky is\", \"completion\": \" blue.\"}", false, 1024, error));
+    assert_ids(&d.items[0].chosen, " blue.</s>");
+    assert_null(d.items[0].mask);
+    assert_ok(add(&d, "{\"text\": \"The sky is blue.\"}", false, 1024, error));
+    assert_int_equal(d.items[1].prompt.count, 0);
+    assert_ids(&d.items[1].chosen, "The sky is blue.</s>");
+    assert_int_equal(pbt_example_targets(&d.items[1]), d.items[1].chosen.count - 1);
+    assert_ok(add(&d,
+                  "{\"prompt\": [{\"role\": \"user\", \"content\": \"Sky?\"}], \"completion\": [{\"role\": "
+                  "\"assistant\", \"content\": \"blue\"}]}",
+                  false, 1024, error));
+    assert_ids(&d.items[2].chosen, "blue<|im_end|>\n");
+    assert_ok(add(&d,
+                  "{\"conversations\": [{\"from\": \"user\", \"value\": \"Sky?\"}, {\"from\": \"assistant\", "
+                  "\"value\": \"blue\"}]}",
+                  false, 1024, error));
+    assert_ids(&d.items[3].chosen,
+               "<|im_start|>user\nSky?<|im_end|>\n<|im_start|>assistant\nblue<|im_end|>\n");
+    /* a preference row, for SFT on its chosen completion */
+    assert_ok(add(&d, "{\"prompt\": \"The sky is\", \"chosen\": \" blue.\", \"rejected\": \" green.\"}",
+                  false, 1024, error));
+    assert_ids(&d.items[4].chosen, " blue.</s>");
+    assert_int_equal(d.items[4].rejected.count, 0);
+    pbt_dataset_free(&d);
+}
+
+static void what_carries_loss(void **state) {
+    (void)state;
+    static const char messages[] =
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"Sky?\"}, {\"role\": \"assistant\", "
+        "\"content\": \"blue\"}, {\"role\": \"user\", \"content\": \"Sure?\"}, {\"role\": "
+        "\"assistant\", \"content\": \"green\"}]}";
+    pbt_dataset d = {0};
+    assert_ok(add(&d, messages, false, 1024, error)); /* TRL's default: every token */
+    assert_int_equal(pbt_example_targets(&d.items[0]), d.items[0].chosen.count - 1);
+    d.assistant_only_loss = true;
+    assert_ok(add(&d, messages, false, 1024, error));
+    char *text = loss_text(&d.items[1]);
+    assert_string_equal(text, "blue<|im_end|>green<|im_end|>");
+    free(text);
+    d.whole_text_loss = true;
+    assert_ok(add(&d, "{\"prompt\": \"The sky is\", \"completion\": \" blue.\"}", false, 1024, error));
+    assert_int_equal(pbt_example_targets(&d.items[2]), d.items[2].prompt.count + d.items[2].chosen.count - 1);
+    pbt_dataset_free(&d);
+}
+
+static void prompt_that_merges_with_its_completion(void **state) {
+    (void)state;
+    pbt_dataset d = {0};
+    assert_ok(add(&d, "{\"prompt\": \"The sk\", \"completion\": \"y is blue.\"}", false, 1024, error));
+    pbt_text text = {0};
+    assert_ok(pbt_tokenizer_decode(tokenizer, d.items[0].prompt.items, d.items[0].prompt.count, false, &text,
+                                   error));
+    assert_ok(pbt_tokenizer_decode(tokenizer, d.items[0].chosen.items, d.items[0].chosen.count, false, &text,
+                                   error));
+    assert_string_equal(text.data, "The sky is blue.</s>");
+    pbt_text_free(&text);
+    pbt_dataset_free(&d);
+}
+
+static void long_examples_are_listed(void **state) {
+    (void)state;
+    write_file("long.jsonl", "{\"prompt\": \"a\", \"completion\": \"b\"}\n\n"
+                             "{\"prompt\": \"a\", \"completion\": \"one two three four five six seven\"}\n"
+                             "{\"prompt\": \"a\", \"completion\": \"one two three four five six eight\"}\n");
+    char *path = pbt_path_join(folder, "long.jsonl");
+    pbt_dataset d = {0};
+    assert_ok(pbt_dataset_read(path, tokenizer, chat, false, 4, &d, error));
+    assert_int_equal(d.count, 1);
+    assert_int_equal(d.dropped_long, 2);
+    assert_string_equal(d.dropped_list.data, "line 3, line 4");
+    pbt_dataset_free(&d);
+    assert_fails(pbt_dataset_read(path, tokenizer, chat, false, 1, &d, error), PBT_BAD_INPUT,
+                 "all 3 examples are longer than max_length (1 tokens); raise max_length");
+    pbt_dataset_free(&d);
+    free(path);
+}
+
+static void refusals(void **state) {
+    (void)state;
+    static const struct {
+        bool preference;
+        const char *row, *sentence;
+    } cases[] = {
+        {false, "[]", "rows.jsonl: line 7: expected a JSON object"},
+        {false, "{}", "an SFT row needs \"prompt\" and \"completion\", or \"messages\", or \"text\""},
+        {true, "{\"prompt\": \"a\", \"chosen\": \"b\"}",
+         "a preference row needs \"chosen\" and \"rejected\""},
+        {true, "{\"prompt\": 1, \"chosen\": \"b\", \"rejected\": \"c\"}",
+         "\"prompt\" must be a string or a list of messages"},
+        {true, "{\"prompt\": [{\"role\": \"user\"}], \"chosen\": \"b\", \"rejected\": \"c\"}",
+         "message 1 of \"prompt\" must be an object with the strings \"role\" and \"content\""},
+        {true,
+         "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": [{\"role\": \"assistant\", \"content\": "
+         "\"c\"}]}",
+         "must both be strings or both be lists of messages"},
+        {true, "{\"chosen\": \"b\", \"rejected\": [{\"role\": \"assistant\", \"content\": \"c\"}]}",
+         "\"chosen\" and \"rejected\" must both be strings or both be messages"},
+        {true, "{\"prompt\": \"a\", \"chosen\": \"\", \"rejected\": \"c\"}", "a completion is empty"},
+        {true, "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\", \"ref_chosen_logps\": \"x\"}",
+         "\"ref_chosen_logps\" must be a number"},
+        {false, "{\"prompt\": \"a\", \"completion\": \"\"}", "\"completion\" is empty"},
+        {false, "{\"text\": \"\"}", "\"text\" is empty"},
+        {false, "{\"messages\": []}", "\"messages\" is empty"},
+        {false, "{\"text\": \"<s><s>a\"}", "two BOS tokens"},
+        {false, "{\"text\": \"a\", \"tools\": [1]}", "has \"tools\""},
+        {false, "{\"messages\": [{\"role\": \"assistant\", \"content\": \"\", \"tool_calls\": []}]}",
+         "has \"tool_calls\""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pbt_dataset d = {0};
+        assert_fails(add(&d, cases[i].row, cases[i].preference, 1024, error), PBT_BAD_INPUT,
+                     cases[i].sentence);
+        pbt_dataset_free(&d);
+    }
+    pbt_dataset d = {.assistant_only_loss = true};
+    assert_fails(add(&d, "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}]}", false, 1024, error),
+                 PBT_BAD_INPUT, "no assistant turn");
+    pbt_dataset_free(&d);
+    json_t *row = json_pack("{s:[{s:s, s:s}]}", "messages", "role", "user", "content", "a");
+    assert_fails(pbt_dataset_add(&d, tokenizer, NULL, row, false, 9, "f", "line 1", error), PBT_BAD_INPUT,
+                 "no chat template");
+    json_decref(row);
+    write_file("bad.jsonl", "{\"text\": \"a b c\"}\n{nonsense\n");
+    write_file("none.jsonl", "\n");
+    char *bad = pbt_path_join(folder, "bad.jsonl"), *none = pbt_path_join(folder, "none.jsonl");
+    assert_fails(pbt_dataset_read(bad, tokenizer, chat, false, 99, &d, error), PBT_BAD_INPUT, "line 2");
+    pbt_dataset_free(&d);
+    assert_fails(pbt_dataset_read(none, tokenizer, chat, false, 99, &d, error), PBT_BAD_INPUT,
+                 "the file has no examples");
+    pbt_dataset_free(&d);
+    free(bad);
+    free(none);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(conversational_preference),
+        cmocka_unit_test(implicit_prompts),
+        cmocka_unit_test(standard_preference_with_reference),
+        cmocka_unit_test(sft_forms),
+        cmocka_unit_test(what_carries_loss),
+        cmocka_unit_test(prompt_that_merges_with_its_completion),
+        cmocka_unit_test(long_examples_are_listed),
+        cmocka_unit_test(refusals),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
