@@ -1,0 +1,269 @@
+#include "experiment/run.h"
+
+#include "base/file.h"
+#include "experiment/inputs.h"
+#include "report/report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+static const pbt_artefact_key settings_key = {"plan", 0, "", "experiment", "settings"};
+static const pbt_artefact_key inputs_key = {"plan", 0, "", "experiment", "inputs"};
+
+/* ---- opening ---- */
+
+static pbt_code take_lock(pbt_run *run, pbt_error *error) {
+    char *path = pbt_path_join(run->folder, "run.lock");
+    if (!path) return pbt_fail_memory(error, strlen(run->folder), "a path");
+    run->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    pbt_code code = PBT_OK;
+    if (run->lock < 0)
+        code = pbt_fail_at(error, PBT_FAILED, path, NULL, "cannot open the run's lock: %s", strerror(errno));
+    else if (flock(run->lock, LOCK_EX | LOCK_NB) != 0)
+        code = pbt_fail_at(error, PBT_FAILED, run->folder, NULL,
+                           "another pbt is working on this run; wait for it or stop it");
+    free(path);
+    return code;
+}
+
+static pbt_code refuse(const pbt_run *run, const char *what, pbt_error *error) {
+    return pbt_fail_at(
+        error, PBT_BAD_INPUT, run->folder, NULL,
+        "this run was begun with another experiment: %.600s; undo the change, or choose another "
+        "--output_dir",
+        what);
+}
+
+static pbt_code compare_settings(pbt_run *run, const json_t *before, const json_t *now, pbt_error *error) {
+    pbt_text differences = {0};
+    pbt_experiment_differences(before, now, &differences);
+    pbt_code code = differences.length ? refuse(run, differences.data, error) : PBT_OK;
+    pbt_text_free(&differences);
+    return code;
+}
+
+static pbt_code compare_inputs(pbt_run *run, const json_t *before, const json_t *now, pbt_error *error) {
+    const char *name;
+    const json_t *was;
+    json_object_foreach((json_t *)(uintptr_t)before, name, was) {
+        const json_t *is = json_object_get(now, name);
+        if (is && json_equal((json_t *)(uintptr_t)was, (json_t *)(uintptr_t)is)) continue;
+        char *what = pbt_string_format("the contents of %s have changed", name);
+        pbt_code code = what ? refuse(run, what, error) : pbt_fail_memory(error, 0, "a message");
+        free(what);
+        return code;
+    }
+    return PBT_OK;
+}
+
+/* Records the experiment in a new run, or holds it against the one the run was begun with. Free settings and
+ * paths follow the newest experiment. */
+static pbt_code record_experiment(pbt_run *run, pbt_error *error) {
+    json_t *settings = pbt_experiment_record(&run->experiment), *inputs = NULL, *before = NULL,
+           *inputs_before = NULL;
+    pbt_code code = settings ? PBT_OK : pbt_fail_memory(error, 0, "the settings");
+    if (code == PBT_OK) PBT_GOTO(pbt_inputs_fingerprint(&run->experiment, &inputs, error));
+    if (code == PBT_OK) PBT_GOTO(pbt_store_get(run->store, &settings_key, &before, error));
+    PBT_GOTO(pbt_store_get(run->store, &inputs_key, &inputs_before, error));
+    if (before) PBT_GOTO(compare_settings(run, before, settings, error));
+    if (inputs_before) PBT_GOTO(compare_inputs(run, inputs_before, inputs, error));
+    PBT_GOTO(pbt_store_begin(run->store, error));
+    PBT_GOTO(pbt_store_put(run->store, &settings_key, settings, error));
+    PBT_GOTO(pbt_store_put(run->store, &inputs_key, inputs, error));
+    PBT_GOTO(pbt_store_commit(run->store, error));
+done:
+    pbt_store_rollback(run->store);
+    json_decref(settings);
+    json_decref(inputs);
+    json_decref(before);
+    json_decref(inputs_before);
+    return code;
+}
+
+static pbt_code read_experiment(pbt_run *run, pbt_error *error) {
+    json_t *settings;
+    PBT_TRY(pbt_store_get(run->store, &settings_key, &settings, error));
+    if (!settings)
+        return pbt_fail_at(
+            error, PBT_BAD_INPUT, run->folder, NULL,
+            "the run holds no experiment; begin it with pbt run EXPERIMENT.yaml --output_dir %s",
+            run->folder);
+    pbt_code code = pbt_experiment_from_record(settings, "the run's settings", &run->experiment, error);
+    json_decref(settings);
+    return code;
+}
+
+pbt_code pbt_run_open(const char *folder, pbt_experiment *experiment, const pbt_monitor *monitor,
+                      pbt_run **run, pbt_error *error) {
+    pbt_run *r = pbt_alloc(1, sizeof *r);
+    if (!r) return pbt_fail_memory(error, sizeof *r, "a run");
+    *r = (pbt_run){.folder = pbt_string_copy(folder), .monitor = monitor, .lock = -1};
+    pbt_code code = r->folder ? PBT_OK : pbt_fail_memory(error, strlen(folder), "a run");
+    if (code == PBT_OK) code = pbt_store_open(folder, experiment != NULL, &r->store, error);
+    if (code == PBT_OK) code = take_lock(r, error);
+    if (code == PBT_OK && !experiment) code = read_experiment(r, error);
+    if (code == PBT_OK && experiment) {
+        r->experiment = *experiment;
+        *experiment = (pbt_experiment){0};
+    }
+    if (code == PBT_OK) code = record_experiment(r, error);
+    if (code == PBT_OK)
+        *run = r;
+    else
+        pbt_run_close(r);
+    return code;
+}
+
+void pbt_run_close(pbt_run *run) {
+    if (!run) return;
+    for (int s = 0; s < PBT_SPEAKERS; s++) {
+        bool shared = false;
+        for (int earlier = 0; earlier < s; earlier++)
+            shared = shared || run->models[earlier] == run->models[s];
+        if (run->agents[s]) pbt_agent_free(run->agents[s]);
+        if (run->models[s] && !shared) pbt_chat_model_free(run->models[s]);
+    }
+    if (run->prompts_open) pbt_prompts_free(&run->prompts);
+    if (run->questions_open) pbt_question_set_free(&run->questions);
+    pbt_store_close(run->store);
+    if (run->lock >= 0) close(run->lock);
+    pbt_experiment_free(&run->experiment);
+    free(run->folder);
+    free(run);
+}
+
+/* ---- what stages need ---- */
+
+pbt_code pbt_run_open_data(pbt_run *run, pbt_error *error) {
+    if (!run->prompts_open) PBT_TRY(pbt_prompts_read(run->experiment.prompts, &run->prompts, error));
+    run->prompts_open = true;
+    if (!run->questions_open) PBT_TRY(pbt_question_set_read(&run->experiment, &run->questions, error));
+    run->questions_open = true;
+    return PBT_OK;
+}
+
+static const char *const speaker_names[PBT_SPEAKERS] = {"A", "B", "extractor", "filter"};
+
+/* Where the model of a speaker lies and how its weights are held. */
+static void model_of(const pbt_experiment *e, pbt_speaker speaker, const char **path, const char **dtype) {
+    const char *who = speaker == PBT_AGENT_A ? "a" : speaker == PBT_AGENT_B ? "b" : NULL;
+    if (!who) who = speaker == PBT_EXTRACTOR ? e->extractor : e->filter;
+    *path = pbt_experiment_model_of(e, who);
+    *dtype = strcmp(who, "b") == 0 ? e->agents[1].dtype : e->agents[0].dtype;
+}
+
+static pbt_dtype dtype_named(const char *name) {
+    for (int d = 0; d < PBT_DTYPES; d++) {
+        if (strcmp(pbt_dtype_name((pbt_dtype)d), name) == 0) return (pbt_dtype)d;
+    }
+    return PBT_DTYPES; /* "auto": as stored */
+}
+
+static pbt_code open_model(pbt_run *run, pbt_speaker speaker, pbt_error *error) {
+    const char *path, *dtype;
+    model_of(&run->experiment, speaker, &path, &dtype);
+    for (int other = 0; other < PBT_SPEAKERS; other++) {
+        const char *other_path, *other_dtype;
+        if (!run->models[other]) continue;
+        model_of(&run->experiment, (pbt_speaker)other, &other_path, &other_dtype);
+        if (strcmp(path, other_path) != 0 || strcmp(dtype, other_dtype) != 0) continue;
+        run->models[speaker] = run->models[other];
+        return PBT_OK;
+    }
+    pbt_monitor_message(run->monitor, 2, "opening %s", path);
+    pbt_model_options model = {.dtype = dtype_named(dtype), .prepare = true};
+    pbt_engine_options engine = {.kv_rows = run->experiment.kv_rows,
+                                 .max_batch = run->experiment.max_batch,
+                                 .prefill_rows = run->experiment.prefill_rows,
+                                 .share_prefixes = true};
+    return pbt_chat_model_open(path, &model, &engine, run->experiment.date_string, &run->models[speaker],
+                               error);
+}
+
+pbt_code pbt_run_open_agent(pbt_run *run, pbt_speaker speaker, pbt_agent **agent, pbt_error *error) {
+    bool none = speaker == PBT_FILTER && strcmp(run->experiment.filter, "none") == 0;
+    if (!none && !run->models[speaker]) PBT_TRY(open_model(run, speaker, error));
+    if (!none && !run->agents[speaker])
+        PBT_TRY(pbt_agent_local(run->models[speaker], NULL, speaker_names[speaker], &run->agents[speaker],
+                                error));
+    *agent = run->agents[speaker];
+    return PBT_OK;
+}
+
+char *pbt_run_path(const pbt_run *run, int64_t seed, const char *arm, const char *name) {
+    return pbt_string_format("%s/seed-%lld%s%s%s%s", run->folder, (long long)seed, *arm ? "/" : "", arm,
+                             *name ? "/" : "", name);
+}
+
+pbt_key pbt_run_key(int64_t seed, const char *stage) {
+    return pbt_key_named(pbt_key_of_seed((uint64_t)seed), stage);
+}
+
+bool pbt_run_is_done(pbt_run *run, const char *stage, int64_t seed, const char *arm) {
+    return pbt_store_has(run->store, &(pbt_artefact_key){stage, seed, arm, "done", ""});
+}
+
+pbt_code pbt_run_set_done(pbt_run *run, const char *stage, int64_t seed, const char *arm, pbt_error *error) {
+    json_t *value = json_true();
+    return pbt_store_put(run->store, &(pbt_artefact_key){stage, seed, arm, "done", ""}, value, error);
+}
+
+/* ---- order of stages ---- */
+
+typedef pbt_code (*stage_function)(pbt_run *run, int64_t seed, pbt_error *error);
+typedef struct stage {
+    const char *name, *before; /* what must be finished first, or NULL */
+    stage_function run;
+} stage;
+static const stage stages[] = {
+    {"trees", NULL, pbt_stage_trees},
+    {"pairs", "trees", pbt_stage_pairs},
+    {"train", "pairs", pbt_stage_train},
+    {"eval", "train", pbt_stage_eval},
+};
+enum { N_STAGES = sizeof stages / sizeof *stages };
+
+static pbt_code run_stage_of_seed(pbt_run *run, const stage *s, int64_t seed, pbt_error *error) {
+    if (s->before && !pbt_run_is_done(run, s->before, seed, ""))
+        return pbt_fail_at(error, PBT_BAD_INPUT, run->folder, NULL,
+                           "stage %s of seed %lld is not finished; run pbt %s %s first", s->before,
+                           (long long)seed, s->before, run->folder);
+    if (pbt_run_is_done(run, s->name, seed, "")) return PBT_OK;
+    PBT_TRY(pbt_monitor_check(run->monitor, error));
+    pbt_code code = s->run(run, seed, error);
+    pbt_store_rollback(run->store);
+    if (code != PBT_OK) return code;
+    return pbt_run_set_done(run, s->name, seed, "", error);
+}
+
+pbt_code pbt_run_stage(pbt_run *run, const char *name, pbt_error *error) {
+    if (strcmp(name, "report") == 0) return pbt_stage_report(run, error);
+    for (int i = 0; i < N_STAGES; i++) {
+        if (strcmp(stages[i].name, name) != 0) continue;
+        for (size_t s = 0; s < run->experiment.seeds.count; s++)
+            PBT_TRY(run_stage_of_seed(run, &stages[i], run->experiment.seeds.items[s], error));
+        return PBT_OK;
+    }
+    return pbt_fail(error, PBT_USAGE, "unknown stage \"%s\"; expected trees, pairs, train, eval or report",
+                    name);
+}
+
+pbt_code pbt_run_all(pbt_run *run, pbt_error *error) {
+    for (size_t s = 0; s < run->experiment.seeds.count; s++) {
+        for (int i = 0; i < N_STAGES; i++)
+            PBT_TRY(run_stage_of_seed(run, &stages[i], run->experiment.seeds.items[s], error));
+    }
+    return pbt_stage_report(run, error);
+}
+
+pbt_code pbt_stage_report(pbt_run *run, pbt_error *error) {
+    pbt_report report;
+    pbt_code code = pbt_report_read(run->store, &report, error);
+    if (code == PBT_OK) code = pbt_report_write(&report, run->folder, error);
+    pbt_report_free(&report);
+    return code;
+}

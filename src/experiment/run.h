@@ -1,0 +1,73 @@
+/*
+ * A run: an experiment on its way in a folder. Stages read and write the run's store; nothing else is shared
+ * between them. Whatever was committed is never done again, so the same call continues after any
+ * interruption and ends with the same results.
+ */
+#ifndef PBT_EXPERIMENT_RUN_H
+#define PBT_EXPERIMENT_RUN_H
+
+#include "agent/agent.h"
+#include "experiment/settings.h"
+#include "store/store.h"
+
+typedef enum pbt_part { PBT_TRAIN_PART, PBT_DEV_PART, PBT_TEST_PART, PBT_PARTS } pbt_part;
+extern const char *const pbt_part_names[PBT_PARTS]; /* "train", "dev", "test" */
+
+/* Questions with the part each belongs to; a part's questions in the order of the file(s). */
+typedef struct pbt_question_set {
+    pbt_questions questions;
+    unsigned char *part; /* [questions.count]: a pbt_part, or PBT_PARTS: unused */
+    size_t count[PBT_PARTS];
+    pbt_question **list[PBT_PARTS]; /* [count] into questions.items */
+} pbt_question_set;
+pbt_code pbt_question_set_read(const pbt_experiment *experiment, pbt_question_set *set, pbt_error *error);
+void pbt_question_set_free(pbt_question_set *set);
+
+typedef enum pbt_speaker { PBT_AGENT_A, PBT_AGENT_B, PBT_EXTRACTOR, PBT_FILTER, PBT_SPEAKERS } pbt_speaker;
+
+typedef struct pbt_run {
+    char *folder;
+    pbt_store *store;
+    pbt_experiment experiment;
+    const pbt_monitor *monitor;
+    int lock; /* descriptor of RUN/run.lock */
+    /* Opened when a stage first needs them. */
+    pbt_question_set questions;
+    pbt_prompts prompts;
+    pbt_chat_model *models[PBT_SPEAKERS]; /* the same pointer where two name the same folder and dtype */
+    pbt_agent *agents[PBT_SPEAKERS];      /* base models; the filter's is NULL with filter "none" */
+    bool questions_open, prompts_open;
+} pbt_run;
+
+/* Opens (with `experiment`: creates or continues) the run in `folder`. An experiment that differs from the
+ * one the run was begun with, or whose files have other contents, is refused with what differs. Takes the
+ * insides of `experiment`. Only one process may hold a run. */
+pbt_code pbt_run_open(const char *folder, pbt_experiment *experiment, const pbt_monitor *monitor,
+                      pbt_run **run, pbt_error *error);
+void pbt_run_close(pbt_run *run);
+
+/* Questions and prompts; models and agents as well. Called by the stages. */
+pbt_code pbt_run_open_data(pbt_run *run, pbt_error *error);
+pbt_code pbt_run_open_agent(pbt_run *run, pbt_speaker speaker, pbt_agent **agent, pbt_error *error);
+/* RUN/seed-N/ARM/NAME (NAME may be ""), malloc'ed; NULL when memory is out. */
+char *pbt_run_path(const pbt_run *run, int64_t seed, const char *arm, const char *name);
+/* The key of a part of the work: seed, then names. */
+pbt_key pbt_run_key(int64_t seed, const char *stage);
+
+/* Marks of finished work. */
+bool pbt_run_is_done(pbt_run *run, const char *stage, int64_t seed, const char *arm);
+pbt_code pbt_run_set_done(pbt_run *run, const char *stage, int64_t seed, const char *arm, pbt_error *error);
+
+/* The stages, for one seed. A stage whose predecessor is not finished is refused with what to run first. */
+pbt_code pbt_stage_trees(pbt_run *run, int64_t seed, pbt_error *error);
+pbt_code pbt_stage_pairs(pbt_run *run, int64_t seed, pbt_error *error);
+pbt_code pbt_stage_train(pbt_run *run, int64_t seed, pbt_error *error);
+pbt_code pbt_stage_eval(pbt_run *run, int64_t seed, pbt_error *error);
+/* Reads the store and writes report.json and report.md into the folder. */
+pbt_code pbt_stage_report(pbt_run *run, pbt_error *error);
+
+/* One stage for all seeds ("trees", "pairs", "train", "eval", "report"), or all stages of every seed. */
+pbt_code pbt_run_stage(pbt_run *run, const char *stage, pbt_error *error);
+pbt_code pbt_run_all(pbt_run *run, pbt_error *error);
+
+#endif

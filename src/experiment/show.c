@@ -1,0 +1,34 @@
+#include "experiment/show.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The last leaf of the deepest turn: the path to it is a whole debate. */
+static const pbt_node *deepest(const pbt_tree *tree) {
+    const pbt_node *best = NULL;
+    for (size_t i = 0; i < tree->n_nodes; i++) {
+        if (!best || tree->nodes[i].turn > best->turn) best = &tree->nodes[i];
+    }
+    return best;
+}
+
+bool pbt_show_debate(const pbt_tree *tree, const pbt_monitor *monitor) {
+    const pbt_node *path[PBT_MAX_TURNS], *node = deepest(tree);
+    size_t n = 0;
+    if (!node || node->turn < 3) return false;
+    while (node && n < PBT_MAX_TURNS) {
+        path[n++] = node;
+        node = node->parent >= 0 ? &tree->nodes[node->parent] : NULL;
+    }
+    pbt_monitor_message(monitor, 1, "%s", "");
+    pbt_monitor_message(monitor, 1, "%s  (right: %s)", tree->question->text, tree->question->answers[0]);
+    while (n > 0) {
+        const pbt_node *turn = path[--n];
+        char who[32];
+        snprintf(who, sizeof who, "%c %s", 'A' + turn->speaker,
+                 turn->role == PBT_STANDARD ? "" : pbt_role_names[turn->role]);
+        pbt_monitor_message(monitor, 1, "  %-12s %s %.300s", who, turn->correct ? "\u2713" : "\u2717",
+                            turn->text);
+    }
+    return true;
+}

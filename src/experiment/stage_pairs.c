@@ -1,0 +1,149 @@
+/*
+ * Stage "pairs": preference pairs of the train trees, and which of them each arm is trained on.
+ */
+#include "base/file.h"
+#include "base/memory.h"
+#include "experiment/trees.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static pbt_code collect(pbt_run *run, pbt_tree_list *trees, pbt_pair_list *pairs, pbt_error *error) {
+    const pbt_pair_settings *s = &run->experiment.pairs;
+    pbt_pair_rules rules = pbt_pair_rules_default();
+    rules.min_relative_margin = s->min_relative_margin;
+    rules.unequal_children = s->unequal_children;
+    rules.require_disagreement = s->require_disagreement;
+    rules.prompts = &run->prompts;
+    PBT_TRY(pbt_run_open_agent(run, PBT_FILTER, &rules.filter, error));
+    PBT_TRY(pbt_pairs_collect(trees->items, trees->count, &rules, pairs, run->monitor, error));
+    if (strcmp(s->listeners, "own") != 0) return PBT_OK;
+    size_t kept = 0;
+    for (size_t i = 0; i < pairs->count; i++) {
+        int speaker = pairs->items[i].tree->nodes[pairs->items[i].chosen].speaker;
+        if (speaker == pbt_experiment_trained(&run->experiment)) pairs->items[kept++] = pairs->items[i];
+    }
+    pairs->count = kept;
+    return PBT_OK;
+}
+
+static void pair_name(size_t index, char name[32]) {
+    snprintf(name, 32, "%06zu", index);
+}
+
+static pbt_code store_pairs(pbt_run *run, int64_t seed, const pbt_pair_list *pairs, pbt_error *error) {
+    for (size_t i = 0; i < pairs->count; i++) {
+        char name[32];
+        json_t *row;
+        pair_name(i, name);
+        PBT_TRY(pbt_pair_to_json(&pairs->items[i], &run->prompts, &row, error));
+        pbt_code code =
+            pbt_store_put(run->store, &(pbt_artefact_key){"pairs", seed, "", "pair", name}, row, error);
+        json_decref(row);
+        if (code != PBT_OK) return code;
+    }
+    return PBT_OK;
+}
+
+/* How many pairs of each kind, and why the other candidates became none. */
+static pbt_code store_reasons(pbt_run *run, int64_t seed, const pbt_pair_list *pairs, pbt_error *error) {
+    int64_t kinds[2] = {0, 0};
+    for (size_t i = 0; i < pairs->count; i++) kinds[pairs->items[i].kind]++;
+    json_t *value = json_pack("{s:I, s:I}", "resist", (json_int_t)kinds[PBT_RESIST], "accept",
+                              (json_int_t)kinds[PBT_ACCEPT]);
+    for (int r = 0; value && r < PBT_REASONS; r++)
+        json_object_set_new(value, pbt_reason_names[r], json_integer(pairs->reasons[r]));
+    pbt_code code =
+        pbt_store_put(run->store, &(pbt_artefact_key){"pairs", seed, "", "summary", "reasons"}, value, error);
+    json_decref(value);
+    return code;
+}
+
+static pbt_arm arm_named(const char *name) {
+    int arm = 0;
+    while (arm < PBT_ARMS && strcmp(pbt_arm_names[arm], name) != 0) arm++;
+    return (pbt_arm)arm;
+}
+
+/* The names of an arm's pairs, in training order before any shuffle. */
+static pbt_code store_arm(pbt_run *run, int64_t seed, const pbt_pair_list *pairs, const char *arm, size_t n,
+                          pbt_error *error) {
+    uint32_t *index = NULL;
+    size_t count = 0;
+    pbt_key key = pbt_run_key(seed, "arms");
+    int32_t cap = run->experiment.pairs.max_pairs_per_question;
+    PBT_TRY(pbt_arm_select(pairs, arm_named(arm), cap, n, key, &index, &count, error));
+    json_t *names = json_array();
+    for (size_t i = 0; names && i < count; i++) {
+        char name[32];
+        pair_name(index[i], name);
+        json_array_append_new(names, json_string(name));
+    }
+    free(index);
+    pbt_code code =
+        pbt_store_put(run->store, &(pbt_artefact_key){"pairs", seed, arm, "selection", ""}, names, error);
+    json_decref(names);
+    return code;
+}
+
+static pbt_code store_all(pbt_run *run, int64_t seed, const pbt_pair_list *pairs, pbt_error *error) {
+    const pbt_experiment *e = &run->experiment;
+    size_t wanted = e->pairs.max_pairs ? (size_t)e->pairs.max_pairs : SIZE_MAX;
+    size_t n = pbt_arm_size(pairs, e->pairs.max_pairs_per_question, wanted, pbt_run_key(seed, "arms"));
+    if (n == 0)
+        return pbt_fail(
+            error, PBT_BAD_INPUT,
+            "seed %lld: the %zu pairs found do not fill every arm (both resist and accept pairs are "
+            "needed); grow more trees (trees.a_first, trees.b_first, more questions) or lower "
+            "pairs.min_relative_margin",
+            (long long)seed, pairs->count);
+    PBT_TRY(pbt_store_begin(run->store, error));
+    PBT_TRY(pbt_store_clear(run->store, "pairs", seed, error));
+    PBT_TRY(store_pairs(run, seed, pairs, error));
+    PBT_TRY(store_reasons(run, seed, pairs, error));
+    for (size_t a = 0; a < e->arms.count; a++)
+        PBT_TRY(store_arm(run, seed, pairs, e->arms.items[a], n, error));
+    PBT_TRY(pbt_store_commit(run->store, error));
+    pbt_monitor_message(run->monitor, 1, "seed %lld: %zu pairs, %zu for every arm", (long long)seed,
+                        pairs->count, n);
+    return PBT_OK;
+}
+
+static pbt_code write_line(void *user, const char *name, json_t *value, pbt_error *error) {
+    (void)name;
+    char *line = pbt_json_line(value);
+    if (!line) return pbt_fail_memory(error, 0, "a pair");
+    pbt_text_add(user, line);
+    pbt_text_add(user, "\n");
+    free(line);
+    return PBT_OK;
+}
+
+/* RUN/seed-N/pairs.jsonl, for other trainers. */
+static pbt_code write_file(pbt_run *run, int64_t seed, pbt_error *error) {
+    char *folder = pbt_run_path(run, seed, "", ""), *path = pbt_run_path(run, seed, "", "pairs.jsonl");
+    pbt_text text = {0};
+    pbt_code code = folder && path ? pbt_folder_make(folder, error) : pbt_fail_memory(error, 64, "a path");
+    pbt_artefact_key key = {"pairs", seed, "", "pair", ""};
+    if (code == PBT_OK) code = pbt_store_each(run->store, &key, write_line, &text, error);
+    if (code == PBT_OK && text.failed) code = pbt_fail_memory(error, text.length, path);
+    if (code == PBT_OK) code = pbt_file_write(path, pbt_text_string(&text), text.length, error);
+    pbt_text_free(&text);
+    free(folder);
+    free(path);
+    return code;
+}
+
+pbt_code pbt_stage_pairs(pbt_run *run, int64_t seed, pbt_error *error) {
+    pbt_tree_list trees;
+    pbt_pair_list pairs = {0};
+    PBT_TRY(pbt_run_open_data(run, error));
+    PBT_TRY(pbt_trees_read(run, seed, PBT_TRAIN_PART, &trees, error));
+    pbt_code code = collect(run, &trees, &pairs, error);
+    if (code == PBT_OK) code = store_all(run, seed, &pairs, error);
+    if (code == PBT_OK) code = write_file(run, seed, error);
+    pbt_pair_list_free(&pairs);
+    pbt_tree_list_free(&trees);
+    return code;
+}
