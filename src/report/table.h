@@ -10,6 +10,7 @@
 enum { PBT_TABLE_COLUMNS = 16 };
 
 typedef struct pbt_table {
+    const char *name;   /* "balanced", "training", ...: what the table is about; static, may be NULL */
     char *title, *note; /* `note` may be NULL */
     char *head[PBT_TABLE_COLUMNS];
     size_t n_columns;

@@ -84,6 +84,7 @@ static pbt_code group_table(const pbt_report *r, const outline *o, pbt_table *t,
         n++;
     }
     PBT_TRY(pbt_table_open(t, error, o->title, "arm", NULL));
+    t->name = o->group;
     for (size_t i = 0; i < n; i++) PBT_TRY(add_head(t, "", pbt_report_measures[first + i].label, error));
     PBT_TRY(add_head(t, "", "n", error));
     for (size_t i = 0; paper && i < n; i++)
@@ -100,6 +101,7 @@ static double number_of(const json_t *object, const char *key) {
 static pbt_code training_table(const pbt_report *r, pbt_table *t, pbt_error *error) {
     PBT_TRY(pbt_table_open(t, error, "Training", "arm", "seed", "pairs", "resist", "accept", "SFT loss",
                            "DPO loss", "kept step", "dev + → −", "dev − → +", NULL));
+    t->name = "training";
     for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
         for (size_t i = 0; i < json_array_size(r->arms[a].training); i++) {
             const json_t *s = json_array_get(r->arms[a].training, i);
@@ -123,6 +125,7 @@ static pbt_code training_table(const pbt_report *r, pbt_table *t, pbt_error *err
 /* What became of every two siblings that could have been compared. */
 static pbt_code pairs_table(const pbt_report *r, pbt_table *t, pbt_error *error) {
     PBT_TRY(pbt_table_open(t, error, "Trees and pairs", "what", NULL));
+    t->name = "pairs";
     for (size_t s = 0; s < r->n_seeds; s++) {
         char label[32];
         snprintf(label, sizeof label, "seed %lld", (long long)r->seeds[s]);

@@ -1,0 +1,76 @@
+/*
+ * pbt report: tables of a run, again, from its store alone. pbt compare: several runs side by side.
+ */
+#include "base/memory.h"
+#include "cli/stage.h"
+#include "report/report.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static pbt_code run_report(const pbt_cli *cli, const void *settings, int n_arguments, char **arguments,
+                           pbt_error *error) {
+    (void)settings, (void)n_arguments;
+    return pbt_cli_run_stage(cli, "report", arguments[0], error);
+}
+
+static pbt_code read_one(const char *folder, pbt_report *report, pbt_error *error) {
+    pbt_store *store;
+    PBT_TRY(pbt_store_open(folder, false, &store, error));
+    pbt_code code = pbt_report_read(store, report, error);
+    pbt_store_close(store);
+    return code;
+}
+
+static pbt_code print_comparison(const pbt_cli *cli, const pbt_report *reports, char **names, size_t n,
+                                 pbt_error *error) {
+    const char *const *labels = (const char *const *)names;
+    if (cli->json) return pbt_cli_print_json(pbt_compare_json(reports, labels, n), error);
+    pbt_table table;
+    pbt_text text = {0};
+    pbt_code code = pbt_compare_table(reports, labels, n, &table, error);
+    if (code == PBT_OK) {
+        pbt_table_terminal(&table, cli->color, &text);
+        fputs(pbt_text_string(&text), stdout);
+    }
+    pbt_text_free(&text);
+    pbt_table_free(&table);
+    return code;
+}
+
+static pbt_code run_compare(const pbt_cli *cli, const void *settings, int n_arguments, char **arguments,
+                            pbt_error *error) {
+    (void)settings;
+    size_t n = (size_t)n_arguments;
+    pbt_report *reports = pbt_alloc(n, sizeof *reports);
+    if (!reports) return pbt_fail_memory(error, n * sizeof *reports, "reports");
+    pbt_code code = PBT_OK;
+    for (size_t i = 0; i < n && code == PBT_OK; i++) code = read_one(arguments[i], &reports[i], error);
+    if (code == PBT_OK) code = print_comparison(cli, reports, arguments, n, error);
+    for (size_t i = 0; i < n; i++) pbt_report_free(&reports[i]);
+    free(reports);
+    return code;
+}
+
+const pbt_command pbt_command_report = {
+    .name = "report",
+    .summary = "Print and write the report of a run",
+    .usage = "RUN",
+    .details =
+        "Reads only the run's store (RUN/run.sqlite): no model, no question file. Writes RUN/report.json and "
+        "RUN/report.md and prints the tables, with the paper's figures beside ours.\n\n"
+        "Example:\n  pbt report runs/pocket",
+    .least_arguments = 1,
+    .most_arguments = 1,
+    .run = run_report,
+};
+
+const pbt_command pbt_command_compare = {
+    .name = "compare",
+    .summary = "Set runs side by side",
+    .usage = "RUN RUN...",
+    .details = "One row for each run and arm.\n\nExample:\n  pbt compare runs/pocket runs/beta",
+    .least_arguments = 1,
+    .most_arguments = -1,
+    .run = run_compare,
+};

@@ -1,0 +1,124 @@
+/*
+ * pbt run: all stages of an experiment.
+ */
+#include "cli/stage.h"
+#include "experiment/plan.h"
+#include "experiment/run.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+typedef struct run_options {
+    const char *output_dir;
+    pbt_strings set;
+    bool dry_run, list_settings;
+} run_options;
+
+static pbt_code print_plan(const pbt_cli *cli, const pbt_experiment *experiment, pbt_error *error) {
+    pbt_plan plan;
+    PBT_TRY(pbt_plan_make(experiment, &plan, error));
+    if (cli->json) return pbt_cli_print_json(pbt_plan_json(&plan, experiment), error);
+    pbt_text text = {0};
+    pbt_plan_text(&plan, experiment, &text);
+    fputs(pbt_text_string(&text), stdout);
+    pbt_text_free(&text);
+    return pbt_plan_check(&plan, error);
+}
+
+/* `pbt run --list_settings`: every key of an experiment file, with type, default and meaning. */
+static pbt_code print_settings(const pbt_cli *cli, pbt_error *error) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < pbt_settings_count(); i++) {
+        pbt_setting_help s = pbt_settings_describe(i);
+        if (cli->json)
+            json_array_append_new(list, json_pack("{s:s, s:s, s:s?, s:s?, s:b, s:s}", "key", s.key, "type",
+                                                  s.type, "default", s.initial, "choices", s.choices,
+                                                  "required", (int)s.required, "help", s.help));
+        else
+            printf("%-34s %s%s%s%s%s\n", s.key, s.help, s.choices ? " (" : "", s.choices ? s.choices : "",
+                   s.choices ? ")" : "", s.required ? " [required]" : "");
+        if (!cli->json && s.initial) printf("%-34s default: %s\n", "", s.initial);
+    }
+    if (cli->json) return pbt_cli_print_json(list, error);
+    json_decref(list);
+    return PBT_OK;
+}
+
+static pbt_code run_experiment(const pbt_cli *cli, pbt_experiment *experiment, const char *output_dir,
+                               pbt_error *error) {
+    pbt_plan plan;
+    pbt_run *run;
+    PBT_TRY(pbt_plan_make(experiment, &plan, error));
+    PBT_TRY(pbt_plan_check(&plan, error));
+    PBT_TRY(pbt_run_open(output_dir, experiment, cli->monitor, &run, error));
+    pbt_code code = pbt_run_all(run, error);
+    pbt_run_close(run);
+    if (code == PBT_INTERRUPTED)
+        return pbt_fail(error, PBT_INTERRUPTED,
+                        "interrupted; what was finished is saved in %s, and the same command continues",
+                        output_dir);
+    if (code == PBT_OK) code = pbt_cli_print_report(cli, output_dir, error);
+    if (code == PBT_OK)
+        pbt_monitor_message(cli->monitor, 1, "wrote %s/report.md and %s/report.json", output_dir, output_dir);
+    return code;
+}
+
+static pbt_code run(const pbt_cli *cli, const void *settings, int n_arguments, char **arguments,
+                    pbt_error *error) {
+    const run_options *o = settings;
+    pbt_experiment experiment;
+    if (o->list_settings) return print_settings(cli, error);
+    if (n_arguments != 1)
+        return pbt_fail(error, PBT_USAGE,
+                        "pbt run: which experiment? usage: pbt run EXPERIMENT.yaml [options]");
+    PBT_TRY(
+        pbt_experiment_read(arguments[0], cli->data_folder, o->set.items, o->set.count, &experiment, error));
+    if (o->dry_run) {
+        pbt_code code = print_plan(cli, &experiment, error);
+        pbt_experiment_free(&experiment);
+        return code;
+    }
+    char *folder =
+        o->output_dir ? pbt_string_copy(o->output_dir) : pbt_string_format("runs/%s", experiment.name);
+    pbt_code code =
+        folder ? run_experiment(cli, &experiment, folder, error) : pbt_fail_memory(error, 64, "a path");
+    pbt_experiment_free(&experiment);
+    free(folder);
+    return code;
+}
+
+static const pbt_option options[] = {
+    {"output_dir", 'o', PBT_OPTION_STRING, offsetof(run_options, output_dir), "RUN", NULL,
+     "folder of the run; runs/NAME when not given", NULL},
+    {"set", 0, PBT_OPTION_LIST, offsetof(run_options, set), "KEY=VALUE", NULL,
+     "changes a setting of the experiment, e.g. --set dpo.beta=0.2 --set seeds=[1]", NULL},
+    {"dry_run", 0, PBT_OPTION_FLAG, offsetof(run_options, dry_run), NULL, NULL,
+     "print the plan of work and memory, and stop", NULL},
+    {"list_settings", 0, PBT_OPTION_FLAG, offsetof(run_options, list_settings), NULL, NULL,
+     "print every key an experiment file may have", NULL},
+};
+
+const pbt_command pbt_command_run = {
+    .name = "run",
+    .summary = "Run an experiment: trees, pairs, training, evaluation, report",
+    .usage = "EXPERIMENT.yaml [--output_dir RUN] [--set KEY=VALUE]... [--dry-run]",
+    .details =
+        "Lets two models debate the train questions, makes preference pairs of the debates, trains each arm "
+        "(accept, resist, pbt) with SFT and DPO, tests the base model and every arm on held-out questions, "
+        "and "
+        "writes report.json and report.md into the run's folder.\n\n"
+        "Interrupted by Ctrl-C or in any other way, the same command continues where it stopped and ends "
+        "with the "
+        "same results. A run whose experiment was changed is refused, with what differs.\n\n"
+        "Examples:\n  pbt run pbt:experiments/smoke.yaml --output_dir runs/smoke\n"
+        "  pbt run pbt:experiments/pocket.yaml --dry-run\n"
+        "  pbt run pbt:experiments/pocket.yaml --set seeds=[1] --set dpo.beta=0.2 -o runs/beta\n"
+        "  pbt run --list_settings",
+    .options = options,
+    .n_options = sizeof options / sizeof *options,
+    .settings_size = sizeof(run_options),
+    .least_arguments = 0,
+    .most_arguments = 1,
+    .run = run,
+};

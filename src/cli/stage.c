@@ -1,0 +1,87 @@
+#include "cli/stage.h"
+
+#include "experiment/run.h"
+#include "experiment/trees.h"
+#include "report/report.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a stage's command shows of the report: one key of report.json and one table, or all of it. */
+typedef struct stage_result {
+    const char *stage, *json_key, *table;
+} stage_result;
+static const stage_result results[] = {
+    {"trees", "trees", "pairs"}, {"pairs", "pairs", "pairs"}, {"train", "training", "training"}};
+
+static const stage_result *result_of(const char *stage) {
+    for (size_t i = 0; i < sizeof results / sizeof *results; i++) {
+        if (strcmp(results[i].stage, stage) == 0) return &results[i];
+    }
+    return NULL;
+}
+
+static pbt_code print_tables(const pbt_cli *cli, const pbt_report *report, const char *only,
+                             pbt_error *error) {
+    pbt_text out = {0};
+    pbt_table *tables;
+    size_t n;
+    PBT_TRY(pbt_report_tables(report, &tables, &n, error));
+    for (size_t i = 0; i < n; i++) {
+        if (!only || (tables[i].name && strcmp(tables[i].name, only) == 0))
+            pbt_table_terminal(&tables[i], cli->color, &out);
+    }
+    pbt_tables_free(tables, n);
+    if (!only) pbt_report_finding(report, &out);
+    fputs(pbt_text_string(&out), stdout);
+    pbt_text_free(&out);
+    return PBT_OK;
+}
+
+static pbt_code print_result(const pbt_cli *cli, const char *stage, pbt_store *store, pbt_error *error) {
+    const stage_result *result = result_of(stage);
+    pbt_report report;
+    pbt_code code = pbt_report_read(store, &report, error);
+    if (code == PBT_OK && cli->json) {
+        json_t *value = pbt_report_json(&report);
+        json_t *part = result ? json_incref(json_object_get(value, result->json_key)) : json_incref(value);
+        json_decref(value);
+        code = pbt_cli_print_json(part, error);
+    } else if (code == PBT_OK) {
+        code = print_tables(cli, &report, result ? result->table : NULL, error);
+    }
+    pbt_report_free(&report);
+    return code;
+}
+
+/* A finished run is reported from its store alone, without models. */
+static pbt_code report_again(const pbt_cli *cli, const char *folder, pbt_error *error) {
+    pbt_store *store;
+    pbt_report report;
+    PBT_TRY(pbt_store_open(folder, false, &store, error));
+    pbt_code code = pbt_report_read(store, &report, error);
+    if (code == PBT_OK) code = pbt_report_write(&report, folder, error);
+    pbt_report_free(&report);
+    if (code == PBT_OK) code = print_result(cli, "report", store, error);
+    pbt_store_close(store);
+    return code;
+}
+
+pbt_code pbt_cli_run_stage(const pbt_cli *cli, const char *stage, const char *run_folder, pbt_error *error) {
+    if (strcmp(stage, "report") == 0) return report_again(cli, run_folder, error);
+    pbt_run *run;
+    PBT_TRY(pbt_run_open(run_folder, NULL, cli->monitor, &run, error));
+    pbt_code code = pbt_run_stage(run, stage, error);
+    if (code == PBT_OK) code = print_result(cli, stage, run->store, error);
+    pbt_run_close(run);
+    return code;
+}
+
+pbt_code pbt_cli_print_report(const pbt_cli *cli, const char *run_folder, pbt_error *error) {
+    pbt_store *store;
+    PBT_TRY(pbt_store_open(run_folder, false, &store, error));
+    pbt_code code = print_result(cli, "report", store, error);
+    pbt_store_close(store);
+    return code;
+}
