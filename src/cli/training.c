@@ -57,6 +57,7 @@ static pbt_code make_settings(const pbt_training_options *o, pbt_objective objec
     s->logging_steps = o->logging_steps;
     s->save_steps = o->save_steps;
     s->sequential = strcmp(o->train_sampling_strategy, "sequential") == 0;
+    s->group_trees = strcmp(o->train_sampling_strategy, "group_by_tree") == 0;
     s->share_prefixes = o->share_prefixes;
     if (objective != PBT_DPO) return PBT_OK;
     s->beta = o->beta;

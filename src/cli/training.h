@@ -92,8 +92,9 @@ pbt_code pbt_training_command_run(const pbt_cli *cli, const pbt_training_options
         PBT_TRAINING_NUMBER(adam_beta2, "0.999", "of AdamW"),                                                \
         PBT_TRAINING_NUMBER(adam_epsilon, "1e-8", "of AdamW"),                                               \
         PBT_TRAINING_NUMBER(max_grad_norm, "1", "gradients are clipped to this norm; 0: never"),             \
-        PBT_TRAINING_CHOICE(train_sampling_strategy, "random", "random|sequential",                          \
-                            "shuffle every epoch, or keep the order of the file"),                           \
+        PBT_TRAINING_CHOICE(train_sampling_strategy, "random", "random|sequential|group_by_tree",            \
+                            "shuffle every epoch, keep the order of the file, or shuffle trees (the rows' "  \
+                            "\"tree\") as a whole so that more tokens are shared"),                          \
         PBT_TRAINING_INTEGER(logging_steps, "10", "steps of one line of metrics.jsonl"),                     \
         PBT_TRAINING_INTEGER(save_steps, "500", "steps from checkpoint to checkpoint; 0: at the end"),       \
         PBT_TRAINING_INTEGER(max_length, "1024",                                                             \

@@ -46,6 +46,7 @@ uint64_t pbt_settings_fingerprint(const pbt_train_settings *s, int64_t total_ste
                               s->max_grad_norm,
                               (double)s->logging_steps,
                               s->sequential,
+                              s->group_trees,
                               s->beta,
                               s->label_smoothing,
                               s->loss_type,

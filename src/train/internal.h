@@ -22,8 +22,12 @@ int64_t pbt_warmup_steps(const pbt_train_settings *settings, int64_t total_steps
 double pbt_learning_rate(const pbt_train_settings *settings, int64_t total_steps, int64_t step);
 /* The epoch that stands in the log after `step` optimizer steps. */
 double pbt_epoch_after(const pbt_train_settings *settings, size_t n_examples, int64_t step);
-/* Order of an epoch's examples: as they stand, or shuffled by (seed, epoch). order: n_examples entries. */
-void pbt_epoch_order(const pbt_train_settings *settings, int64_t epoch, uint32_t *order, size_t n_examples);
+/* Order of an epoch's examples: as they stand, or shuffled by (seed, epoch); with group_trees those of one
+ * group then stand together. group: pbt_example_groups, needed for that only. order: n_examples entries. */
+pbt_code pbt_epoch_order(const pbt_train_settings *settings, int64_t epoch, const uint32_t *group,
+                         uint32_t *order, size_t n_examples, pbt_error *error);
+/* Numbers the groups of the examples 0, 1, ...: group[i] < count. An example without one is its own. */
+pbt_code pbt_example_groups(const pbt_dataset *dataset, uint32_t *group, pbt_error *error);
 
 /* ---- loss.c ---- */
 

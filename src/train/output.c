@@ -102,10 +102,11 @@ static pbt_code count_tokens(const pbt_trainer *trainer, pbt_train_plan *plan, p
     const pbt_train_settings *s = &trainer->settings;
     const pbt_dataset *dataset = trainer->dataset;
     size_t size = (size_t)s->per_device_train_batch_size * (size_t)s->gradient_accumulation_steps;
-    uint32_t *order = pbt_alloc(dataset->count + 1, sizeof *order);
+    uint32_t *order = pbt_alloc(2 * dataset->count + 1, sizeof *order);
     const pbt_example **examples = pbt_alloc(dataset->count + 1, sizeof *examples);
     pbt_code code = order && examples ? PBT_OK : pbt_fail_memory(error, dataset->count * 12, "the plan");
-    if (code == PBT_OK) pbt_epoch_order(s, 0, order, dataset->count);
+    if (code == PBT_OK && s->group_trees) code = pbt_example_groups(dataset, order + dataset->count, error);
+    if (code == PBT_OK) code = pbt_epoch_order(s, 0, order + dataset->count, order, dataset->count, error);
     for (size_t first = 0; first < dataset->count && code == PBT_OK; first += size) {
         size_t n = dataset->count - first < size ? dataset->count - first : size;
         pbt_batch batch;

@@ -4,7 +4,10 @@
  */
 #include "train/internal.h"
 
+#include "base/memory.h"
+
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const schedule_names[] = {"linear", "cosine", "constant", "constant_with_warmup"};
@@ -123,9 +126,57 @@ double pbt_epoch_after(const pbt_train_settings *settings, size_t n_examples, in
     return (double)epoch + (double)micro / (double)plan.micro_batches;
 }
 
-void pbt_epoch_order(const pbt_train_settings *settings, int64_t epoch, uint32_t *order, size_t n_examples) {
+/* Brings the examples of a group together at the place of the first of them, in the order they have. */
+static pbt_code gather_groups(const uint32_t *group, uint32_t *order, size_t n, pbt_error *error) {
+    uint32_t *place = pbt_alloc(n + 1, sizeof *place), *sorted = pbt_alloc(n + 1, sizeof *sorted);
+    uint32_t *start = pbt_alloc(n + 2, sizeof *start);
+    pbt_code code = PBT_OK;
+    if (!place || !sorted || !start) {
+        code = pbt_fail_memory(error, 3 * n * sizeof *place, "the order of the data");
+    } else {
+        uint32_t n_places = 0; /* place[g]: 1 + how many groups appear before group g */
+        for (size_t i = 0; i < n; i++)
+            if (place[group[order[i]]] == 0) place[group[order[i]]] = ++n_places;
+        for (size_t i = 0; i < n; i++) start[place[group[i]]]++;
+        for (size_t p = 1; p <= n_places; p++) start[p] += start[p - 1];
+        for (size_t i = 0; i < n; i++) sorted[start[place[group[order[i]]] - 1]++] = order[i];
+        memcpy(order, sorted, n * sizeof *order);
+    }
+    free(place);
+    free(sorted);
+    free(start);
+    return code;
+}
+
+pbt_code pbt_epoch_order(const pbt_train_settings *settings, int64_t epoch, const uint32_t *group,
+                         uint32_t *order, size_t n_examples, pbt_error *error) {
     for (size_t i = 0; i < n_examples; i++) order[i] = (uint32_t)i;
-    if (settings->sequential) return;
+    if (settings->sequential) return PBT_OK;
     pbt_key key = pbt_key_named(pbt_key_of_seed(settings->seed), "epoch order");
     pbt_random_shuffle(pbt_key_child(key, (uint64_t)epoch), order, n_examples);
+    return settings->group_trees ? gather_groups(group, order, n_examples, error) : PBT_OK;
+}
+
+static int by_group(const void *a, const void *b, void *context) {
+    const pbt_dataset *dataset = context;
+    uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
+    const char *gi = dataset->items[i].group, *gj = dataset->items[j].group;
+    int order = !gi || !gj ? (gj != NULL) - (gi != NULL) : strcmp(gi, gj);
+    return order != 0 ? order : i < j ? -1 : i > j;
+}
+
+pbt_code pbt_example_groups(const pbt_dataset *dataset, uint32_t *group, pbt_error *error) {
+    size_t n = dataset->count;
+    uint32_t *index = pbt_alloc(n + 1, sizeof *index), next = 0;
+    if (!index) return pbt_fail_memory(error, n * sizeof *index, "the groups of the data");
+    for (size_t i = 0; i < n; i++) index[i] = (uint32_t)i;
+    qsort_r(index, n, sizeof *index, by_group, (void *)dataset);
+    for (size_t i = 0; i < n; i++) {
+        const char *before = i > 0 ? dataset->items[index[i - 1]].group : NULL;
+        const char *own = dataset->items[index[i]].group;
+        if (i > 0 && !(before && own && strcmp(before, own) == 0)) next++;
+        group[index[i]] = next;
+    }
+    free(index);
+    return PBT_OK;
 }

@@ -19,7 +19,7 @@ typedef struct training_run {
     pbt_trainer *trainer;
     int64_t total_steps, step; /* step: optimizer steps done */
     int64_t order_epoch;       /* the epoch `order` belongs to, -1: none */
-    uint32_t *order;
+    uint32_t *order, *group;
     pbt_metric_sums sums;
     pbt_metrics_file metrics_file;
     uint64_t fingerprint;
@@ -164,7 +164,10 @@ static pbt_code open_training(training_run *run, uint64_t *data_hash, uint64_t *
                                     &training->buffers, error));
     if (!trainer->dataset) return PBT_OK;
     run->order = pbt_alloc(trainer->dataset->count + 1, sizeof *run->order);
-    return run->order ? PBT_OK : pbt_fail_memory(error, trainer->dataset->count * 4, "the order of the data");
+    run->group = pbt_alloc(trainer->dataset->count + 1, sizeof *run->group);
+    if (!run->order || !run->group)
+        return pbt_fail_memory(error, trainer->dataset->count * 8, "the order of the data");
+    return run->settings.group_trees ? pbt_example_groups(trainer->dataset, run->group, error) : PBT_OK;
 }
 
 static void close_training(training_run *run) {
@@ -174,6 +177,7 @@ static void close_training(training_run *run) {
     free(run->training.ref_chosen);
     free(run->training.ref_rejected);
     free(run->order);
+    free(run->group);
     pbt_metrics_file_close(&run->metrics_file);
 }
 
@@ -209,7 +213,7 @@ static pbt_code take_from_dataset(training_run *run, int64_t step, step_data *da
     pbt_epoch_plan plan = pbt_epoch_plan_of(s, dataset->count);
     int64_t epoch = step / plan.steps;
     if (epoch != run->order_epoch) {
-        pbt_epoch_order(s, epoch, run->order, dataset->count);
+        PBT_TRY(pbt_epoch_order(s, epoch, run->group, run->order, dataset->count, error));
         run->order_epoch = epoch;
     }
     size_t size = (size_t)s->per_device_train_batch_size * (size_t)s->gradient_accumulation_steps;

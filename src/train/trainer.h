@@ -42,6 +42,8 @@ typedef struct pbt_train_settings {
     double weight_decay, adam_beta1, adam_beta2, adam_epsilon, max_grad_norm;
     int64_t logging_steps, save_steps; /* save_steps 0: only at the end */
     bool sequential;                   /* train_sampling_strategy sequential */
+    bool
+        group_trees; /* shuffled, but the examples of a group (tree) stand together, so that more is shared */
     double beta, label_smoothing;
     pbt_loss_type loss_type;
     double sft_weight;    /* adds sft_weight * NLL of chosen to DPO */

@@ -92,16 +92,39 @@ static void orders(void **state) {
     uint32_t a[N], b[N], c[N];
     bool seen[N] = {0};
     pbt_train_settings s = pbt_train_settings_default(PBT_SFT);
-    pbt_epoch_order(&s, 0, a, N);
-    pbt_epoch_order(&s, 0, b, N);
-    pbt_epoch_order(&s, 1, c, N);
+    assert_ok(pbt_epoch_order(&s, 0, NULL, a, N, error));
+    assert_ok(pbt_epoch_order(&s, 0, NULL, b, N, error));
+    assert_ok(pbt_epoch_order(&s, 1, NULL, c, N, error));
     assert_memory_equal(a, b, sizeof a);
     assert_memory_not_equal(a, c, sizeof a);
     for (int i = 0; i < N; i++) seen[a[i]] = true;
     for (int i = 0; i < N; i++) assert_true(seen[i]);
     s.sequential = true;
-    pbt_epoch_order(&s, 1, c, N);
+    assert_ok(pbt_epoch_order(&s, 1, NULL, c, N, error));
     for (uint32_t i = 0; i < N; i++) assert_int_equal(c[i], i);
+}
+
+static void groups(void **state) {
+    (void)state;
+    static char *const names[] = {"b", "a", NULL, "b", "c", NULL, "a", "b"};
+    enum { N = 8 };
+    pbt_example items[N] = {0};
+    pbt_dataset dataset = {.items = items, .count = N};
+    uint32_t group[N], order[N], plain[N];
+    pbt_train_settings s = pbt_train_settings_default(PBT_DPO);
+    for (int i = 0; i < N; i++) items[i].group = names[i];
+    assert_ok(pbt_example_groups(&dataset, group, error));
+    const uint32_t expected[N] = {1, 0, 3, 1, 2, 4, 0, 1};
+    assert_memory_equal(group, expected, sizeof group);
+    assert_ok(pbt_epoch_order(&s, 3, group, plain, N, error));
+    s.group_trees = true;
+    assert_ok(pbt_epoch_order(&s, 3, group, order, N, error));
+    assert_int_equal(order[0], plain[0]);
+    bool closed[N] = {0};
+    for (int i = 0; i < N; i++) {
+        assert_false(closed[group[order[i]]]);
+        if (i + 1 < N && group[order[i]] != group[order[i + 1]]) closed[group[order[i]]] = true;
+    }
 }
 
 static void clipping(void **state) {
@@ -136,6 +159,7 @@ int main(void) {
         cmocka_unit_test(orders),
         cmocka_unit_test(clipping),
         cmocka_unit_test(names),
+        cmocka_unit_test(groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
