@@ -101,6 +101,13 @@ def make_adapter(model_folder, folder):
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.05)
     model.save_pretrained(folder)
+    path = os.path.join(folder, "adapter_config.json")
+    with open(path) as file:
+        config = json.load(file)
+    config["base_model_name_or_path"] = "model"
+    with open(path, "w") as file:
+        json.dump(config, file, indent=2, sort_keys=True)
+    os.remove(os.path.join(folder, "README.md"))
 
 
 def make_data(folder):
