@@ -102,8 +102,18 @@ static pbt_code expect_list(const setting_key *key, const pbt_yaml *node, const 
     return PBT_OK;
 }
 
+/* `seeds: 1` and `--set arms=pbt`: one value stands for a list of one. */
+static const pbt_yaml *as_list(const pbt_yaml *node, pbt_yaml *list, pbt_yaml **child) {
+    if (node->kind != PBT_YAML_SCALAR) return node;
+    *child = (pbt_yaml *)(uintptr_t)node;
+    *list = (pbt_yaml){.kind = PBT_YAML_SEQUENCE, .line = node->line, .children = child, .n_children = 1};
+    return list;
+}
+
 static pbt_code read_seeds(const setting_key *key, const pbt_yaml *node, const value_source *source,
                            pbt_experiment *e, pbt_error *error) {
+    pbt_yaml list, *child;
+    node = as_list(node, &list, &child);
     PBT_TRY(expect_list(key, node, source, 1, PBT_MAX_SEEDS, error));
     e->seeds.count = 0;
     for (size_t i = 0; i < node->n_children; i++) {
@@ -121,6 +131,8 @@ static pbt_code read_seeds(const setting_key *key, const pbt_yaml *node, const v
 static pbt_code read_names(const setting_key *key, const pbt_yaml *node, const value_source *source,
                            pbt_experiment *e, pbt_error *error) {
     pbt_name_list *list = &PBT_KEY_FIELD(pbt_name_list, e, key);
+    pbt_yaml made, *child;
+    node = as_list(node, &made, &child);
     PBT_TRY(expect_list(key, node, source, 1, PBT_MAX_STRINGS, error));
     list->count = 0;
     for (size_t i = 0; i < node->n_children; i++) {

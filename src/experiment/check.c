@@ -1,0 +1,158 @@
+#include "experiment/check.h"
+
+#include "base/file.h"
+#include "experiment/plan.h"
+#include "experiment/run.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static pbt_code add(pbt_checks *checks, const char *what, pbt_code result, const pbt_error *problem,
+                    pbt_error *error, const char *format, ...) __attribute__((format(printf, 6, 7)));
+static pbt_code add(pbt_checks *checks, const char *what, pbt_code result, const pbt_error *problem,
+                    pbt_error *error, const char *format, ...) {
+    void *items = checks->items;
+    pbt_code code = pbt_grow(&items, &checks->capacity, checks->count + 1, sizeof *checks->items, error);
+    checks->items = items;
+    if (code != PBT_OK) return code;
+    pbt_check *check = &checks->items[checks->count++];
+    *check = (pbt_check){.passed = result == PBT_OK};
+    snprintf(check->what, sizeof check->what, "%s", what);
+    va_list args;
+    va_start(args, format);
+    if (result == PBT_OK)
+        vsnprintf(check->detail, sizeof check->detail, format, args);
+    else
+        snprintf(check->detail, sizeof check->detail, "%s", problem->message);
+    va_end(args);
+    if (result != PBT_OK) checks->failed++;
+    return PBT_OK;
+}
+
+/* Renders the standard prompt as the model would see it and looks at the ids. */
+static pbt_code render_prompt(const pbt_experiment *e, const pbt_tokenizer *tokenizer,
+                              const pbt_chat_template *chat, const pbt_config *config, size_t *length,
+                              pbt_error *error) {
+    pbt_prompts prompts;
+    pbt_ids ids = {0};
+    PBT_TRY(pbt_prompts_read(e->prompts, &prompts, error));
+    char *text =
+        pbt_prompt_fill(prompts.role[PBT_STANDARD], "question", "Which city is the capital of France?", NULL);
+    pbt_prompts_free(&prompts);
+    if (!text) return pbt_fail_memory(error, 64, "a prompt");
+    pbt_message message = {"user", text};
+    pbt_code code = pbt_chat_prompt_ids(chat, tokenizer, &message, 1, &ids, error);
+    for (size_t i = 0; i < ids.count && code == PBT_OK; i++) {
+        if (ids.items[i] >= config->vocab_size)
+            code = pbt_fail(
+                error, PBT_BAD_INPUT,
+                "the tokenizer gives id %d, but the model's vocabulary has %d entries: they do not belong "
+                "together",
+                ids.items[i], config->vocab_size);
+    }
+    *length = ids.count;
+    free(ids.items);
+    free(text);
+    return code;
+}
+
+static pbt_code check_text(const pbt_experiment *e, const char *role, const char *path,
+                           const pbt_config *config, pbt_checks *checks, pbt_error *error) {
+    char what[160];
+    pbt_error problem = {0};
+    pbt_tokenizer *tokenizer = NULL;
+    pbt_chat_template *chat = NULL;
+    pbt_code result = pbt_tokenizer_open(path, &tokenizer, &problem);
+    snprintf(what, sizeof what, "%s: tokenizer", role);
+    pbt_code code = add(checks, what, result, &problem, error, "%d entries, model %d",
+                        result == PBT_OK ? pbt_tokenizer_size(tokenizer) : 0, config->vocab_size);
+    if (result == PBT_OK && code == PBT_OK) {
+        size_t length = 0;
+        result = pbt_chat_template_open(path, tokenizer, e->date_string, &chat, &problem);
+        if (result == PBT_OK) result = render_prompt(e, tokenizer, chat, config, &length, &problem);
+        snprintf(what, sizeof what, "%s: chat template", role);
+        code = add(checks, what, result, &problem, error, "the standard prompt has %zu tokens", length);
+    }
+    if (chat) pbt_chat_template_free(chat);
+    if (tokenizer) pbt_tokenizer_free(tokenizer);
+    return code;
+}
+
+static bool has_weights(const char *folder) {
+    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json"};
+    bool found = false;
+    for (int i = 0; i < 2; i++) {
+        char *path = pbt_path_join(folder, names[i]);
+        found = found || (path && pbt_file_exists(path));
+        free(path);
+    }
+    return found;
+}
+
+static pbt_code check_model(const pbt_experiment *e, const char *role, const char *who, pbt_checks *checks,
+                            pbt_error *error) {
+    const char *path = pbt_experiment_model_of(e, who);
+    char what[160];
+    pbt_error problem = {0};
+    pbt_config config;
+    pbt_code result = pbt_config_read(path, &config, &problem);
+    snprintf(what, sizeof what, "%s: model", role);
+    if (result == PBT_OK && !has_weights(path)) {
+        pbt_config_free(&config);
+        result =
+            pbt_fail_at(&problem, PBT_BAD_INPUT, path, NULL, "there is no model.safetensors in the folder");
+    }
+    if (result != PBT_OK) return add(checks, what, result, &problem, error, "%s", "");
+    PBT_TRY(add(checks, what, PBT_OK, NULL, error, "%d layers, width %d, %lld parameters", config.n_layers,
+                config.hidden_size, (long long)pbt_config_parameters(&config)));
+    pbt_code code = check_text(e, role, path, &config, checks, error);
+    pbt_config_free(&config);
+    return code;
+}
+
+static pbt_code check_data(const pbt_experiment *e, pbt_checks *checks, pbt_error *error) {
+    pbt_error problem = {0};
+    pbt_prompts prompts;
+    pbt_code result = pbt_prompts_read(e->prompts, &prompts, &problem);
+    PBT_TRY(add(checks, "prompts", result, &problem, error, "%zu challenge wording(s)%s",
+                result == PBT_OK ? prompts.n_challenges : 0,
+                result == PBT_OK && prompts.filter ? ", a filter prompt" : ", no filter prompt"));
+    bool filter_missing = result == PBT_OK && !prompts.filter && strcmp(e->filter, "none") != 0;
+    if (result == PBT_OK) pbt_prompts_free(&prompts);
+    if (filter_missing) {
+        result =
+            pbt_fail(&problem, PBT_BAD_INPUT, "agents.filter is set, but the prompt set has no filter.txt");
+        PBT_TRY(add(checks, "filter", result, &problem, error, "%s", ""));
+    }
+    pbt_question_set set;
+    result = pbt_question_set_read(e, &set, &problem);
+    PBT_TRY(add(checks, "questions", result, &problem, error, "%zu train, %zu dev, %zu test",
+                result == PBT_OK ? set.count[0] : 0, result == PBT_OK ? set.count[1] : 0,
+                result == PBT_OK ? set.count[2] : 0));
+    if (result == PBT_OK) pbt_question_set_free(&set);
+    return PBT_OK;
+}
+
+pbt_code pbt_experiment_check(const pbt_experiment *e, pbt_checks *checks, pbt_error *error) {
+    *checks = (pbt_checks){0};
+    PBT_TRY(check_data(e, checks, error));
+    PBT_TRY(check_model(e, "agent A", "a", checks, error));
+    PBT_TRY(check_model(e, "agent B", "b", checks, error));
+    if (strlen(e->extractor) != 1) PBT_TRY(check_model(e, "extractor", e->extractor, checks, error));
+    if (strlen(e->filter) != 1 && strcmp(e->filter, "none") != 0)
+        PBT_TRY(check_model(e, "filter", e->filter, checks, error));
+    if (checks->failed) return PBT_OK;
+    pbt_plan plan;
+    pbt_error problem = {0};
+    pbt_code result = pbt_plan_make(e, &plan, &problem);
+    if (result == PBT_OK) result = pbt_plan_check(&plan, &problem);
+    return add(checks, "memory", result, &problem, error, "%.2f GB of %.2f GB", 1e-9 * (double)plan.total,
+               1e-9 * (double)plan.available);
+}
+
+void pbt_checks_free(pbt_checks *checks) {
+    free(checks->items);
+    *checks = (pbt_checks){0};
+}
