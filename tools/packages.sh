@@ -2,7 +2,7 @@
 # Sourced by demo.sh and test.sh.
 
 build_packages="build-essential cmake ninja-build pkg-config libjansson-dev libxxhash-dev libpcre2-dev
-libutf8proc-dev libsqlite3-dev libyaml-dev liblapacke-dev libopenblas-dev"
+libutf8proc-dev libsqlite3-dev libyaml-dev liblapacke-dev"
 test_packages="libcmocka-dev"
 
 # install_packages PACKAGE...: installs what dpkg does not know as installed; says what to do where it may not.

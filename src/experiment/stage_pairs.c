@@ -73,7 +73,7 @@ static pbt_code store_arm(pbt_run *run, int64_t seed, const pbt_pair_list *pairs
     size_t count = 0;
     pbt_key key = pbt_run_key(seed, "arms");
     int32_t cap = run->experiment.pairs.max_pairs_per_question;
-    PBT_TRY(pbt_arm_select(pairs, arm_named(arm), cap, n, key, &index, &count, error));
+    if (n > 0) PBT_TRY(pbt_arm_select(pairs, arm_named(arm), cap, n, key, &index, &count, error));
     json_t *names = json_array();
     for (size_t i = 0; names && i < count; i++) {
         char name[32];
@@ -92,11 +92,11 @@ static pbt_code store_all(pbt_run *run, int64_t seed, const pbt_pair_list *pairs
     size_t wanted = e->pairs.max_pairs ? (size_t)e->pairs.max_pairs : SIZE_MAX;
     size_t n = pbt_arm_size(pairs, e->pairs.max_pairs_per_question, wanted, pbt_run_key(seed, "arms"));
     if (n == 0)
-        return pbt_fail(
-            error, PBT_BAD_INPUT,
-            "seed %lld: the %zu pairs found do not fill every arm (both resist and accept pairs are "
-            "needed); grow more trees (trees.a_first, trees.b_first, more questions) or lower "
-            "pairs.min_relative_margin",
+        pbt_monitor_message(
+            run->monitor, 0,
+            "seed %lld: the %zu pairs found do not fill the arms (both resist and accept pairs "
+            "are needed), so none is trained; grow more trees (trees.a_first, trees.b_first, "
+            "more questions) or lower pairs.min_relative_margin",
             (long long)seed, pairs->count);
     PBT_TRY(pbt_store_begin(run->store, error));
     PBT_TRY(pbt_store_clear(run->store, "pairs", seed, error));

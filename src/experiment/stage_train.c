@@ -166,9 +166,6 @@ static pbt_code read_pairs(arm_training *t, pbt_error *error) {
     if (code == PBT_OK && t->data.dropped_long)
         pbt_monitor_message(t->run->monitor, 0, "%s: %zu pairs are longer than max_length and were left out",
                             t->arm, t->data.dropped_long);
-    if (code == PBT_OK && t->data.count == 0)
-        code = pbt_fail(error, PBT_BAD_INPUT, "arm %s: every pair is longer than max_length %d", t->arm,
-                        t->run->experiment.max_length);
     return code;
 }
 
@@ -301,6 +298,11 @@ static pbt_code keep_best(arm_training *t, best_check *best, pbt_error *error) {
 static pbt_code train_arm(arm_training *t, pbt_error *error) {
     best_check best = {0};
     PBT_TRY(read_pairs(t, error));
+    if (t->data.count == 0) {
+        pbt_monitor_message(t->run->monitor, 0, "seed %lld, %s: no pairs, not trained", (long long)t->seed,
+                            t->arm);
+        return pbt_run_set_done(t->run, "train", t->seed, t->arm, error);
+    }
     PBT_TRY(train_sft(t, error));
     double sft_loss = t->loss;
     PBT_TRY(train_dpo(t, error));
