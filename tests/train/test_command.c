@@ -1,0 +1,154 @@
+/*
+ * `pbt sft` and `pbt dpo` as a person types them, on the model of tests/data/golden/train: what they leave in
+ * output_dir, what they print, and what they refuse.
+ */
+#include "train/fixture.h"
+
+#include <sys/wait.h>
+
+static char *folder;
+
+/* Runs the program; its exit code, and what it printed on both streams. */
+static int run(char **output, const char *format, ...) {
+    const char *binary = getenv("PBT_BINARY"), *data = getenv("PBT_TEST_DATA");
+    char arguments[2048];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(arguments, sizeof arguments, format, list);
+    va_end(list);
+    char *command =
+        pbt_string_format("G=%s/golden/train; O=%s; %s %s 2>&1 </dev/null", data ? data : "tests/data",
+                          folder, binary ? binary : "build/release/pbt", arguments);
+    FILE *pipe = popen(command, "r");
+    assert_non_null(pipe);
+    pbt_text text = {0};
+    char buffer[4096];
+    for (size_t n; (n = fread(buffer, 1, sizeof buffer, pipe)) > 0;) pbt_text_append(&text, buffer, n);
+    int status = pclose(pipe);
+    pbt_text_add(&text, "");
+    *output = pbt_text_take(&text);
+    free(command);
+    return WEXITSTATUS(status);
+}
+
+#define SFT "sft --model_name_or_path $G/model --dataset $G/sft.jsonl --output_dir $O/sft --max_steps 4 "
+
+static void expect(int code, const char *sentence, const char *arguments) {
+    char *output;
+    int found = run(&output, "%s", arguments);
+    if (found != code || !strstr(output, sentence)) {
+        print_error("pbt %s\nexit code %d, expected %d with: %s\n%s\n", arguments, found, code, sentence,
+                    output);
+        fail();
+    }
+    free(output);
+}
+
+static void assert_file(const char *name) {
+    char *path = pbt_string_format("%s/%s", folder, name);
+    if (!pbt_file_exists(path)) print_error("missing: %s\n", path);
+    assert_true(pbt_file_exists(path));
+    free(path);
+}
+
+static uint64_t file_hash(const char *name) {
+    char *path = pbt_string_format("%s/%s", folder, name);
+    uint64_t hash = 0;
+    assert_ok(pbt_file_hash(path, &hash, error));
+    free(path);
+    return hash;
+}
+
+static void sft_then_dpo(void **state) {
+    (void)state;
+    expect(0, "4 steps; adapter in", SFT "--logging_steps 1 --learning_rate 1e-3");
+    static const char *const files[] = {"adapter_config.json", "adapter_model.safetensors",
+                                        "metrics.jsonl",       "trainer_state.json",
+                                        "tokenizer.json",      "README.md",
+                                        "chat_template.jinja", "tokenizer_config.json"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char *name = pbt_string_format("sft/%s", files[i]);
+        assert_file(name);
+        free(name);
+    }
+    uint64_t before = file_hash("sft/adapter_model.safetensors");
+    expect(0, "4 steps", SFT "--logging_steps 1 --learning_rate 1e-3"); /* finished: nothing changes */
+    assert_true(before == file_hash("sft/adapter_model.safetensors"));
+    expect(3, "belongs to a training with other settings", SFT "--logging_steps 1 --learning_rate 2e-3");
+    expect(0, "4 steps", SFT "--logging_steps 1 --learning_rate 2e-3 --overwrite_output_dir");
+    assert_true(before != file_hash("sft/adapter_model.safetensors"));
+    expect(0, "step 0: margin 0.000000 (expected 0), loss 0.693147 (expected ln 2 = 0.693147)",
+           "dpo --model_name_or_path $G/model --adapter $O/sft --dataset $G/dpo.jsonl --output_dir $O/dpo "
+           "--max_steps 3 --logging-steps=1 --learning_rate 1e-3");
+    assert_file("dpo/adapter_model.safetensors");
+    assert_true(file_hash("dpo/adapter_model.safetensors") != file_hash("sft/adapter_model.safetensors"));
+}
+
+static void all_weights(void **state) {
+    (void)state;
+    expect(0, "2 steps; model in",
+           "sft --full --model_name_or_path $G/model --dataset $G/text.jsonl --output_dir $O/full "
+           "--max_steps 2");
+    assert_file("full/model.safetensors");
+    assert_file("full/config.json");
+    /* what it writes is a model again */
+    expect(0, "1 steps; adapter in",
+           "sft --model_name_or_path $O/full --dataset $G/text.jsonl --output_dir $O/on_full --max_steps 1");
+}
+
+static void dry_run(void **state) {
+    (void)state;
+    char *output;
+    assert_int_equal(
+        run(&output, "--json dpo --dry_run --model_name_or_path $G/model --dataset $G/dpo.jsonl --quiet"), 0);
+    json_t *json;
+    assert_ok(pbt_json_parse(output, strlen(output), NULL, NULL, &json, error));
+    assert_int_equal(json_integer_value(json_object_get(json, "examples")), 80);
+    assert_int_equal(json_integer_value(json_object_get(json, "steps")), 30);
+    assert_true(json_integer_value(json_object_get(json, "unique_tokens_per_epoch")) <
+                json_integer_value(json_object_get(json, "tokens_per_epoch")));
+    json_decref(json);
+    free(output);
+    expect(0, "trained parameters", "sft --dry_run --model_name_or_path $G/model --dataset $G/sft.jsonl");
+}
+
+static void refusals(void **state) {
+    (void)state;
+    expect(2, "--model_name_or_path is missing", "sft --dataset x --output_dir y");
+    expect(2, "--dataset is missing", "dpo --model_name_or_path x --output_dir y");
+    expect(2, "--output_dir is missing", "dpo --model_name_or_path x --dataset y");
+    expect(2, "cannot go with --load_in_4bit", SFT "--full --load_in_4bit");
+    expect(2, "--lora_dropout is 1", SFT "--lora_dropout 1");
+    expect(2, "--max_length is 0", SFT "--max_length 0");
+    expect(2, "per_device_train_batch_size is 0", SFT "--per_device_train_batch_size 0");
+    expect(2, "loss_type", SFT "--loss_type sigmoid"); /* not an option of sft */
+    expect(3, "line 1: a preference row needs \"chosen\" and \"rejected\"",
+           "dpo --model_name_or_path $G/model --dataset $G/sft.jsonl --output_dir $O/bad");
+    expect(3, "longer than max_length (2 tokens)", SFT "--max_length 2");
+    expect(0, "--max_prompt_length has no effect here",
+           "dpo --dry_run --model_name_or_path $G/model --dataset $G/dpo.jsonl --max_prompt_length 512");
+    expect(0, "examples are longer than max_length (20 tokens) and left out: line ",
+           "dpo --dry_run --model_name_or_path $G/model --dataset $G/dpo.jsonl --max_length 20");
+}
+
+static int set_up(void **state) {
+    (void)state;
+    folder = fixture_folder();
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    fixture_remove(folder);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sft_then_dpo),
+        cmocka_unit_test(all_weights),
+        cmocka_unit_test(dry_run),
+        cmocka_unit_test(refusals),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
