@@ -186,10 +186,11 @@ static pbt_code open_model(pbt_run *run, pbt_speaker speaker, pbt_error *error) 
 
 pbt_code pbt_run_open_agent(pbt_run *run, pbt_speaker speaker, pbt_agent **agent, pbt_error *error) {
     bool none = speaker == PBT_FILTER && strcmp(run->experiment.filter, "none") == 0;
-    if (!none && !run->models[speaker]) PBT_TRY(open_model(run, speaker, error));
-    if (!none && !run->agents[speaker])
+    if (!none && !run->agents[speaker]) {
+        if (!run->models[speaker]) PBT_TRY(open_model(run, speaker, error));
         PBT_TRY(pbt_agent_local(run->models[speaker], NULL, speaker_names[speaker], &run->agents[speaker],
                                 error));
+    }
     *agent = run->agents[speaker];
     return PBT_OK;
 }
