@@ -2,6 +2,7 @@
 
 #include "cli/parse.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 enum { WIDTH = 100, INDENT = 34 };
@@ -56,6 +57,37 @@ static void describe_option(pbt_text *out, const pbt_option *o) {
     pbt_text_free(&help);
 }
 
+/* Options that share their help (old names that are still accepted) stand together in one paragraph. */
+static bool first_of_its_help(const pbt_command *command, size_t index, size_t *same) {
+    const pbt_option *options = command->options;
+    *same = 0;
+    for (size_t i = 0; i < command->n_options; i++) {
+        if (strcmp(options[i].help, options[index].help) != 0) continue;
+        if (i < index) return false;
+        ++*same;
+    }
+    return true;
+}
+
+static void describe_options(pbt_text *out, const pbt_command *command) {
+    for (size_t i = 0; i < command->n_options; i++) {
+        size_t same;
+        if (!first_of_its_help(command, i, &same)) continue;
+        if (same == 1) {
+            describe_option(out, &command->options[i]);
+            continue;
+        }
+        pbt_text names = {0};
+        pbt_text_addf(&names, "      %s:", command->options[i].help);
+        for (size_t j = i; j < command->n_options; j++) {
+            if (strcmp(command->options[j].help, command->options[i].help) == 0)
+                pbt_text_addf(&names, " --%s", command->options[j].name);
+        }
+        wrap(out, pbt_text_string(&names), 6, 0);
+        pbt_text_free(&names);
+    }
+}
+
 static void global_options(pbt_text *out, bool color) {
     heading(out, "Options of every command", color);
     for (size_t i = 0; i < pbt_n_global_options; i++) describe_option(out, &pbt_global_options[i]);
@@ -98,7 +130,7 @@ void pbt_help_command(const pbt_command *command, bool color, pbt_text *out) {
     pbt_text_add(out, "\n");
     if (command->n_options) {
         heading(out, "Options", color);
-        for (size_t i = 0; i < command->n_options; i++) describe_option(out, &command->options[i]);
+        describe_options(out, command);
         pbt_text_add(out, "\n");
     }
     global_options(out, color);

@@ -1,0 +1,132 @@
+/*
+ * Stage "eval": the base model and every trained arm on the held-out questions.
+ */
+#include "experiment/evaluation.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BATCH = 128 };
+
+static const pbt_evaluation *const evaluations[] = {&pbt_evaluation_balanced, &pbt_evaluation_flipflop,
+                                                    &pbt_evaluation_team, &pbt_evaluation_farm};
+enum { N_EVALUATIONS = sizeof evaluations / sizeof *evaluations };
+
+size_t pbt_test_questions(const pbt_run *run, int32_t max) {
+    size_t n = run->questions.count[PBT_TEST_PART];
+    return max > 0 && (size_t)max < n ? (size_t)max : n;
+}
+
+static void item_name(size_t index, char name[32]) {
+    snprintf(name, 32, "%06zu", index);
+}
+
+static bool batch_done(const pbt_examination *x, const char *kind, size_t last) {
+    char name[32];
+    item_name(last, name);
+    return pbt_store_has(x->run->store, &(pbt_artefact_key){"eval", x->seed, x->arm, kind, name});
+}
+
+static pbt_code store_batch(pbt_examination *x, const char *kind, size_t first, size_t n,
+                            json_t *const *items, pbt_error *error) {
+    PBT_TRY(pbt_store_begin(x->run->store, error));
+    for (size_t i = 0; i < n; i++) {
+        char name[32];
+        item_name(first + i, name);
+        PBT_TRY(pbt_store_put(x->run->store, &(pbt_artefact_key){"eval", x->seed, x->arm, kind, name},
+                              items[i], error));
+    }
+    return pbt_store_commit(x->run->store, error);
+}
+
+static pbt_code judge_batch(pbt_examination *x, const pbt_evaluation *e, size_t first, size_t n,
+                            pbt_error *error) {
+    json_t *items[BATCH] = {NULL};
+    PBT_TRY(pbt_monitor_check(x->run->monitor, error));
+    pbt_code code = e->judge(x, first, n, items, error);
+    if (code == PBT_OK) code = store_batch(x, e->kind, first, n, items, error);
+    for (size_t i = 0; i < n; i++) json_decref(items[i]);
+    return code;
+}
+
+static pbt_code evaluate(pbt_examination *x, const pbt_evaluation *e, pbt_error *error) {
+    size_t n = 0;
+    char task[64];
+    snprintf(task, sizeof task, "%s %s", x->arm, e->kind);
+    pbt_code code = e->open(x, &n, error);
+    for (size_t first = 0; first < n && code == PBT_OK; first += BATCH) {
+        size_t batch = n - first < BATCH ? n - first : BATCH;
+        if (!batch_done(x, e->kind, first + batch - 1)) code = judge_batch(x, e, first, batch, error);
+        if (code == PBT_OK)
+            pbt_monitor_progress(x->run->monitor, task, "items", (double)(first + batch), (double)n, NULL);
+    }
+    if (e->close) e->close(x);
+    x->cases = NULL;
+    return code;
+}
+
+static pbt_code evaluate_arm(pbt_examination *x, pbt_error *error) {
+    for (int i = 0; i < N_EVALUATIONS; i++) {
+        if (evaluations[i]->enabled(&x->run->experiment)) PBT_TRY(evaluate(x, evaluations[i], error));
+    }
+    return pbt_run_set_done(x->run, "eval", x->seed, x->arm, error);
+}
+
+/* The arm's adapter, held against the hash that training recorded; *adapter = NULL: the arm was not trained.
+ */
+static pbt_code open_adapter(pbt_examination *x, const pbt_model *model, pbt_adapter **adapter,
+                             pbt_error *error) {
+    json_t *result;
+    *adapter = NULL;
+    PBT_TRY(pbt_store_get(x->run->store, &(pbt_artefact_key){"train", x->seed, x->arm, "summary", "result"},
+                          &result, error));
+    if (!result) return PBT_OK;
+    char *folder = pbt_run_path(x->run, x->seed, x->arm, "adapter"), hash[20];
+    pbt_code code =
+        folder ? pbt_adapter_open(folder, model, adapter, error) : pbt_fail_memory(error, 64, "a path");
+    if (code == PBT_OK) {
+        const char *expected = json_string_value(json_object_get(result, "adapter"));
+        snprintf(hash, sizeof hash, "%016llx", (unsigned long long)pbt_adapter_hash(*adapter));
+        if (!expected || strcmp(expected, hash) != 0)
+            code = pbt_fail_at(error, PBT_BAD_INPUT, folder, NULL,
+                               "the adapter is not the one that training recorded (%s, found %s)",
+                               expected ? expected : "none", hash);
+    }
+    json_decref(result);
+    free(folder);
+    return code;
+}
+
+static pbt_code evaluate_adapter(pbt_examination *x, pbt_chat_model *model, pbt_error *error) {
+    pbt_adapter *adapter = NULL;
+    pbt_agent *agent = NULL;
+    pbt_code code = open_adapter(x, model->model, &adapter, error);
+    if (code == PBT_OK && adapter) code = pbt_agent_local(model, adapter, x->arm, &agent, error);
+    x->agent = agent;
+    if (code == PBT_OK && adapter) code = evaluate_arm(x, error);
+    if (agent) pbt_agent_free(agent);
+    if (adapter) pbt_engine_forget(model->engine, adapter);
+    pbt_adapter_free(adapter);
+    return code;
+}
+
+pbt_code pbt_stage_eval(pbt_run *run, int64_t seed, pbt_error *error) {
+    const pbt_experiment *e = &run->experiment;
+    int self = pbt_experiment_trained(e);
+    pbt_examination x = {.run = run, .seed = seed, .self = self};
+    pbt_agent *base;
+    PBT_TRY(pbt_run_open_data(run, error));
+    PBT_TRY(pbt_run_open_agent(run, self ? PBT_AGENT_B : PBT_AGENT_A, &base, error));
+    PBT_TRY(pbt_run_open_agent(run, self ? PBT_AGENT_A : PBT_AGENT_B, &x.partner, error));
+    PBT_TRY(pbt_run_open_agent(run, PBT_EXTRACTOR, &x.extractor, error));
+    x.arm = "base";
+    x.agent = base;
+    if (!pbt_run_is_done(run, "eval", seed, x.arm)) PBT_TRY(evaluate_arm(&x, error));
+    for (size_t a = 0; a < e->arms.count; a++) {
+        x.arm = e->arms.items[a];
+        if (pbt_run_is_done(run, "eval", seed, x.arm)) continue;
+        PBT_TRY(evaluate_adapter(&x, run->models[self ? PBT_AGENT_B : PBT_AGENT_A], error));
+    }
+    return PBT_OK;
+}
