@@ -22,8 +22,13 @@ uint16_t pbt_f32_to_f16(float value); /* round to nearest even, as IEEE 754 */
 float pbt_bf16_to_f32(uint16_t half);
 uint16_t pbt_f32_to_bf16(float value); /* round to nearest even; NaN stays NaN */
 
+/* The values of the sixteen codes of the 4-bit types (bitsandbytes): element = code value * absmax. */
+extern const float pbt_nf4_codes[16];
+extern const float pbt_fp4_codes[16];
+
 /* Scales of a blockwise quantised matrix (bitsandbytes): one absmax per `block` consecutive elements of the
- * row-major matrix. PBT_INT8 has one absmax a row instead (block = cols). */
+ * row-major matrix. PBT_INT8 has one absmax a row instead (block = cols): element = (q * absmax) * (1/127).
+ */
 typedef struct pbt_quantization {
     int32_t block;       /* 64 */
     const float *absmax; /* [ceil(rows*cols / block)] */

@@ -1,0 +1,104 @@
+/* The choice of instruction set, threads, memory, and packing of matrices that do not change. */
+#include "tensor/cpu/cpu.h"
+
+#include "base/memory.h"
+
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+static _Thread_local pbt_scratch scratch;
+
+pbt_scratch *pbt_scratch_of_thread(void) {
+    return &scratch;
+}
+
+static int threads;
+
+void pbt_threads_set(int n) {
+    threads = n > 0 ? n : 0;
+}
+
+int pbt_threads(void) {
+    return threads > 0 ? threads : omp_get_max_threads();
+}
+
+int pbt_threads_for(double work) {
+    return work < 262144 ? 1 : pbt_threads();
+}
+
+void *pbt_cpu_alloc(size_t bytes) {
+    return pbt_alloc_aligned(bytes, 1);
+}
+
+void pbt_cpu_release(void *memory) {
+    free(memory);
+}
+
+void pbt_cpu_copy(void *to, const void *from, size_t bytes) {
+    if (bytes > 0) memcpy(to, from, bytes);
+}
+
+static void pack_panel_32(float *panel, const pbt_matrix *matrix, int32_t first) {
+    const float *data = matrix->data;
+    int32_t n = matrix->rows - first < PBT_PANEL ? matrix->rows - first : PBT_PANEL;
+    for (int32_t i = 0; i < n; i++) {
+        const float *row = data + (int64_t)(first + i) * matrix->cols;
+        for (int32_t k = 0; k < matrix->cols; k++) panel[(int64_t)k * PBT_PANEL + i] = row[k];
+    }
+}
+
+static void pack_panel_16(uint16_t *panel, const pbt_matrix *matrix, int32_t first) {
+    const uint16_t *data = matrix->data;
+    int32_t n = matrix->rows - first < PBT_PANEL ? matrix->rows - first : PBT_PANEL;
+    for (int32_t i = 0; i < n; i++) {
+        const uint16_t *row = data + (int64_t)(first + i) * matrix->cols;
+        for (int32_t k = 0; k < matrix->cols; k++) panel[(int64_t)k * PBT_PANEL + i] = row[k];
+    }
+}
+
+pbt_code pbt_cpu_prepare(pbt_matrix *matrix, pbt_error *error) {
+    pbt_cpu_unprepare(matrix);
+    /* Quantised matrices stay as they are: packed, they would grow eightfold. */
+    if (matrix->dtype != PBT_F32 && matrix->dtype != PBT_F16 && matrix->dtype != PBT_BF16) return PBT_OK;
+    if (matrix->rows <= 0 || matrix->cols <= 0) return PBT_OK;
+    size_t count = ((size_t)matrix->rows + PBT_PANEL - 1) / PBT_PANEL, size = matrix->dtype == PBT_F32 ? 4 : 2;
+    size_t panel = (size_t)matrix->cols * PBT_PANEL * size, bytes;
+    if (__builtin_mul_overflow(count, panel, &bytes) ||
+        __builtin_add_overflow(bytes, sizeof(pbt_panels), &bytes))
+        return pbt_fail_memory(error, SIZE_MAX, "packed weights");
+    pbt_panels *panels = pbt_alloc_aligned(bytes, 1);
+    if (!panels) return pbt_fail_memory(error, bytes, "packed weights");
+    panels->dtype = matrix->dtype;
+    for (size_t p = 0; p < count; p++) {
+        void *to = panels->data + p * panel;
+        if (size == 4)
+            pack_panel_32(to, matrix, (int32_t)p * PBT_PANEL);
+        else
+            pack_panel_16(to, matrix, (int32_t)p * PBT_PANEL);
+    }
+    matrix->prepared = panels;
+    return PBT_OK;
+}
+
+void pbt_cpu_unprepare(pbt_matrix *matrix) {
+    free(matrix->prepared);
+    matrix->prepared = NULL;
+}
+
+const pbt_ops *pbt_ops_cpu_named(const char *instruction_set) {
+#ifdef PBT_CPU_X86
+    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    if (strcmp(instruction_set, "avx512") == 0) return avx512 ? &pbt_ops_avx512 : NULL;
+    if (strcmp(instruction_set, "avx2") == 0) return avx2 ? &pbt_ops_avx2 : NULL;
+#endif
+    return strcmp(instruction_set, "portable") == 0 ? &pbt_ops_portable : NULL;
+}
+
+const pbt_ops *pbt_ops_cpu(void) {
+    const pbt_ops *ops = pbt_ops_cpu_named("avx512");
+    if (!ops) ops = pbt_ops_cpu_named("avx2");
+    return ops ? ops : &pbt_ops_portable;
+}

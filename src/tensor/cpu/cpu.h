@@ -1,0 +1,50 @@
+/*
+ * What the CPU's tables share: the packed form of matrices, memory of a thread, and the tables themselves.
+ * kernels/ is compiled once for every instruction set; everything else here once.
+ */
+#ifndef PBT_TENSOR_CPU_CPU_H
+#define PBT_TENSOR_CPU_CPU_H
+
+#include "tensor/ops.h"
+
+/* A panel is 16 outputs side by side: panel[k][16], zero where the matrix has no such output. */
+enum { PBT_PANEL = 16 };
+
+/* The packed form of a matrix: panels one after the other, [panels][cols][16], 32- or 16-bit elements. */
+typedef struct pbt_panels {
+    pbt_dtype dtype; /* PBT_F32, PBT_F16 or PBT_BF16 */
+    _Alignas(64) unsigned char data[];
+} pbt_panels;
+
+/* Blocks of a matrix product (kernels/product.c): at most ROWS rows times PANELS panels a task, DEPTH summed
+ * indices at a time; STRIDE is the distance of two packed rows, odd in cache lines so that rows fall into
+ * different sets. STEP panels are packed at a time. */
+enum {
+    PBT_BLOCK_ROWS = 144,
+    PBT_BLOCK_PANELS = 12,
+    PBT_BLOCK_DEPTH = 320,
+    PBT_BLOCK_STRIDE = 336,
+    PBT_BLOCK_STEP = 4
+};
+
+/* Scratch of one thread, for operations that cannot fail. */
+typedef struct pbt_scratch {
+    _Alignas(64) float rows[PBT_BLOCK_ROWS * PBT_BLOCK_STRIDE];
+    _Alignas(64) float panels[PBT_BLOCK_STEP * PBT_PANEL * PBT_BLOCK_DEPTH];
+    _Alignas(64) float read[PBT_PANEL * PBT_BLOCK_DEPTH];
+    _Alignas(64) float result[PBT_BLOCK_ROWS * PBT_BLOCK_PANELS * PBT_PANEL];
+} pbt_scratch;
+pbt_scratch *pbt_scratch_of_thread(void);
+
+/* Threads worth using for `work` multiplications or so: starting them costs some microseconds. */
+int pbt_threads_for(double work);
+
+void *pbt_cpu_alloc(size_t bytes);
+void pbt_cpu_release(void *memory);
+void pbt_cpu_copy(void *to, const void *from, size_t bytes);
+pbt_code pbt_cpu_prepare(pbt_matrix *matrix, pbt_error *error);
+void pbt_cpu_unprepare(pbt_matrix *matrix);
+
+extern const pbt_ops pbt_ops_portable, pbt_ops_avx2, pbt_ops_avx512;
+
+#endif
