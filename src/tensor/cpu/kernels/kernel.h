@@ -19,48 +19,39 @@
 #define TILE_ROWS 6
 #endif
 
-/* How a tile reads its rows: packed [row][PBT_BLOCK_STRIDE], or a[k * a_step + row]. */
-typedef enum tile_a { TILE_A_ROWS, TILE_A_COLUMNS, TILE_A_KINDS } tile_a;
-/* How a tile reads its panels: packed [k][16], or b[k * b_step + output]. */
-typedef enum tile_b { TILE_B_PACKED, TILE_B_STEP, TILE_B_KINDS } tile_b;
+/* How a tile reads its rows: a[row * a_step + k], or a[k * a_step + row]. */
+typedef enum tile_a { TILE_A_ROWS, TILE_A_COLUMNS } tile_a;
 
+/* b(k, n) = b[(n / 16) * b_panel + k * b_step + n % 16]; packed panels have b_step 16. */
 typedef struct tile_operands {
     int64_t depth; /* summed indices */
     const float *a;
     int64_t a_step;
     const float *b;
-    int64_t b_panel; /* floats between panels */
-    int64_t b_step;
+    int64_t b_panel, b_step;
     float *c;
     int64_t ldc;
-    bool first; /* start from zero, else from c */
+    bool first;  /* start from zero, else from c */
+    bool padded; /* b may be read 16 wide behind the last output (tile_any; tile always does) */
 } tile_operands;
 
-/* c[r][n] (+)= sum_k a(r, k) * b(k, n) for `rows` <= TILE_ROWS rows and n < outputs, each a chain over k. */
-void KERNEL(tile)(tile_a a_kind, tile_b b_kind, int rows, int64_t outputs, const tile_operands *operands);
-/* Panels that a tile of so many rows likes to take at a time (1, 2, 4 or 8). */
-int KERNEL(tile_panels)(tile_a a_kind, tile_b b_kind, int rows);
+/* c[r][n] (+)= sum_k a(r, k) * b(k, n) for `rows` <= TILE_ROWS rows and n < outputs, each a chain over k in
+ * ascending order. Reads b for whole panels of 16: packed panels hold zeros behind the last output. */
+void KERNEL(tile)(tile_a a_kind, int rows, int64_t outputs, const tile_operands *operands);
+/* The same for any number of rows, and for a b that ends with the last output. */
+void KERNEL(tile_any)(tile_a a_kind, int64_t rows, int64_t outputs, const tile_operands *operands);
 
-/* Reads n elements of a matrix row as floats. */
-typedef struct source {
-    pbt_dtype dtype;
-    const void *data;
-    int64_t stride; /* elements between rows */
-    const pbt_quantization *quantization;
-} source;
-void KERNEL(read)(float *to, const source *from, int64_t row, int64_t column, int64_t n);
-source KERNEL(source_of)(const pbt_matrix *matrix);
-/* Panels of `count` <= 16 * panels outputs over depth indices from `first_k`: outputs are rows (transposing)
- * or columns of the source. Zeros where there is no output. `panel_stride` floats between panels. */
-void KERNEL(pack_rows)(float *to, int64_t panel_stride, const source *from, int64_t first, int64_t count,
-                       int64_t first_k, int64_t depth, float *read);
-void KERNEL(pack_columns)(float *to, int64_t panel_stride, const source *from, int64_t first, int64_t count,
-                          int64_t first_k, int64_t depth);
-/* to[k][to_stride] <- from[i][k] for 8 rows of 8 floats. */
-void KERNEL(transpose_8)(float *to, int64_t to_stride, const float *from, int64_t from_stride);
-
-/* sum over e in ascending order with fma, from zero, of the rows' products with v, where row r has
- * count + extra(r) terms; see attention.c. */
+/* Reads n elements of a matrix row as floats, from column `column`. */
+void KERNEL(read)(float *to, const pbt_matrix *from, int64_t row, int64_t column, int64_t n);
+/* One panel: to[k][16] = from[first + i][first_k + k] (i: 16 rows of `from`), or with columns
+ * to[k][16] = from[first_k + k][first + i] for first + i < `limit`. Zeros where there is no such output.
+ * `read`: scratch of 16 * depth floats. */
+void KERNEL(pack_rows)(float *to, const pbt_matrix *from, int64_t first, int64_t first_k, int64_t depth,
+                       float *read);
+void KERNEL(pack_columns)(float *to, const pbt_matrix *from, int64_t first, int64_t limit, int64_t first_k,
+                          int64_t depth);
+/* to[k][16] = rows[i][k] for 16 rows of floats (NULL: zeros). */
+void KERNEL(transpose_16)(float *to, const float *const rows[16], int64_t depth);
 
 void KERNEL(linear)(float *y, int64_t ldy, const float *x, int64_t ldx, const pbt_matrix *W, int32_t T,
                     bool accumulate);

@@ -1,7 +1,7 @@
 /*
- * Vectors of the instruction set this file is compiled for. The operations are those of IEEE 754 lane by lane,
- * so results do not depend on the width. GCC's vector extensions give + - * / and comparisons; only what they
- * lack is written here.
+ * Vectors of the instruction set this file is compiled for. The operations are those of IEEE 754 lane by
+ * lane, so results do not depend on the width. GCC's vector extensions give + - * / and comparisons; only
+ * what they lack is written here.
  */
 #ifndef PBT_TENSOR_CPU_VECTOR_H
 #define PBT_TENSOR_CPU_VECTOR_H

@@ -1,0 +1,145 @@
+/*
+ * Attention backward. With P the softmax: dP = dout . v, dS = P * (dP - dout . out) * scale, dq = dS k,
+ * dk += dS q, dv += P dout. Rows add to keys in ascending order; threads share the key heads, so that the
+ * order never depends on them.
+ */
+#include "tensor/cpu/kernels/attention.h"
+
+/* scores -> P and gradients (dP) -> dS for one row; zero outside from .. last, up to key `end`. */
+static void row_gradients(float *scores, float *gradients, int64_t from, int64_t last, int64_t end,
+                          float scale, const float *stats, float product) {
+    const float inverse = 1.0f / stats[1];
+    for (int64_t j = 0; j < end; j += LANES) {
+        vec s = vec_load(scores + j) * vec_set(scale);
+        vec p = vec_exp(s - vec_set(stats[0])) * vec_set(inverse);
+        vec_store(gradients + j, p * (vec_load(gradients + j) - vec_set(product)) * vec_set(scale));
+        vec_store(scores + j, p);
+    }
+    for (int64_t j = 0; j < from; j++) scores[j] = gradients[j] = 0;
+    for (int64_t j = last + 1; j < end; j++) scores[j] = gradients[j] = 0;
+}
+
+/* to[key][head] += sum over rows of weights[row][key] * rows[row]. */
+static void add_to_keys(const attention_call *call, const attention_scratch *scratch, int64_t n_runs,
+                        int64_t head, const float *weights, const float *rows, int64_t n, float *to) {
+    const int64_t width = call->G * call->E;
+    for (int64_t i = 0; i < n_runs; i++) {
+        const key_run *run = &scratch->runs[i];
+        KERNEL(tile_any)
+        (TILE_A_COLUMNS, run->count, call->E,
+         &(tile_operands){.depth = n,
+                          .a = weights + run->position,
+                          .a_step = call->max_keys,
+                          .b = rows,
+                          .b_panel = PBT_PANEL,
+                          .b_step = call->E,
+                          .c = to + run->row * width + head * call->E,
+                          .ldc = width});
+    }
+}
+
+/* dq rows = sum over keys of dS[row][key] * k[key]. */
+static void query_gradients(const attention_call *call, const attention_scratch *scratch, int64_t n_runs,
+                            int64_t head, int64_t n) {
+    const int64_t width = call->G * call->E;
+    memset(scratch->out, 0, (size_t)(n * call->E) * sizeof(float));
+    for (int64_t i = 0; i < n_runs; i++) {
+        const key_run *run = &scratch->runs[i];
+        KERNEL(tile_any)
+        (TILE_A_ROWS, n, call->E,
+         &(tile_operands){.depth = run->count,
+                          .a = scratch->gradients + run->position,
+                          .a_step = call->max_keys,
+                          .b = call->k + run->row * width + head * call->E,
+                          .b_panel = PBT_PANEL,
+                          .b_step = width,
+                          .c = scratch->out,
+                          .ldc = call->E});
+    }
+}
+
+typedef struct backward_call {
+    attention_call forward;
+    const float *dout, *out, *stats;
+    float *dq, *dk, *dv;
+} backward_call;
+
+static float dot(const float *a, const float *b, int64_t n) {
+    float sum = 0;
+    for (int64_t i = 0; i < n; i++) sum = fmaf(a[i], b[i], sum);
+    return sum;
+}
+
+static void chunk_backward(const backward_call *b, const attention_scratch *scratch, const row_chunk *chunk,
+                           int64_t head) {
+    const attention_call *call = &b->forward;
+    const pbt_span *span = &call->layout->spans[chunk->span];
+    const int64_t row = span->row + chunk->first, group = call->group, n = chunk->n * group, E = call->E;
+    const int64_t position =
+        (int64_t)call->layout->segments[span->segment].position + span->first + chunk->first;
+    const int64_t last = position + chunk->n - 1, end = last / 16 * 16 + 16;
+    const int64_t n_runs = KERNEL(attention_runs)(call, span->segment, last, scratch->runs);
+    KERNEL(attention_gather)(call, scratch->q, call->q, row, chunk->n, head);
+    KERNEL(attention_gather)(call, scratch->dout, b->dout, row, chunk->n, head);
+    KERNEL(attention_dots)
+    (call, scratch, scratch->runs, n_runs, 0, last, head, scratch->q, n, call->k, scratch->scores);
+    KERNEL(attention_dots)
+    (call, scratch, scratch->runs, n_runs, 0, last, head, scratch->dout, n, call->v, scratch->gradients);
+    for (int64_t r = 0; r < n; r++) {
+        int64_t at = (row + r / group) * call->H + head * group + r % group,
+                position_r = position + r / group;
+        row_gradients(scratch->scores + r * call->max_keys, scratch->gradients + r * call->max_keys,
+                      attention_from(call, position_r), position_r, end, call->scale, b->stats + at * 2,
+                      dot(b->dout + at * E, b->out + at * E, E));
+    }
+    add_to_keys(call, scratch, n_runs, head, scratch->gradients, scratch->q, n, b->dk);
+    add_to_keys(call, scratch, n_runs, head, scratch->scores, scratch->dout, n, b->dv);
+    query_gradients(call, scratch, n_runs, head, n);
+    for (int64_t r = 0; r < n; r++)
+        memcpy(b->dq + ((row + r / group) * call->H + head * group + r % group) * E, scratch->out + r * E,
+               (size_t)E * sizeof(float));
+}
+
+pbt_code KERNEL(attention_backward)(float *dq, float *dk, float *dv, const float *dout, const float *out,
+                                    const float *stats, const float *q, const float *k, const float *v,
+                                    const pbt_layout *layout, int32_t H, int32_t G, int32_t E, float scale,
+                                    int32_t window, pbt_error *error) {
+    if (G <= 0 || H % G != 0 || H / G > 64)
+        return pbt_fail(error, PBT_USAGE,
+                        "attention: %d query heads over %d key heads, expected 1 to 64 each", H, G);
+    backward_call b = {.forward = {.q = q,
+                                   .k = k,
+                                   .v = v,
+                                   .layout = layout,
+                                   .H = H,
+                                   .G = G,
+                                   .E = E,
+                                   .scale = scale,
+                                   .window = window},
+                       .dout = dout,
+                       .out = out,
+                       .stats = stats,
+                       .dq = dq,
+                       .dk = dk,
+                       .dv = dv};
+    PBT_TRY(KERNEL(attention_begin)(&b.forward, error));
+    int threads = pbt_threads_for((double)layout->n_rows * H * E * (double)b.forward.max_keys);
+    if (threads > G) threads = G;
+    bool failed = false;
+#pragma omp parallel num_threads(threads) if (threads > 1)
+    {
+        attention_scratch scratch;
+        bool open = KERNEL(attention_scratch_open)(&b.forward, true, &scratch);
+        if (!open) {
+#pragma omp atomic write
+            failed = true;
+        }
+#pragma omp for schedule(static)
+        for (int32_t head = 0; head < G; head++)
+            for (int64_t i = 0; open && i < b.forward.n_chunks; i++)
+                chunk_backward(&b, &scratch, &b.forward.chunks[i], head);
+        KERNEL(attention_scratch_close)(&scratch);
+    }
+    KERNEL(attention_end)(&b.forward);
+    return failed ? pbt_fail_memory(error, (size_t)b.forward.max_keys * 8, "attention gradients") : PBT_OK;
+}

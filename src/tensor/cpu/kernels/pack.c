@@ -1,0 +1,118 @@
+/* Reading weights of every element type, and packing them into panels of sixteen outputs. */
+#include "tensor/cpu/kernels/kernel.h"
+
+static void read_16(float *to, const uint16_t *from, int64_t n, pbt_dtype dtype) {
+    int64_t i = 0;
+    if (dtype == PBT_BF16) {
+        for (; i < n; i++) {
+            uint32_t bits = (uint32_t)from[i] << 16;
+            memcpy(to + i, &bits, sizeof bits);
+        }
+        return;
+    }
+#if defined(__F16C__)
+    for (; i + 8 <= n; i += 8)
+        _mm256_storeu_ps(to + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(from + i))));
+#endif
+    for (; i < n; i++) to[i] = pbt_f16_to_f32(from[i]);
+}
+
+static void read_4(float *to, const pbt_matrix *from, int64_t first, int64_t n) {
+    const uint8_t *bytes = from->data;
+    const float *codes = from->dtype == PBT_NF4 ? pbt_nf4_codes : pbt_fp4_codes;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t at = first + i;
+        uint8_t code = at & 1 ? bytes[at / 2] & 15 : bytes[at / 2] >> 4;
+        to[i] = codes[code] * from->quantization->absmax[at / from->quantization->block];
+    }
+}
+
+void KERNEL(read)(float *to, const pbt_matrix *from, int64_t row, int64_t column, int64_t n) {
+    int64_t first = row * from->cols + column;
+    switch (from->dtype) {
+    case PBT_F32:
+        memcpy(to, (const float *)from->data + first, (size_t)n * sizeof *to);
+        break;
+    case PBT_F16:
+    case PBT_BF16:
+        read_16(to, (const uint16_t *)from->data + first, n, from->dtype);
+        break;
+    case PBT_NF4:
+    case PBT_FP4:
+        read_4(to, from, first, n);
+        break;
+    case PBT_INT8:
+        for (int64_t i = 0; i < n; i++)
+            to[i] = (float)((const int8_t *)from->data)[first + i] * from->quantization->absmax[row] *
+                    (1.0f / 127.0f);
+        break;
+    default:
+        memset(to, 0, (size_t)n * sizeof *to);
+    }
+}
+
+#if LANES >= 8
+/* to[k][16] <- from[i][k] for 8 rows and 8 columns. */
+INLINE void transpose_8(float *to, const float *const *from, int64_t k) {
+    __m256 a[8], b[8];
+    for (int i = 0; i < 8; i++) a[i] = _mm256_loadu_ps(from[i] + k);
+    for (int i = 0; i < 4; i++) {
+        b[2 * i] = _mm256_unpacklo_ps(a[2 * i], a[2 * i + 1]);
+        b[2 * i + 1] = _mm256_unpackhi_ps(a[2 * i], a[2 * i + 1]);
+    }
+    for (int half = 0; half < 2; half++) {
+        a[4 * half] = _mm256_shuffle_ps(b[4 * half], b[4 * half + 2], 0x44);
+        a[4 * half + 1] = _mm256_shuffle_ps(b[4 * half], b[4 * half + 2], 0xEE);
+        a[4 * half + 2] = _mm256_shuffle_ps(b[4 * half + 1], b[4 * half + 3], 0x44);
+        a[4 * half + 3] = _mm256_shuffle_ps(b[4 * half + 1], b[4 * half + 3], 0xEE);
+    }
+    for (int i = 0; i < 4; i++) {
+        _mm256_storeu_ps(to + i * PBT_PANEL, _mm256_permute2f128_ps(a[i], a[i + 4], 0x20));
+        _mm256_storeu_ps(to + (i + 4) * PBT_PANEL, _mm256_permute2f128_ps(a[i], a[i + 4], 0x31));
+    }
+}
+#endif
+
+void KERNEL(transpose_16)(float *to, const float *const rows[16], int64_t depth) {
+    for (int half = 0; half < PBT_PANEL; half += 8) {
+        int64_t k = 0;
+#if LANES >= 8
+        bool all = true;
+        for (int i = 0; i < 8; i++) all = all && rows[half + i];
+        for (; all && k + 8 <= depth; k += 8) transpose_8(to + k * PBT_PANEL + half, rows + half, k);
+#endif
+        for (; k < depth; k++)
+            for (int i = 0; i < 8; i++) to[k * PBT_PANEL + half + i] = rows[half + i] ? rows[half + i][k] : 0;
+    }
+}
+
+void KERNEL(pack_rows)(float *to, const pbt_matrix *from, int64_t first, int64_t first_k, int64_t depth,
+                       float *read) {
+    const float *rows[PBT_PANEL];
+    for (int64_t i = 0; i < PBT_PANEL; i++) {
+        rows[i] = NULL;
+        if (first + i >= from->rows) continue;
+        if (from->dtype == PBT_F32) {
+            rows[i] = (const float *)from->data + (first + i) * from->cols + first_k;
+        } else {
+            KERNEL(read)(read + i * depth, from, first + i, first_k, depth);
+            rows[i] = read + i * depth;
+        }
+    }
+    KERNEL(transpose_16)(to, rows, depth);
+}
+
+void KERNEL(pack_columns)(float *to, const pbt_matrix *from, int64_t first, int64_t limit, int64_t first_k,
+                          int64_t depth) {
+    int64_t n = limit - first < PBT_PANEL ? limit - first : PBT_PANEL;
+    for (int64_t k = 0; k < depth; k++) {
+        float *panel = to + k * PBT_PANEL;
+        if (n == PBT_PANEL && from->dtype == PBT_F32) {
+            memcpy(panel, (const float *)from->data + (first_k + k) * from->cols + first,
+                   PBT_PANEL * sizeof *panel);
+            continue;
+        }
+        KERNEL(read)(panel, from, first_k + k, first, n);
+        for (int64_t i = n; i < PBT_PANEL; i++) panel[i] = 0;
+    }
+}

@@ -1,0 +1,125 @@
+/*
+ * The inner product kernel: a few rows times one or more panels of sixteen outputs, all sums in registers.
+ * Everything that multiplies matrices here goes through it.
+ */
+#include "tensor/cpu/kernels/kernel.h"
+
+/* Panels a tile of so many rows takes at a time: enough chains in flight to hide the latency of a fused
+ * multiply-add, few enough to stay in registers. */
+#if LANES == 16
+#define TILE_PANELS(rows) ((rows) == 1 ? 8 : (rows) <= 3 ? 4 : 2)
+#else
+#define TILE_PANELS(rows) ((rows) == 1 ? 4 : (rows) <= 3 ? 2 : 1)
+#endif
+
+INLINE void tile_run(const tile_a kind, const int rows, const int panels, const tile_operands *o,
+                     const float *b, float *c) {
+    vec sum[TILE_ROWS * 2 * VECTORS + 8];
+    const int width = panels * VECTORS;
+    UNROLL for (int r = 0; r < rows; r++) {
+        UNROLL for (int v = 0; v < width; v++) sum[r * width + v] =
+            o->first ? vec_set(0) : vec_load(c + r * o->ldc + v * LANES);
+    }
+    const float *a = o->a;
+    const int64_t a_step = o->a_step, b_step = o->b_step, b_panel = o->b_panel, depth = o->depth;
+    for (int64_t k = 0; k < depth; k++) {
+        vec right[8 * VECTORS];
+        UNROLL for (int v = 0; v < width; v++) right[v] =
+            vec_load(b + (v / VECTORS) * b_panel + k * b_step + (v % VECTORS) * LANES);
+        UNROLL for (int r = 0; r < rows; r++) {
+            vec left = vec_set(kind == TILE_A_ROWS ? a[r * a_step + k] : a[k * a_step + r]);
+            UNROLL for (int v = 0; v < width; v++) sum[r * width + v] =
+                vec_fma(left, right[v], sum[r * width + v]);
+        }
+    }
+    UNROLL for (int r = 0; r < rows; r++) {
+        UNROLL for (int v = 0; v < width; v++) vec_store(c + r * o->ldc + v * LANES, sum[r * width + v]);
+    }
+}
+
+/* The last panel, of which only `outputs` are wanted: computed beside the result. */
+INLINE void tile_last(const tile_a kind, const int rows, int64_t outputs, const tile_operands *o,
+                      const float *b, float *c) {
+    float block[TILE_ROWS * PBT_PANEL];
+    tile_operands beside = *o;
+    beside.ldc = PBT_PANEL;
+    if (!o->first)
+        for (int r = 0; r < rows; r++)
+            for (int64_t n = 0; n < PBT_PANEL; n++)
+                block[r * PBT_PANEL + n] = n < outputs ? c[r * o->ldc + n] : 0;
+    tile_run(kind, rows, 1, &beside, b, block);
+    for (int r = 0; r < rows; r++)
+        memcpy(c + r * o->ldc, block + r * PBT_PANEL, (size_t)outputs * sizeof(float));
+}
+
+INLINE void tile_rows(const tile_a kind, const int rows, int64_t outputs, const tile_operands *o) {
+    const int panels = TILE_PANELS(rows);
+    const float *b = o->b;
+    float *c = o->c;
+    for (; outputs >= panels * PBT_PANEL; outputs -= panels * PBT_PANEL) {
+        tile_run(kind, rows, panels, o, b, c);
+        b += panels * o->b_panel;
+        c += panels * PBT_PANEL;
+    }
+    for (; outputs >= PBT_PANEL; outputs -= PBT_PANEL) {
+        tile_run(kind, rows, 1, o, b, c);
+        b += o->b_panel;
+        c += PBT_PANEL;
+    }
+    if (outputs > 0) tile_last(kind, rows, outputs, o, b, c);
+}
+
+#define TILE_CASE(n)                                                                                         \
+    case n:                                                                                                  \
+        tile_rows(kind, n, outputs, o);                                                                      \
+        break;
+
+INLINE void tile_of_kind(const tile_a kind, int rows, int64_t outputs, const tile_operands *o) {
+    switch (rows) {
+        TILE_CASE(1)
+        TILE_CASE(2)
+        TILE_CASE(3)
+        TILE_CASE(4)
+        TILE_CASE(5)
+        TILE_CASE(6)
+#if TILE_ROWS > 6
+        TILE_CASE(7)
+        TILE_CASE(8)
+        TILE_CASE(9)
+        TILE_CASE(10)
+        TILE_CASE(11)
+        TILE_CASE(12)
+#endif
+    default:
+        break;
+    }
+}
+
+void KERNEL(tile)(tile_a kind, int rows, int64_t outputs, const tile_operands *o) {
+    if (kind == TILE_A_ROWS)
+        tile_of_kind(TILE_A_ROWS, rows, outputs, o);
+    else
+        tile_of_kind(TILE_A_COLUMNS, rows, outputs, o);
+}
+
+void KERNEL(tile_any)(tile_a kind, int64_t rows, int64_t outputs, const tile_operands *o) {
+    int64_t whole = o->padded ? outputs : outputs / PBT_PANEL * PBT_PANEL;
+    int64_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+    for (int64_t i = 0, row = 0; i < tiles && whole > 0; i++) {
+        int64_t n = (rows - row + tiles - i - 1) / (tiles - i);
+        tile_operands part = *o;
+        part.a += kind == TILE_A_ROWS ? row * o->a_step : row;
+        part.c += row * o->ldc;
+        KERNEL(tile)(kind, (int)n, whole, &part);
+        row += n;
+    }
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t n = whole; n < outputs; n++) {
+            const float *b = o->b + n / PBT_PANEL * o->b_panel + n % PBT_PANEL;
+            float sum = o->first ? 0 : o->c[r * o->ldc + n];
+            for (int64_t k = 0; k < o->depth; k++)
+                sum = fmaf(kind == TILE_A_ROWS ? o->a[r * o->a_step + k] : o->a[k * o->a_step + r],
+                           b[k * o->b_step], sum);
+            o->c[r * o->ldc + n] = sum;
+        }
+}
