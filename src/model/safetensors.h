@@ -1,0 +1,56 @@
+/*
+ * safetensors files: 8 bytes of header length, a JSON header {"name": {"dtype", "shape", "data_offsets"}},
+ * then the numbers, little endian. Everything in the header is checked before it is believed.
+ */
+#ifndef PBT_MODEL_SAFETENSORS_H
+#define PBT_MODEL_SAFETENSORS_H
+
+#include "base/file.h"
+#include "base/json.h"
+#include "tensor/tensor.h"
+
+enum { PBT_TENSOR_MAX_DIMENSIONS = 8 };
+
+typedef struct pbt_stored_tensor {
+    const char *name; /* owned by the file */
+    char type[16];    /* "F32", "BF16", "U8", ... as written */
+    pbt_dtype dtype;  /* PBT_DTYPES when it is none of F32, F16, BF16 */
+    int n_dimensions;
+    int64_t shape[PBT_TENSOR_MAX_DIMENSIONS];
+    int64_t count; /* elements */
+    const unsigned char *data;
+    size_t bytes;
+} pbt_stored_tensor;
+
+typedef struct pbt_safetensors {
+    char *path;
+    pbt_mapping mapping;
+    json_t *header;
+    pbt_stored_tensor *tensors; /* in the order of their data */
+    size_t n_tensors;
+} pbt_safetensors;
+
+pbt_code pbt_safetensors_open(const char *path, pbt_safetensors *file, pbt_error *error);
+/* From bytes in memory, which must outlive it; `path` names them in errors. */
+pbt_code pbt_safetensors_parse(const unsigned char *data, size_t length, const char *path,
+                               pbt_safetensors *file, pbt_error *error);
+void pbt_safetensors_close(pbt_safetensors *file);
+/* NULL when there is none. */
+const pbt_stored_tensor *pbt_safetensors_find(const pbt_safetensors *file, const char *name);
+/* Converts `count` elements of F32, F16 or BF16 to floats. */
+void pbt_stored_to_floats(const void *data, pbt_dtype dtype, int64_t count, float *to);
+/* "[3072, 192]" */
+void pbt_shape_text(const int64_t *shape, int n, char *text, size_t size);
+
+/* Writing: a list of float arrays under their names, stored as `dtype`. Atomic. */
+typedef struct pbt_tensor_out {
+    const char *name;
+    int n_dimensions;
+    int64_t shape[2];
+    const void *data;
+    pbt_dtype dtype; /* of data */
+} pbt_tensor_out;
+pbt_code pbt_safetensors_write(const char *path, const pbt_tensor_out *tensors, size_t n, pbt_dtype dtype,
+                               pbt_error *error);
+
+#endif
