@@ -9,7 +9,7 @@
 
 /* The LoRA pair of one linear layer; A == NULL where the layer is not a target. fp32. */
 typedef struct pbt_lora {
-    int32_t r;
+    int32_t r, inputs, outputs;
     float scaling;
     float *A; /* [r, inputs] */
     float *B; /* [outputs, r] */
@@ -40,6 +40,11 @@ pbt_code pbt_adapter_open(const char *folder, const pbt_model *model, pbt_adapte
 pbt_code pbt_adapter_save(const pbt_adapter *adapter, const char *folder, const char *base_model,
                           pbt_error *error);
 pbt_code pbt_adapter_copy(const pbt_adapter *adapter, pbt_adapter **copy, pbt_error *error);
+/* alpha / r, or alpha / sqrt(r) with rslora. */
+float pbt_lora_scaling(double alpha, int32_t r, bool rslora);
+/* Allocates A and B, zero, for a layer of the matrix's shape. */
+pbt_code pbt_lora_create(pbt_lora *lora, int32_t r, float scaling, const pbt_matrix *matrix,
+                         pbt_error *error);
 /* Copies the numbers of `from` into `to` (same shapes). */
 void pbt_adapter_assign(pbt_adapter *to, const pbt_adapter *from);
 /* XXH3 over names, shapes, scalings and numbers. */

@@ -1,0 +1,185 @@
+/* LoRA pairs in memory: making, copying, hashing, merging. PEFT's files: adapter_file.c. */
+#include "model/adapter.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/text.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static pbt_code empty(const pbt_adapter_settings *settings, int32_t n_layers, pbt_adapter **adapter,
+                      pbt_error *error) {
+    *adapter = pbt_alloc(1, sizeof **adapter);
+    if (!*adapter) return pbt_fail_memory(error, sizeof **adapter, "an adapter");
+    (*adapter)->settings = *settings;
+    (*adapter)->n_layers = n_layers;
+    (*adapter)->lora = pbt_alloc((size_t)n_layers, sizeof *(*adapter)->lora);
+    if (!(*adapter)->lora) {
+        pbt_adapter_free(*adapter);
+        *adapter = NULL;
+        return pbt_fail_memory(error, 0, "an adapter");
+    }
+    return PBT_OK;
+}
+
+pbt_code pbt_lora_create(pbt_lora *lora, int32_t r, float scaling, const pbt_matrix *matrix,
+                         pbt_error *error) {
+    lora->r = r;
+    lora->inputs = matrix->cols;
+    lora->outputs = matrix->rows;
+    lora->scaling = scaling;
+    lora->A = pbt_alloc_aligned((size_t)r * (size_t)matrix->cols, sizeof(float));
+    lora->B = pbt_alloc_aligned((size_t)r * (size_t)matrix->rows, sizeof(float));
+    return lora->A && lora->B ? PBT_OK
+                              : pbt_fail_memory(error, (size_t)r * (size_t)matrix->cols * 4, "an adapter");
+}
+
+float pbt_lora_scaling(double alpha, int32_t r, bool rslora) {
+    return (float)(alpha / (rslora ? sqrt((double)r) : (double)r));
+}
+
+static pbt_code fill(const pbt_model *model, pbt_key key, pbt_adapter *adapter, pbt_error *error) {
+    const pbt_adapter_settings *s = &adapter->settings;
+    for (int32_t l = 0; l < adapter->n_layers; l++)
+        for (int i = 0; i < PBT_LINEARS; i++) {
+            if (!s->targets[i]) continue;
+            const pbt_matrix *matrix = &model->layers[l].linear[i];
+            pbt_lora *lora = &adapter->lora[l][i];
+            PBT_TRY(pbt_lora_create(lora, s->r, pbt_lora_scaling(s->alpha, s->r, s->rslora), matrix, error));
+            pbt_key own = pbt_key_child(pbt_key_child(key, (uint64_t)l), (uint64_t)i);
+            double bound = 1.0 / sqrt((double)matrix->cols);
+            for (int64_t n = (int64_t)s->r * matrix->cols, j = 0; j < n; j++)
+                lora->A[j] = (float)((2 * pbt_random_unit(own, (uint64_t)j) - 1) * bound);
+        }
+    return PBT_OK;
+}
+
+pbt_code pbt_adapter_create(const pbt_model *model, const pbt_adapter_settings *settings, pbt_key key,
+                            pbt_adapter **adapter, pbt_error *error) {
+    *adapter = NULL;
+    if (settings->r < 1 || settings->r > 4096)
+        return pbt_fail(error, PBT_USAGE, "lora_r: expected 1 to 4096, found %d", settings->r);
+    PBT_TRY(empty(settings, model->config.n_layers, adapter, error));
+    pbt_code code = fill(model, key, *adapter, error);
+    if (code != PBT_OK) {
+        pbt_adapter_free(*adapter);
+        *adapter = NULL;
+    }
+    return code;
+}
+
+/* Floats of A (0) or B (1). */
+static size_t floats_of(const pbt_lora *lora, int which) {
+    return (size_t)lora->r * (size_t)(which == 0 ? lora->inputs : lora->outputs);
+}
+
+pbt_code pbt_adapter_copy(const pbt_adapter *adapter, pbt_adapter **copy, pbt_error *error) {
+    PBT_TRY(empty(&adapter->settings, adapter->n_layers, copy, error));
+    pbt_code code = PBT_OK;
+    for (int32_t l = 0; l < adapter->n_layers; l++)
+        for (int i = 0; code == PBT_OK && i < PBT_LINEARS; i++) {
+            const pbt_lora *from = &adapter->lora[l][i];
+            pbt_matrix shape = {.rows = from->outputs, .cols = from->inputs};
+            if (from->A) code = pbt_lora_create(&(*copy)->lora[l][i], from->r, from->scaling, &shape, error);
+        }
+    if (code == PBT_OK && adapter->base_model &&
+        !((*copy)->base_model = pbt_string_copy(adapter->base_model)))
+        code = pbt_fail_memory(error, 0, "a name");
+    if (code != PBT_OK) {
+        pbt_adapter_free(*copy);
+        *copy = NULL;
+        return code;
+    }
+    (*copy)->raw = json_incref(adapter->raw);
+    pbt_adapter_assign(*copy, adapter);
+    return PBT_OK;
+}
+
+void pbt_adapter_assign(pbt_adapter *to, const pbt_adapter *from) {
+    for (int32_t l = 0; l < from->n_layers; l++)
+        for (int i = 0; i < PBT_LINEARS; i++) {
+            const pbt_lora *a = &from->lora[l][i];
+            if (!a->A) continue;
+            memcpy(to->lora[l][i].A, a->A, floats_of(a, 0) * sizeof(float));
+            memcpy(to->lora[l][i].B, a->B, floats_of(a, 1) * sizeof(float));
+        }
+}
+
+uint64_t pbt_adapter_hash(const pbt_adapter *adapter) {
+    uint64_t h = 0;
+    for (int32_t l = 0; l < adapter->n_layers; l++)
+        for (int i = 0; i < PBT_LINEARS; i++) {
+            const pbt_lora *lora = &adapter->lora[l][i];
+            if (!lora->A) continue;
+            const int32_t place[5] = {l, i, lora->r, lora->inputs, lora->outputs};
+            h = pbt_hash(place, sizeof place, h);
+            h = pbt_hash(&lora->scaling, sizeof lora->scaling, h);
+            h = pbt_hash(lora->A, floats_of(lora, 0) * sizeof(float), h);
+            h = pbt_hash(lora->B, floats_of(lora, 1) * sizeof(float), h);
+        }
+    return h;
+}
+
+void pbt_adapter_free(pbt_adapter *adapter) {
+    if (!adapter) return;
+    for (int32_t l = 0; adapter->lora && l < adapter->n_layers; l++)
+        for (int i = 0; i < PBT_LINEARS; i++) {
+            free(adapter->lora[l][i].A);
+            free(adapter->lora[l][i].B);
+        }
+    free(adapter->lora);
+    free(adapter->base_model);
+    json_decref(adapter->raw);
+    free(adapter);
+}
+
+pbt_code pbt_adapter_targets(const char *text, bool targets[PBT_LINEARS], pbt_error *error) {
+    for (int i = 0; i < PBT_LINEARS; i++) targets[i] = strcmp(text, "all-linear") == 0;
+    if (targets[0]) return PBT_OK;
+    size_t found = 0;
+    for (const char *at = text; *at;) {
+        size_t length = strcspn(at, ", \t");
+        int linear = 0;
+        while (linear < PBT_LINEARS && (strlen(pbt_linear_names[linear]) != length ||
+                                        strncmp(pbt_linear_names[linear], at, length) != 0))
+            linear++;
+        if (length > 0 && linear == PBT_LINEARS)
+            return pbt_fail(
+                error, PBT_USAGE,
+                "target_modules: no linear layer is named \"%.*s\"; known are all-linear, q_proj, "
+                "k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj",
+                (int)(length < 100 ? length : 100), at);
+        if (length > 0) {
+            targets[linear] = true;
+            found++;
+        }
+        at += length;
+        while (*at == ',' || *at == ' ' || *at == '\t') at++;
+    }
+    if (!found)
+        return pbt_fail(error, PBT_USAGE, "target_modules: expected names of linear layers, found none");
+    return PBT_OK;
+}
+
+pbt_code pbt_adapter_merge(pbt_model *model, const pbt_adapter *adapter, pbt_error *error) {
+    for (int32_t l = 0; l < adapter->n_layers; l++)
+        for (int i = 0; i < PBT_LINEARS; i++) {
+            const pbt_lora *lora = &adapter->lora[l][i];
+            pbt_matrix *W = &model->layers[l].linear[i];
+            if (!lora->A) continue;
+            if (W->dtype != PBT_F32 || W->prepared)
+                return pbt_fail(error, PBT_USAGE, "merging needs a model opened as writable float32");
+            /* W[n][k] += scaling * sum_r B[n][r] A[r][k]: a weight gradient with rows r and dy = B^T. */
+            float *transposed = pbt_alloc((size_t)lora->r * (size_t)W->rows, sizeof *transposed);
+            if (!transposed) return pbt_fail_memory(error, 0, "an adapter to merge");
+            for (int32_t n = 0; n < W->rows; n++)
+                for (int32_t r = 0; r < lora->r; r++)
+                    transposed[(int64_t)r * W->rows + n] = lora->B[(int64_t)n * lora->r + r];
+            model->ops->linear_backward_weight((float *)(uintptr_t)W->data, transposed, W->rows, lora->A,
+                                               W->cols, lora->r, W->rows, W->cols, lora->scaling);
+            free(transposed);
+        }
+    return PBT_OK;
+}

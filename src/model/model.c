@@ -1,0 +1,274 @@
+/* Opening and making models: files to arrays, every name and shape checked. */
+#include "model/model.h"
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "model/weights.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { INDEX_LIMIT = 64 << 20, MAX_SHARDS = 1000 };
+
+static pbt_code open_file(pbt_weights *w, const char *path, pbt_error *error) {
+    PBT_TRY(pbt_safetensors_open(path, &w->files[w->n_files], error));
+    w->n_files++;
+    return PBT_OK;
+}
+
+/* The distinct file names of model.safetensors.index.json, opened in the order they are first named. */
+static pbt_code open_shards(pbt_model *model, const char *index_path, pbt_error *error) {
+    json_t *index = NULL, *seen = json_object();
+    const json_t *map;
+    const char *name;
+    json_t *value;
+    PBT_TRY(pbt_json_read(index_path, INDEX_LIMIT, &index, error));
+    pbt_code code = seen ? pbt_json_object(index, "weight_map", index_path, NULL, &map, error)
+                         : pbt_fail_memory(error, 0, "an index");
+    if (code == PBT_OK) {
+        json_object_foreach((json_t *)map, name, value) {
+            const char *file = json_string_value(value);
+            if (!file || strchr(file, '/') || file[0] == '.' || json_object_size(seen) > MAX_SHARDS) {
+                code = pbt_fail_at(error, PBT_BAD_INPUT, index_path, name,
+                                   "expected the name of a file beside the index (at most %d of them)",
+                                   MAX_SHARDS);
+                break;
+            }
+            json_object_set_new(seen, file, json_true());
+        }
+    }
+    if (code == PBT_OK) {
+        model->weights->files = pbt_alloc(json_object_size(seen), sizeof(pbt_safetensors));
+        if (!model->weights->files) code = pbt_fail_memory(error, 0, "shards");
+    }
+    if (code == PBT_OK) {
+        json_object_foreach(seen, name, value) {
+            char *path = pbt_path_join(model->path, name);
+            code = path ? open_file(model->weights, path, error) : pbt_fail_memory(error, 0, "a path");
+            free(path);
+            if (code != PBT_OK) break;
+        }
+    }
+    json_decref(index);
+    json_decref(seen);
+    return code;
+}
+
+static pbt_code open_files(pbt_model *model, pbt_error *error) {
+    char *single = pbt_path_join(model->path, "model.safetensors");
+    char *index = pbt_path_join(model->path, "model.safetensors.index.json");
+    pbt_code code = single && index ? PBT_OK : pbt_fail_memory(error, 0, "a path");
+    if (code == PBT_OK && pbt_file_exists(single)) {
+        model->weights->files = pbt_alloc(1, sizeof(pbt_safetensors));
+        code = model->weights->files ? open_file(model->weights, single, error)
+                                     : pbt_fail_memory(error, 0, "a file");
+    } else if (code == PBT_OK && pbt_file_exists(index)) {
+        code = open_shards(model, index, error);
+    } else if (code == PBT_OK) {
+        code = pbt_fail(error, PBT_BAD_INPUT,
+                        "%s: expected model.safetensors or model.safetensors.index.json, found neither",
+                        model->path);
+    }
+    free(single);
+    free(index);
+    return code;
+}
+
+static const pbt_stored_tensor *find(const pbt_model *model, const char *name, const char **file) {
+    for (size_t i = 0; i < model->weights->n_files; i++) {
+        const pbt_stored_tensor *tensor = pbt_safetensors_find(&model->weights->files[i], name);
+        *file = model->weights->files[i].path;
+        if (tensor) return tensor;
+    }
+    return NULL;
+}
+
+static pbt_code check_tensor(const pbt_slot *slot, const pbt_stored_tensor *tensor, const char *file,
+                             pbt_error *error) {
+    char expected[96], found[192], where[160];
+    const int64_t shape[2] = {slot->rows, slot->cols};
+    int n = slot->cols ? 2 : 1;
+    snprintf(where, sizeof where, "tensor %s", slot->name);
+    pbt_shape_text(shape, n, expected, sizeof expected);
+    if (!tensor)
+        return pbt_fail_at(error, PBT_BAD_INPUT, file, where,
+                           "is missing; the configuration asks for shape %s", expected);
+    pbt_shape_text(tensor->shape, tensor->n_dimensions, found, sizeof found);
+    if (tensor->n_dimensions != n || tensor->shape[0] != shape[0] || (n == 2 && tensor->shape[1] != shape[1]))
+        return pbt_fail_at(error, PBT_BAD_INPUT, file, where,
+                           "has shape %s, but the configuration asks for %s", found, expected);
+    if (tensor->dtype == PBT_DTYPES)
+        return pbt_fail_at(error, PBT_BAD_INPUT, file, where, "expected F32, F16 or BF16, found %s",
+                           tensor->type);
+    return PBT_OK;
+}
+
+static void to_halves(const pbt_stored_tensor *tensor, pbt_dtype dtype, uint16_t *to) {
+    for (int64_t i = 0; i < tensor->count; i++) {
+        float value;
+        pbt_stored_to_floats(tensor->data + i * pbt_dtype_bits(tensor->dtype) / 8, tensor->dtype, 1, &value);
+        to[i] = dtype == PBT_BF16 ? pbt_f32_to_bf16(value) : pbt_f32_to_f16(value);
+    }
+}
+
+static pbt_code take_matrix(pbt_model *model, pbt_slot *slot, const pbt_stored_tensor *tensor,
+                            const pbt_model_options *options, pbt_error *error) {
+    pbt_matrix *matrix = slot->matrix;
+    pbt_dtype dtype = options->writable              ? PBT_F32
+                      : options->dtype == PBT_DTYPES ? tensor->dtype
+                                                     : options->dtype;
+    *matrix = (pbt_matrix){.dtype = dtype, .rows = (int32_t)slot->rows, .cols = (int32_t)slot->cols};
+    bool aligned = (uintptr_t)tensor->data % 4 == 0;
+    if (!options->writable && dtype == tensor->dtype && aligned) {
+        matrix->data = tensor->data;
+        return PBT_OK;
+    }
+    void *memory = pbt_weights_alloc(model, (size_t)tensor->count * (size_t)pbt_dtype_bits(dtype) / 8, error);
+    if (!memory) return PBT_FAILED;
+    matrix->data = memory;
+    if (dtype == PBT_F32)
+        pbt_stored_to_floats(tensor->data, tensor->dtype, tensor->count, memory);
+    else
+        to_halves(tensor, dtype, memory);
+    return PBT_OK;
+}
+
+static pbt_code take(pbt_model *model, pbt_slot *slot, const pbt_model_options *options, pbt_error *error) {
+    const char *file = model->weights->files[0].path;
+    const pbt_stored_tensor *tensor = find(model, slot->name, &file);
+    PBT_TRY(check_tensor(slot, tensor, tensor ? file : model->path, error));
+    if (slot->matrix) return take_matrix(model, slot, tensor, options, error);
+    float *memory = pbt_weights_alloc(model, (size_t)tensor->count * sizeof *memory, error);
+    if (!memory) return PBT_FAILED;
+    pbt_stored_to_floats(tensor->data, tensor->dtype, tensor->count, memory);
+    *slot->vector = memory;
+    return PBT_OK;
+}
+
+/* Weights nobody asked for mean that the configuration is not theirs. */
+static pbt_code refuse_others(const pbt_model *model, const pbt_slot *slots, size_t n, pbt_error *error) {
+    for (size_t f = 0; f < model->weights->n_files; f++) {
+        const pbt_safetensors *file = &model->weights->files[f];
+        for (size_t i = 0, s; i < file->n_tensors; i++) {
+            const char *name = file->tensors[i].name;
+            for (s = 0; s < n && strcmp(slots[s].name, name) != 0; s++) continue;
+            bool tied = model->config.tie_word_embeddings && strcmp(name, "lm_head.weight") == 0;
+            if (s < n || tied || pbt_string_ends(name, "rotary_emb.inv_freq")) continue;
+            char where[160], shape[192];
+            snprintf(where, sizeof where, "tensor %.140s", name);
+            pbt_shape_text(file->tensors[i].shape, file->tensors[i].n_dimensions, shape, sizeof shape);
+            return pbt_fail_at(error, PBT_BAD_INPUT, file->path, where,
+                               "of shape %s has no place in the configuration", shape);
+        }
+    }
+    return PBT_OK;
+}
+
+static pbt_code prepare(pbt_model *model, pbt_error *error) {
+    for (int32_t l = 0; l < model->config.n_layers; l++)
+        for (int i = 0; i < PBT_LINEARS; i++)
+            PBT_TRY(model->ops->prepare(&model->layers[l].linear[i], error));
+    return model->ops->prepare(&model->output, error);
+}
+
+static pbt_code fill(pbt_model *model, const pbt_model_options *options, pbt_error *error) {
+    pbt_slot *slots;
+    size_t n;
+    PBT_TRY(open_files(model, error));
+    PBT_TRY(pbt_model_slots(model, &slots, &n, error));
+    pbt_code code = PBT_OK;
+    for (size_t i = 0; code == PBT_OK && i < n; i++) code = take(model, &slots[i], options, error);
+    if (code == PBT_OK) code = refuse_others(model, slots, n, error);
+    free(slots);
+    if (code != PBT_OK) return code;
+    if (model->config.tie_word_embeddings) model->output = model->embedding;
+    return options->prepare ? prepare(model, error) : PBT_OK;
+}
+
+pbt_code pbt_model_open(const char *path, const pbt_model_options *options, const pbt_ops *ops,
+                        pbt_model **model, pbt_error *error) {
+    pbt_config config;
+    *model = NULL;
+    if (options->dtype == PBT_NF4 || options->dtype == PBT_FP4 || options->dtype == PBT_INT8)
+        return pbt_fail(error, PBT_USAGE,
+                        "%s: weights cannot be quantised to %s yet; use float32, float16 or bfloat16", path,
+                        pbt_dtype_name(options->dtype));
+    PBT_TRY(pbt_config_read(path, &config, error));
+    PBT_TRY(pbt_model_empty(&config, path, ops, model, error));
+    (*model)->weights->writable = options->writable;
+    pbt_code code = fill(*model, options, error);
+    if (code != PBT_OK) {
+        pbt_model_free(*model);
+        *model = NULL;
+    }
+    return code;
+}
+
+static pbt_code randomise(pbt_model *model, pbt_key key, double std, pbt_error *error) {
+    pbt_slot *slots;
+    size_t n;
+    pbt_code code = PBT_OK;
+    PBT_TRY(pbt_model_slots(model, &slots, &n, error));
+    for (size_t s = 0; s < n; s++) {
+        size_t count = (size_t)(slots[s].rows * (slots[s].cols ? slots[s].cols : 1));
+        float *memory = pbt_weights_alloc(model, count * sizeof *memory, error);
+        if (!memory) {
+            code = PBT_FAILED;
+            break;
+        }
+        if (slots[s].matrix) {
+            pbt_key own = pbt_key_named(key, slots[s].name);
+            for (size_t i = 0; i < count; i++) memory[i] = (float)(std * pbt_random_normal(own, i));
+            *slots[s].matrix = (pbt_matrix){.dtype = PBT_F32,
+                                            .rows = (int32_t)slots[s].rows,
+                                            .cols = (int32_t)slots[s].cols,
+                                            .data = memory};
+        } else {
+            float value = pbt_string_ends(slots[s].name, ".bias") ? 0.0f : 1.0f;
+            for (size_t i = 0; i < count; i++) memory[i] = value;
+            *slots[s].vector = memory;
+        }
+    }
+    free(slots);
+    return code;
+}
+
+pbt_code pbt_model_random(const pbt_config *config, pbt_key key, double std, const pbt_ops *ops,
+                          pbt_model **model, pbt_error *error) {
+    pbt_config own = *config;
+    json_incref(own.raw);
+    PBT_TRY(pbt_model_empty(&own, "", ops, model, error));
+    (*model)->weights->writable = true;
+    pbt_code code = randomise(*model, key, std, error);
+    if (code == PBT_OK && (*model)->config.tie_word_embeddings) (*model)->output = (*model)->embedding;
+    if (code != PBT_OK) {
+        pbt_model_free(*model);
+        *model = NULL;
+    }
+    return code;
+}
+
+pbt_code pbt_model_hash(pbt_model *model, uint64_t *hash, pbt_error *error) {
+    if (model->hash && !model->weights->writable) {
+        *hash = model->hash;
+        return PBT_OK;
+    }
+    pbt_slot *slots;
+    size_t n;
+    uint64_t h = 0;
+    PBT_TRY(pbt_model_slots(model, &slots, &n, error));
+    for (size_t i = 0; i < n; i++) {
+        const pbt_slot *slot = &slots[i];
+        int64_t count = slot->rows * (slot->cols ? slot->cols : 1);
+        const pbt_dtype dtype = slot->matrix ? slot->matrix->dtype : PBT_F32;
+        const int64_t shape[3] = {slot->rows, slot->cols, (int64_t)dtype};
+        h = pbt_hash(slot->name, strlen(slot->name), h);
+        h = pbt_hash(shape, sizeof shape, h);
+        h = pbt_hash(slot->matrix ? slot->matrix->data : *slot->vector,
+                     (size_t)count * (size_t)pbt_dtype_bits(dtype) / 8, h);
+    }
+    free(slots);
+    model->hash = *hash = h ? h : 1;
+    return PBT_OK;
+}

@@ -1,0 +1,32 @@
+/* The arrays of a model under their Hugging Face names, and what owns their memory. */
+#ifndef PBT_MODEL_WEIGHTS_H
+#define PBT_MODEL_WEIGHTS_H
+
+#include "model/model.h"
+#include "model/safetensors.h"
+
+/* One array of a model: a matrix, or a vector of `rows` floats. */
+typedef struct pbt_slot {
+    char name[128];
+    pbt_matrix *matrix;
+    const float **vector;
+    int64_t rows, cols; /* cols 0: a vector */
+} pbt_slot;
+
+typedef struct pbt_weights {
+    pbt_safetensors *files;
+    size_t n_files;
+    void **owned;
+    size_t n_owned, capacity;
+    bool writable;
+} pbt_weights;
+
+/* All arrays of the model in a fixed order (embedding, layers, final norm, output unless tied), malloc'ed. */
+pbt_code pbt_model_slots(pbt_model *model, pbt_slot **slots, size_t *n, pbt_error *error);
+/* An empty model of the configuration (taken over), with frequencies; no weights yet. */
+pbt_code pbt_model_empty(pbt_config *config, const char *path, const pbt_ops *ops, pbt_model **model,
+                         pbt_error *error);
+/* Memory owned by the model. */
+void *pbt_weights_alloc(pbt_model *model, size_t bytes, pbt_error *error);
+
+#endif
