@@ -7,11 +7,43 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Integers that no int64 holds become reals, as tools write them for "no limit" (model_max_length of
+ * tokenizer_config.json): ".0" behind every run of 19 or more digits that is a whole number. malloc'ed. */
+static char *with_reals(const char *bytes, size_t length, size_t *new_length) {
+    pbt_text out = {0};
+    bool string = false;
+    for (size_t i = 0; i < length; i++) {
+        char c = bytes[i];
+        if (string && c == '\\' && i + 1 < length) pbt_text_append(&out, &bytes[i++], 1);
+        if (c == '"') string = !string;
+        size_t digits = 0;
+        bool starts = i == 0 || !strchr("0123456789.eE+", bytes[i - 1]);
+        while (!string && starts && i + digits < length && bytes[i + digits] >= '0' &&
+               bytes[i + digits] <= '9')
+            digits++;
+        if (digits < 19) {
+            pbt_text_append(&out, &bytes[i], 1);
+            continue;
+        }
+        pbt_text_append(&out, &bytes[i], digits);
+        i += digits - 1;
+        if (i + 1 >= length || !strchr(".eE", bytes[i + 1])) pbt_text_add(&out, ".0");
+    }
+    *new_length = out.length;
+    return pbt_text_take(&out);
+}
+
 pbt_code pbt_json_parse(const char *bytes, size_t length, const char *file, const char *where, json_t **value,
                         pbt_error *error) {
+    const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL;
     json_error_t problem;
-    json_t *parsed =
-        json_loadb(bytes, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &problem);
+    json_t *parsed = json_loadb(bytes, length, flags, &problem);
+    if (!parsed && json_error_code(&problem) == json_error_numeric_overflow) {
+        size_t longer;
+        char *text = with_reals(bytes, length, &longer);
+        if (text) parsed = json_loadb(text, longer, flags, &problem);
+        free(text);
+    }
     if (!parsed)
         return pbt_fail_at(error, PBT_BAD_INPUT, file, where, "not valid JSON at line %d, column %d: %s",
                            problem.line, problem.column, problem.text);
