@@ -24,8 +24,8 @@ static pbt_code empty(const pbt_adapter_settings *settings, int32_t n_layers, pb
     return PBT_OK;
 }
 
-pbt_code pbt_lora_create(pbt_lora *lora, int32_t r, float scaling, const pbt_matrix *matrix,
-                         pbt_error *error) {
+pbt_code pbt_lora_pair_create(pbt_lora *lora, int32_t r, float scaling, const pbt_matrix *matrix,
+                              pbt_error *error) {
     lora->r = r;
     lora->inputs = matrix->cols;
     lora->outputs = matrix->rows;
@@ -47,7 +47,8 @@ static pbt_code fill(const pbt_model *model, pbt_key key, pbt_adapter *adapter, 
             if (!s->targets[i]) continue;
             const pbt_matrix *matrix = &model->layers[l].linear[i];
             pbt_lora *lora = &adapter->lora[l][i];
-            PBT_TRY(pbt_lora_create(lora, s->r, pbt_lora_scaling(s->alpha, s->r, s->rslora), matrix, error));
+            PBT_TRY(
+                pbt_lora_pair_create(lora, s->r, pbt_lora_scaling(s->alpha, s->r, s->rslora), matrix, error));
             pbt_key own = pbt_key_child(pbt_key_child(key, (uint64_t)l), (uint64_t)i);
             double bound = 1.0 / sqrt((double)matrix->cols);
             for (int64_t n = (int64_t)s->r * matrix->cols, j = 0; j < n; j++)
@@ -82,7 +83,8 @@ pbt_code pbt_adapter_copy(const pbt_adapter *adapter, pbt_adapter **copy, pbt_er
         for (int i = 0; code == PBT_OK && i < PBT_LINEARS; i++) {
             const pbt_lora *from = &adapter->lora[l][i];
             pbt_matrix shape = {.rows = from->outputs, .cols = from->inputs};
-            if (from->A) code = pbt_lora_create(&(*copy)->lora[l][i], from->r, from->scaling, &shape, error);
+            if (from->A)
+                code = pbt_lora_pair_create(&(*copy)->lora[l][i], from->r, from->scaling, &shape, error);
         }
     if (code == PBT_OK && adapter->base_model &&
         !((*copy)->base_model = pbt_string_copy(adapter->base_model)))

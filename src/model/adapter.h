@@ -43,8 +43,8 @@ pbt_code pbt_adapter_copy(const pbt_adapter *adapter, pbt_adapter **copy, pbt_er
 /* alpha / r, or alpha / sqrt(r) with rslora. */
 float pbt_lora_scaling(double alpha, int32_t r, bool rslora);
 /* Allocates A and B, zero, for a layer of the matrix's shape. */
-pbt_code pbt_lora_create(pbt_lora *lora, int32_t r, float scaling, const pbt_matrix *matrix,
-                         pbt_error *error);
+pbt_code pbt_lora_pair_create(pbt_lora *lora, int32_t r, float scaling, const pbt_matrix *matrix,
+                              pbt_error *error);
 /* Copies the numbers of `from` into `to` (same shapes). */
 void pbt_adapter_assign(pbt_adapter *to, const pbt_adapter *from);
 /* XXH3 over names, shapes, scalings and numbers. */

@@ -77,8 +77,8 @@ static pbt_code read_pair(pbt_adapter *adapter, const pbt_model *model, const pb
     double alpha = patterned(adapter->raw, "alpha_pattern", module, adapter->settings.alpha);
     if (!(r >= 1 && r <= 4096))
         return pbt_fail_at(error, PBT_BAD_INPUT, file->path, a, "rank: expected 1 to 4096, found %g", r);
-    PBT_TRY(pbt_lora_create(lora, (int32_t)r, pbt_lora_scaling(alpha, (int32_t)r, adapter->settings.rslora),
-                            W, error));
+    PBT_TRY(pbt_lora_pair_create(lora, (int32_t)r,
+                                 pbt_lora_scaling(alpha, (int32_t)r, adapter->settings.rslora), W, error));
     PBT_TRY(take(A, file->path, a, lora->r, W->cols, lora->A, error));
     PBT_TRY(take(B, file->path, b, W->rows, lora->r, lora->B, error));
     adapter->settings.targets[linear] = true;
