@@ -1,398 +1,342 @@
-/*
- * Jinja's parser: expressions, in the order of precedence of jinja2/parser.py.
- */
+/* Expressions of templates, in Jinja's order of precedence. */
 #include "text/jinja.h"
 
+#include <ctype.h>
 #include <string.h>
 
-#define make pbt_jinja_node_make
-#define close_node pbt_jinja_node_close
-
-static pbt_jinja_node *parse_unary(pbt_jinja_parser *parser, bool filters);
-
-static bool enter(pbt_jinja_parser *parser) {
-    if (++parser->depth <= PBT_JINJA_DEPTH_LIMIT) return true;
-    pbt_jinja_parse_fail(parser, "an expression is nested more than %d deep", PBT_JINJA_DEPTH_LIMIT);
-    return false;
+static jinja_node *binary(jinja_parser *p, const char *name, jinja_node *a, jinja_node *b) {
+    jinja_node *node = jinja_new(p, NODE_BINARY);
+    if (!node || !a || !b) return NULL;
+    node->name = name;
+    node->a = a;
+    node->b = b;
+    return node;
 }
 
-/* ---- primaries ---- */
+static jinja_node *constant(jinja_parser *p, jinja_kind kind, int64_t number) {
+    jinja_node *node = jinja_new(p, NODE_CONSTANT);
+    jinja_value *value = pbt_arena_alloc(p->arena, 1, sizeof *value);
+    if (!node || !value) return jinja_fail(p, "memory is out");
+    value->kind = kind;
+    value->number = number;
+    node->value = value;
+    return node;
+}
 
-/* Expressions up to the closing bracket, which is read too. */
-static bool parse_items(pbt_jinja_parser *parser, const char *closing, pbt_jinja_node **first, bool *comma) {
-    pbt_jinja_node **last = first;
-    *comma = false;
-    while (!pbt_jinja_accept(parser, closing)) {
-        if (last != first) {
-            if (!pbt_jinja_expect(parser, ",")) return false;
-            *comma = true;
-            if (pbt_jinja_accept(parser, closing)) break;
+static char unescaped(char c) {
+    switch (c) {
+    case 'n':
+        return '\n';
+    case 't':
+        return '\t';
+    case 'r':
+        return '\r';
+    default:
+        return c;
+    }
+}
+
+static jinja_node *string(jinja_parser *p, char quote) {
+    pbt_text text = {0};
+    while (p->at < p->length && p->source[p->at] != quote) {
+        char c = p->source[p->at++];
+        if (c == '\n') p->line++;
+        if (c == '\\' && p->at < p->length) {
+            char next = p->source[p->at++];
+            if (next == 'x' || next == 'u' || next == 'U' || next == 'N' || isdigit((unsigned char)next)) {
+                pbt_text_free(&text);
+                return jinja_fail(p, "the escape \\%c in a string is not supported", next);
+            }
+            if (!strchr("ntr\\'\"", next)) pbt_text_append(&text, &c, 1);
+            c = unescaped(next);
         }
-        *last = pbt_jinja_parse_expression(parser, true);
-        if (!*last) return false;
-        last = &(*last)->next;
+        pbt_text_append(&text, &c, 1);
+    }
+    if (p->at >= p->length) {
+        pbt_text_free(&text);
+        return jinja_fail(p, "a string has no closing quote");
+    }
+    p->at++;
+    jinja_node *node = constant(p, JINJA_STRING, 0);
+    if (node) {
+        ((jinja_value *)(uintptr_t)node->value)->text =
+            pbt_arena_copy(p->arena, pbt_text_string(&text), text.length);
+        ((jinja_value *)(uintptr_t)node->value)->length = text.length;
+    }
+    pbt_text_free(&text);
+    return node;
+}
+
+/* Arguments up to `close`, chained; keywords in `name`. */
+static bool arguments(jinja_parser *p, const char *close, jinja_node **first) {
+    jinja_node **last = first;
+    *first = NULL;
+    while (!jinja_take(p, close)) {
+        if (*first && !jinja_take(p, ",")) return jinja_fail(p, "expected \",\" or \"%s\"", close), false;
+        if (*first && jinja_take(p, close)) return true;
+        size_t at = p->at;
+        int line = p->line;
+        const char *keyword = jinja_identifier(p);
+        bool named = keyword && jinja_take(p, "=") && p->source[p->at] != '=';
+        if (!named) {
+            p->at = at;
+            p->line = line;
+        }
+        jinja_node *value = jinja_parse_expression(p);
+        jinja_node *argument = value ? jinja_new(p, NODE_LIST) : NULL;
+        if (!argument) return false;
+        argument->a = value;
+        argument->name = named ? keyword : NULL;
+        *last = argument;
+        last = &argument->next;
     }
     return true;
 }
 
-static pbt_jinja_node *parse_bracket(pbt_jinja_parser *parser) {
-    bool list = pbt_jinja_at(parser, "["), comma;
-    pbt_jinja_node *node = make(parser, list ? PBT_JINJA_LIST : PBT_JINJA_TUPLE, parser->token->line);
-    parser->token++;
-    if (!node || !parse_items(parser, list ? "]" : ")", &node->a, &comma)) return NULL;
-    if (!list && node->a && !comma) return node->a;
-    return close_node(parser, node);
+static jinja_node *list(jinja_parser *p, const char *close) {
+    jinja_node *node = jinja_new(p, NODE_LIST);
+    return node && arguments(p, close, &node->a) ? node : NULL;
 }
 
-static pbt_jinja_node *parse_dict(pbt_jinja_parser *parser) {
-    pbt_jinja_node *node = make(parser, PBT_JINJA_DICT, parser->token->line), **last;
-    if (!node) return NULL;
-    last = &node->a;
-    parser->token++;
-    while (!pbt_jinja_accept(parser, "}")) {
-        if (node->a) {
-            if (!pbt_jinja_expect(parser, ",")) return NULL;
-            if (pbt_jinja_accept(parser, "}")) break;
-        }
-        pbt_jinja_node *key = pbt_jinja_parse_expression(parser, true);
-        if (!key || !pbt_jinja_expect(parser, ":")) return NULL;
-        key->next = pbt_jinja_parse_expression(parser, true);
-        if (!key->next) return NULL;
-        *last = key;
-        last = &key->next->next;
+static jinja_node *map(jinja_parser *p) {
+    jinja_node *node = jinja_new(p, NODE_MAP), **last = node ? &node->a : NULL;
+    while (node && !jinja_take(p, "}")) {
+        if (node->a && !jinja_take(p, ",")) return jinja_fail(p, "expected \",\" or \"}\"");
+        jinja_node *key = jinja_parse_expression(p);
+        if (!key || !jinja_take(p, ":")) return jinja_fail(p, "expected \":\" after a key");
+        jinja_node *entry = binary(p, ":", key, jinja_parse_expression(p));
+        if (!entry) return NULL;
+        *last = entry;
+        last = &entry->next;
     }
-    return close_node(parser, node);
-}
-
-static pbt_jinja_node *parse_word(pbt_jinja_parser *parser) {
-    static const struct {
-        const char *word;
-        pbt_jinja_kind kind;
-        int number;
-    } constants[] = {{"true", PBT_JINJA_BOOLEAN, 1}, {"True", PBT_JINJA_BOOLEAN, 1},
-                     {"false", PBT_JINJA_BOOLEAN, 0}, {"False", PBT_JINJA_BOOLEAN, 0},
-                     {"none", PBT_JINJA_NONE, 0},    {"None", PBT_JINJA_NONE, 0}};
-    static const char *const keywords[] = {"not", "and", "or", "in", "is", "if", "else"};
-    for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++)
-        if (pbt_jinja_at(parser, keywords[i]))
-            return pbt_jinja_parse_fail(parser, "expected an expression, found \"%s\"", keywords[i]);
-    pbt_jinja_node *node = make(parser, PBT_JINJA_NAME, parser->token->line);
-    if (!node) return NULL;
-    node->string = parser->token->text;
-    for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
-        if (pbt_jinja_at(parser, constants[i].word)) {
-            node->kind = PBT_JINJA_CONSTANT;
-            node->constant = constants[i].kind;
-            node->number = constants[i].number;
-        }
-    parser->token++;
     return node;
 }
 
-/* Strings side by side are one string, as in Python. */
-static pbt_jinja_node *parse_strings(pbt_jinja_parser *parser, pbt_jinja_node *node) {
-    pbt_text text = {0};
-    for (; parser->token->kind == PBT_JINJA_QUOTED; parser->token++)
-        pbt_text_append(&text, parser->token->text, parser->token->length);
-    char *copy = text.failed ? NULL : pbt_arena_copy(parser->arena, pbt_text_string(&text), text.length);
-    node->constant = PBT_JINJA_STRING;
-    node->string = copy;
-    node->length = text.length;
-    pbt_text_free(&text);
-    if (copy) return node;
-    parser->code = pbt_fail_memory(parser->error, node->length, "a chat template");
-    return NULL;
+static jinja_node *number(jinja_parser *p) {
+    int64_t n = 0;
+    while (p->at < p->length && isdigit((unsigned char)p->source[p->at])) {
+        if (n > INT64_MAX / 16) return jinja_fail(p, "a number is too large");
+        n = n * 10 + (p->source[p->at++] - '0');
+    }
+    if (p->at < p->length && p->source[p->at] == '.' && isdigit((unsigned char)p->source[p->at + 1]))
+        return jinja_fail(p, "fractions are not supported");
+    return constant(p, JINJA_INT, n);
 }
 
-static pbt_jinja_node *parse_primary(pbt_jinja_parser *parser) {
-    const pbt_jinja_token *token = parser->token;
-    if (token->kind == PBT_JINJA_WORD) return parse_word(parser);
-    if (token->kind == PBT_JINJA_QUOTED || token->kind == PBT_JINJA_NUMBER) {
-        pbt_jinja_node *node = make(parser, PBT_JINJA_CONSTANT, token->line);
-        if (!node) return NULL;
-        if (token->kind == PBT_JINJA_QUOTED) return parse_strings(parser, node);
-        node->constant = PBT_JINJA_INTEGER;
-        node->number = token->number;
-        parser->token++;
+static jinja_node *primary(jinja_parser *p) {
+    jinja_skip_space(p);
+    char c = p->at < p->length ? p->source[p->at] : 0;
+    if (c == '\'' || c == '"') {
+        p->at++;
+        jinja_node *node = string(p, c);
+        jinja_skip_space(p);
+        /* Neighbouring strings are one. */
+        while (node && p->at < p->length && (p->source[p->at] == '\'' || p->source[p->at] == '"')) {
+            char quote = p->source[p->at++];
+            node = binary(p, "~", node, string(p, quote));
+            jinja_skip_space(p);
+        }
         return node;
     }
-    if (pbt_jinja_at(parser, "(") || pbt_jinja_at(parser, "[")) return parse_bracket(parser);
-    if (pbt_jinja_at(parser, "{")) return parse_dict(parser);
-    return pbt_jinja_parse_fail(parser, "expected an expression, found %s", pbt_jinja_found(parser));
+    if (isdigit((unsigned char)c)) return number(p);
+    if (jinja_take(p, "(")) {
+        jinja_node *node = jinja_parse_expression(p);
+        if (node && !jinja_take(p, ")")) return jinja_fail(p, "expected \")\"; tuples are not supported");
+        return node;
+    }
+    if (jinja_take(p, "[")) return list(p, "]");
+    if (jinja_take(p, "{")) return map(p);
+    const char *name = jinja_identifier(p);
+    if (!name) return jinja_fail(p, "expected an expression, found \"%.10s\"", p->source + p->at);
+    if (strcmp(name, "true") == 0 || strcmp(name, "True") == 0) return constant(p, JINJA_BOOL, 1);
+    if (strcmp(name, "false") == 0 || strcmp(name, "False") == 0) return constant(p, JINJA_BOOL, 0);
+    if (strcmp(name, "none") == 0 || strcmp(name, "None") == 0) return constant(p, JINJA_NONE, 0);
+    jinja_node *node = jinja_new(p, NODE_NAME);
+    if (node) node->name = name;
+    return node;
 }
 
-/* ---- behind a primary ---- */
-
-/* One part of a slice, NULL where it is left out. */
-static bool parse_slice_part(pbt_jinja_parser *parser, pbt_jinja_node **part) {
-    if (pbt_jinja_at(parser, ":") || pbt_jinja_at(parser, "]")) return true;
-    *part = pbt_jinja_parse_expression(parser, true);
-    return *part != NULL;
-}
-
-static pbt_jinja_node *parse_subscript(pbt_jinja_parser *parser, pbt_jinja_node *value) {
-    pbt_jinja_node *node = make(parser, PBT_JINJA_ITEM, parser->token->line);
+static jinja_node *subscript(jinja_parser *p, jinja_node *object) {
+    jinja_node *node = jinja_new(p, NODE_INDEX);
     if (!node) return NULL;
-    node->a = value;
-    if (pbt_jinja_accept(parser, ".")) {
-        if (parser->token->kind == PBT_JINJA_NUMBER) {
-            node->b = parse_primary(parser);
-            return node->b ? close_node(parser, node) : NULL;
-        }
-        if (parser->token->kind != PBT_JINJA_WORD)
-            return pbt_jinja_parse_fail(parser, "expected a name, found %s", pbt_jinja_found(parser));
-        node->kind = PBT_JINJA_GET;
-        node->string = parser->token->text;
-        parser->token++;
-        return close_node(parser, node);
+    node->a = object;
+    if (!jinja_take(p, ":")) {
+        node->b = jinja_parse_expression(p);
+        if (!node->b) return NULL;
+        if (jinja_take(p, "]")) return node;
+        if (!jinja_take(p, ":")) return jinja_fail(p, "expected \"]\"");
     }
-    parser->token++;
-    if (!parse_slice_part(parser, &node->b)) return NULL;
-    if (pbt_jinja_accept(parser, ":")) {
-        node->kind = PBT_JINJA_SLICE;
-        if (!parse_slice_part(parser, &node->c)) return NULL;
-        if (pbt_jinja_accept(parser, ":") && !parse_slice_part(parser, &node->d)) return NULL;
-    } else if (!node->b) {
-        return pbt_jinja_parse_fail(parser, "expected an index, found %s", pbt_jinja_found(parser));
+    node->kind = NODE_SLICE;
+    if (jinja_take(p, "]")) return node;
+    if (!jinja_take(p, ":")) {
+        node->c = jinja_parse_expression(p);
+        if (!node->c) return NULL;
+        if (jinja_take(p, "]")) return node;
+        if (!jinja_take(p, ":")) return jinja_fail(p, "expected \"]\"");
     }
-    return pbt_jinja_expect(parser, "]") ? close_node(parser, node) : NULL;
+    if (jinja_take(p, "]")) return node;
+    node->d = jinja_parse_expression(p);
+    if (!node->d || !jinja_take(p, "]")) return jinja_fail(p, "expected \"]\"");
+    return node;
 }
 
-static pbt_jinja_node *parse_argument(pbt_jinja_parser *parser) {
-    pbt_jinja_node *node = make(parser, PBT_JINJA_ARGUMENT, parser->token->line);
-    if (!node) return NULL;
-    if (pbt_jinja_at(parser, "*") || pbt_jinja_at(parser, "**"))
-        return pbt_jinja_parse_fail(parser, "* and ** before an argument are not supported");
-    const pbt_jinja_token *next = parser->token + 1;
-    if (parser->token->kind == PBT_JINJA_WORD && next->kind == PBT_JINJA_OPERATOR &&
-        strcmp(next->text, "=") == 0) {
-        node->string = parser->token->text;
-        parser->token += 2;
+static jinja_node *postfix(jinja_parser *p, jinja_node *node) {
+    for (int links = 0; node && links < 256; links++) {
+        if (jinja_take(p, ".")) {
+            jinja_node *attribute = jinja_new(p, NODE_ATTRIBUTE);
+            if (!attribute || !(attribute->name = jinja_identifier(p)))
+                return jinja_fail(p, "expected a name after \".\"");
+            attribute->a = node;
+            node = attribute;
+        } else if (jinja_take(p, "[")) {
+            node = subscript(p, node);
+        } else if (jinja_take(p, "(")) {
+            jinja_node *call = jinja_new(p, NODE_CALL);
+            if (!call || !arguments(p, ")", &call->b)) return NULL;
+            call->a = node;
+            node = call;
+        } else {
+            return node;
+        }
     }
-    node->a = pbt_jinja_parse_expression(parser, true);
-    return node->a ? close_node(parser, node) : NULL;
+    return node ? jinja_fail(p, "an expression is too long") : NULL;
 }
 
-/* ( arguments ) */
-static bool parse_arguments(pbt_jinja_parser *parser, pbt_jinja_node **first) {
-    pbt_jinja_node **last = first;
-    bool keywords = false;
-    parser->token++;
-    for (unsigned n = 0; !pbt_jinja_accept(parser, ")"); n++) {
-        if (last != first) {
-            if (!pbt_jinja_expect(parser, ",")) return false;
-            if (pbt_jinja_accept(parser, ")")) break;
-        }
-        if (n == 8) {
-            pbt_jinja_parse_fail(parser, "more than 8 arguments are not supported");
+static bool starts_argument(jinja_parser *p) {
+    jinja_skip_space(p);
+    char c = p->at < p->length ? p->source[p->at] : 0;
+    if (c == '\'' || c == '"' || c == '[' || isdigit((unsigned char)c)) return true;
+    if (!isalpha((unsigned char)c)) return false;
+    static const char *const words[] = {"else", "or", "and", "is", "if", "not", "in"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        size_t at = p->at;
+        if (jinja_take_word(p, words[i])) {
+            p->at = at;
             return false;
         }
-        *last = parse_argument(parser);
-        if (!*last) return false;
-        if (keywords && !(*last)->string) {
-            pbt_jinja_parse_fail(parser, "an argument by position after one by keyword");
-            return false;
-        }
-        keywords = (*last)->string != NULL;
-        last = &(*last)->next;
     }
     return true;
 }
 
-static pbt_jinja_node *parse_call(pbt_jinja_parser *parser, pbt_jinja_node *callee) {
-    pbt_jinja_node *node = make(parser, PBT_JINJA_CALL, parser->token->line);
-    if (!node) return NULL;
-    node->a = callee;
-    return parse_arguments(parser, &node->b) ? close_node(parser, node) : NULL;
-}
-
-static pbt_jinja_node *parse_postfix(pbt_jinja_parser *parser, pbt_jinja_node *node) {
-    while (node) {
-        if (pbt_jinja_at(parser, ".") || pbt_jinja_at(parser, "["))
-            node = parse_subscript(parser, node);
-        else if (pbt_jinja_at(parser, "("))
-            node = parse_call(parser, node);
-        else
-            break;
+static jinja_node *filters(jinja_parser *p, jinja_node *node) {
+    for (int links = 0; node && links < 256; links++) {
+        bool test = false;
+        if (!jinja_take(p, "|")) {
+            test = jinja_take_word(p, "is");
+            if (!test) return node;
+        }
+        jinja_node *next = jinja_new(p, test ? NODE_TEST : NODE_FILTER);
+        if (!next) return NULL;
+        next->a = node;
+        next->negated = test && jinja_take_word(p, "not");
+        if (!(next->name = jinja_identifier(p)))
+            return jinja_fail(p, "expected the name of a filter or test");
+        if (jinja_take(p, "(")) {
+            if (!arguments(p, ")", &next->b)) return NULL;
+        } else if (test && starts_argument(p)) {
+            next->b = jinja_new(p, NODE_LIST);
+            if (!next->b || !(next->b->a = postfix(p, primary(p)))) return NULL;
+        }
+        node = next;
     }
-    return node;
+    return node ? jinja_fail(p, "an expression is too long") : NULL;
 }
 
-/* ---- filters and tests ---- */
-
-static pbt_jinja_node *parse_filter(pbt_jinja_parser *parser, pbt_jinja_node *value) {
-    pbt_jinja_node *node = make(parser, PBT_JINJA_FILTER, parser->token->line);
-    parser->token++;
-    if (!node) return NULL;
-    if (parser->token->kind != PBT_JINJA_WORD)
-        return pbt_jinja_parse_fail(parser, "expected the name of a filter, found %s",
-                                    pbt_jinja_found(parser));
-    if (!pbt_jinja_filter_known(parser->token->text))
-        return pbt_jinja_parse_fail(parser, "there is no filter \"%s\"", parser->token->text);
-    node->a = value;
-    node->string = parser->token->text;
-    parser->token++;
-    if (pbt_jinja_at(parser, "(") && !parse_arguments(parser, &node->b)) return NULL;
-    return close_node(parser, node);
-}
-
-/* The argument of a test without parentheses: "x is divisibleby 3". */
-static bool parse_test_argument(pbt_jinja_parser *parser, pbt_jinja_node *test) {
-    pbt_jinja_token_kind kind = parser->token->kind;
-    bool bracket = pbt_jinja_at(parser, "[") || pbt_jinja_at(parser, "{");
-    if (kind != PBT_JINJA_WORD && kind != PBT_JINJA_QUOTED && kind != PBT_JINJA_NUMBER && !bracket)
-        return true;
-    if (pbt_jinja_at(parser, "else") || pbt_jinja_at(parser, "or") || pbt_jinja_at(parser, "and"))
-        return true;
-    pbt_jinja_node *argument = make(parser, PBT_JINJA_ARGUMENT, parser->token->line);
-    if (!argument) return false;
-    argument->a = parse_postfix(parser, parse_primary(parser));
-    if (!argument->a || !close_node(parser, argument)) return false;
-    test->b = argument;
-    return true;
-}
-
-static pbt_jinja_node *parse_test(pbt_jinja_parser *parser, pbt_jinja_node *value) {
-    pbt_jinja_node *node = make(parser, PBT_JINJA_TEST, parser->token->line);
-    parser->token++;
-    if (!node) return NULL;
-    bool negated = pbt_jinja_accept(parser, "not");
-    if (parser->token->kind != PBT_JINJA_WORD)
-        return pbt_jinja_parse_fail(parser, "expected the name of a test, found %s", pbt_jinja_found(parser));
-    if (!pbt_jinja_test_known(parser->token->text))
-        return pbt_jinja_parse_fail(parser, "there is no test \"%s\"", parser->token->text);
-    node->a = value;
-    node->string = parser->token->text;
-    parser->token++;
-    if (pbt_jinja_at(parser, "(") ? !parse_arguments(parser, &node->b) : !parse_test_argument(parser, node))
-        return NULL;
-    if (!close_node(parser, node) || !negated) return parser->code == PBT_OK ? node : NULL;
-    pbt_jinja_node *negation = make(parser, PBT_JINJA_NOT, node->line);
-    if (!negation) return NULL;
-    negation->a = node;
-    return close_node(parser, negation);
-}
-
-static pbt_jinja_node *parse_filters(pbt_jinja_parser *parser, pbt_jinja_node *node) {
-    while (node) {
-        if (pbt_jinja_at(parser, "|"))
-            node = parse_filter(parser, node);
-        else if (pbt_jinja_at(parser, "is"))
-            node = parse_test(parser, node);
-        else if (pbt_jinja_at(parser, "("))
-            node = parse_call(parser, node);
-        else
-            break;
-    }
-    return node;
-}
-
-/* ---- operators ---- */
-
-static pbt_jinja_node *parse_unary(pbt_jinja_parser *parser, bool filters) {
-    pbt_jinja_node *node;
-    if (!enter(parser)) return NULL;
-    if (pbt_jinja_at(parser, "-") || pbt_jinja_at(parser, "+")) {
-        node = make(parser, pbt_jinja_at(parser, "-") ? PBT_JINJA_NEGATE : PBT_JINJA_POSITIVE,
-                    parser->token->line);
-        parser->token++;
-        if (!node || !(node->a = parse_unary(parser, false))) return NULL;
-        node = close_node(parser, node);
+static jinja_node *unary(jinja_parser *p, bool with_filters) {
+    jinja_node *node;
+    if (++p->depth > JINJA_DEPTH) return jinja_fail(p, "expressions are nested too deeply");
+    if (jinja_take(p, "-")) {
+        node = jinja_new(p, NODE_MINUS);
+        if (!node || !(node->a = unary(p, false))) return NULL;
     } else {
-        node = parse_primary(parser);
+        node = postfix(p, primary(p));
     }
-    node = parse_postfix(parser, node);
-    if (filters) node = parse_filters(parser, node);
-    parser->depth--;
-    return node;
+    p->depth--;
+    return with_filters ? filters(p, node) : node;
 }
 
-static pbt_jinja_node *join(pbt_jinja_parser *parser, pbt_jinja_node_kind kind, const char *operator,
-                            pbt_jinja_node *left, pbt_jinja_node *right) {
-    if (!left || !right) return NULL;
-    pbt_jinja_node *node = make(parser, kind, left->line);
-    if (!node) return NULL;
-    node->string = operator;
-    node->a = left;
-    node->b = right;
-    return close_node(parser, node);
+/* A left-associative level: operands of `next` between any of `marks`. */
+static jinja_node *level(jinja_parser *p, const char *const *marks, int depth);
+
+static jinja_node *operand(jinja_parser *p, int depth) {
+    static const char *const plus[] = {"+", "-", NULL}, *const tilde[] = {"~", NULL},
+                             *const times[] = {"//", "*", "/", "%", NULL};
+    if (depth == 0) return level(p, plus, 0);
+    if (depth == 1) return level(p, tilde, 1);
+    if (depth == 2) return level(p, times, 2);
+    return unary(p, true);
 }
 
-/* Left-associative operators, the tightest level first. */
-static pbt_jinja_node *parse_binary(pbt_jinja_parser *parser, size_t level) {
-    static const char *const levels[4][5] = {{"**"}, {"*", "/", "//", "%"}, {"~"}, {"+", "-"}};
-    pbt_jinja_node *left = level > 0 ? parse_binary(parser, level - 1) : parse_unary(parser, true);
-    for (size_t i = 0; left && levels[level][i];) {
-        if (!pbt_jinja_accept(parser, levels[level][i])) {
-            i++;
-            continue;
+static jinja_node *level(jinja_parser *p, const char *const *marks, int depth) {
+    jinja_node *left = operand(p, depth + 1);
+    for (int links = 0; left && links < 1024; links++) {
+        const char *mark = NULL;
+        jinja_skip_space(p);
+        /* The closing of a tag is no operator. */
+        bool closing = p->at + 1 < p->length &&
+                       (p->source[p->at] == '-' || p->source[p->at] == '%' || p->source[p->at] == '+') &&
+                       (p->source[p->at + 1] == '}' || p->source[p->at + 1] == '%');
+        for (int i = 0; !closing && !mark && marks[i]; i++)
+            if (jinja_take(p, marks[i])) mark = marks[i];
+        if (!mark) return left;
+        left = binary(p, mark, left, operand(p, depth + 1));
+    }
+    return left ? jinja_fail(p, "an expression is too long") : NULL;
+}
+
+static jinja_node *comparison(jinja_parser *p) {
+    static const char *const marks[] = {"==", "!=", "<=", ">=", "<", ">"};
+    jinja_node *left = operand(p, 0);
+    for (int links = 0; left && links < 16; links++) {
+        const char *mark = NULL;
+        for (int i = 0; !mark && i < 6; i++)
+            if (jinja_take(p, marks[i])) mark = marks[i];
+        size_t at = p->at;
+        if (!mark && jinja_take_word(p, "in")) mark = "in";
+        if (!mark && jinja_take_word(p, "not")) {
+            if (jinja_take_word(p, "in"))
+                mark = "not in";
+            else
+                p->at = at;
         }
-        pbt_jinja_node *right = level > 0 ? parse_binary(parser, level - 1) : parse_unary(parser, true);
-        left = join(parser, PBT_JINJA_BINARY, levels[level][i], left, right);
-        i = 0;
+        if (!mark) return left;
+        if (links > 0) return jinja_fail(p, "chained comparisons are not supported");
+        left = binary(p, mark, left, operand(p, 0));
     }
     return left;
 }
 
-static const char *accept_comparison(pbt_jinja_parser *parser) {
-    static const char *const operators[] = {"==", "!=", "<", "<=", ">", ">=", "in"};
-    for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
-        if (pbt_jinja_accept(parser, operators[i])) return operators[i];
-    const pbt_jinja_token *next = parser->token + 1;
-    if (!pbt_jinja_at(parser, "not") || next->kind != PBT_JINJA_WORD || strcmp(next->text, "in") != 0)
-        return NULL;
-    parser->token += 2;
-    return "not in";
-}
-
-static pbt_jinja_node *parse_comparison(pbt_jinja_parser *parser) {
-    pbt_jinja_node *left = parse_binary(parser, 3), *first = NULL, **last = &first;
-    const char *operator;
-    while (left && (operator= accept_comparison(parser))) {
-        pbt_jinja_node *operand = make(parser, PBT_JINJA_OPERAND, parser->token->line);
-        if (!operand || !(operand->a = parse_binary(parser, 3)) || !close_node(parser, operand)) return NULL;
-        operand->string = operator;
-        *last = operand;
-        last = &operand->next;
-    }
-    return first ? join(parser, PBT_JINJA_COMPARE, NULL, left, first) : left;
-}
-
-static pbt_jinja_node *parse_not(pbt_jinja_parser *parser) {
-    if (!pbt_jinja_at(parser, "not")) return parse_comparison(parser);
-    pbt_jinja_node *node = make(parser, PBT_JINJA_NOT, parser->token->line);
-    parser->token++;
-    if (!node || !enter(parser) || !(node->a = parse_not(parser))) return NULL;
-    parser->depth--;
-    return close_node(parser, node);
-}
-
-static pbt_jinja_node *parse_and(pbt_jinja_parser *parser) {
-    pbt_jinja_node *left = parse_not(parser);
-    while (left && pbt_jinja_accept(parser, "and"))
-        left = join(parser, PBT_JINJA_AND, NULL, left, parse_not(parser));
-    return left;
-}
-
-static pbt_jinja_node *parse_or(pbt_jinja_parser *parser) {
-    pbt_jinja_node *left = parse_and(parser);
-    while (left && pbt_jinja_accept(parser, "or"))
-        left = join(parser, PBT_JINJA_OR, NULL, left, parse_and(parser));
-    return left;
-}
-
-pbt_jinja_node *pbt_jinja_parse_expression(pbt_jinja_parser *parser, bool conditional) {
-    if (!enter(parser)) return NULL;
-    pbt_jinja_node *node = parse_or(parser);
-    while (node && conditional && pbt_jinja_at(parser, "if")) {
-        pbt_jinja_node *condition = make(parser, PBT_JINJA_CONDITION, parser->token->line);
-        parser->token++;
-        if (!condition || !(condition->a = parse_or(parser))) return NULL;
-        condition->b = node;
-        if (pbt_jinja_accept(parser, "else") && !(condition->c = pbt_jinja_parse_expression(parser, true)))
-            return NULL;
-        node = close_node(parser, condition);
-    }
-    parser->depth--;
+static jinja_node *negation(jinja_parser *p) {
+    if (!jinja_take_word(p, "not")) return comparison(p);
+    jinja_node *node = jinja_new(p, NODE_NOT);
+    if (++p->depth > JINJA_DEPTH) return jinja_fail(p, "expressions are nested too deeply");
+    if (!node || !(node->a = negation(p))) return NULL;
+    p->depth--;
     return node;
+}
+
+static jinja_node *conjunction(jinja_parser *p) {
+    jinja_node *left = negation(p);
+    while (left && jinja_take_word(p, "and")) left = binary(p, "and", left, negation(p));
+    return left;
+}
+
+static jinja_node *disjunction(jinja_parser *p) {
+    jinja_node *left = conjunction(p);
+    while (left && jinja_take_word(p, "or")) left = binary(p, "or", left, conjunction(p));
+    return left;
+}
+
+jinja_node *jinja_parse_expression(jinja_parser *p) {
+    if (++p->depth > JINJA_DEPTH) return jinja_fail(p, "expressions are nested too deeply");
+    jinja_node *value = disjunction(p);
+    while (value && jinja_take_word(p, "if")) {
+        jinja_node *node = jinja_new(p, NODE_CONDITIONAL);
+        if (!node || !(node->b = disjunction(p))) return NULL;
+        node->a = value;
+        if (jinja_take_word(p, "else") && !(node->c = jinja_parse_expression(p))) return NULL;
+        value = node;
+    }
+    p->depth--;
+    return value;
 }
