@@ -1,0 +1,193 @@
+/* Answers out of what was said. */
+#include "dialogue/answer.h"
+
+#include "base/memory.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static const char *after_label(const char *raw) {
+    static const char label[] = "final answer:";
+    for (const char *at = raw; *at; at++)
+        if (strncasecmp(at, label, sizeof label - 1) == 0) return at + sizeof label - 1;
+    return raw;
+}
+
+/* The first line, without what stands in parentheses, quotes around it, and full stops behind it. */
+static void cut(pbt_text *out, const char *text) {
+    size_t depth = 0;
+    while (isspace((unsigned char)*text)) text++;
+    for (; *text && *text != '\n'; text++) {
+        if (*text == '(') depth++;
+        if (depth == 0) pbt_text_append(out, text, 1);
+        if (*text == ')' && depth > 0) depth--;
+    }
+    while (out->length > 0) {
+        char last = out->data[out->length - 1];
+        bool quoted = last == '"' && out->data[0] == '"' && out->length > 1;
+        if (!isspace((unsigned char)last) && last != '.' && !quoted) break;
+        if (quoted) memmove(out->data, out->data + 1, out->length--);
+        out->data[--out->length] = 0;
+    }
+}
+
+pbt_code pbt_answer_parse(const char *raw, pbt_reading *reading, pbt_error *error) {
+    pbt_text text = {0};
+    *reading = (pbt_reading){.raw = pbt_string_copy(raw)};
+    cut(&text, after_label(raw));
+    bool failed = text.failed || !reading->raw;
+    const char *word = pbt_text_string(&text);
+    if (strcasecmp(word, "agree") == 0)
+        reading->verdict = PBT_AGREE;
+    else if (strcasecmp(word, "disagree") == 0)
+        reading->verdict = PBT_DISAGREE;
+    else if (*word && strcasecmp(word, "none") != 0) {
+        reading->answer = pbt_string_copy(word);
+        failed = failed || !reading->answer;
+    }
+    pbt_text_free(&text);
+    if (!failed) return PBT_OK;
+    pbt_readings_clear(reading, 1);
+    return pbt_fail_memory(error, strlen(raw), "an answer");
+}
+
+void pbt_readings_clear(pbt_reading *readings, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        free(readings[i].answer);
+        free(readings[i].raw);
+        readings[i] = (pbt_reading){0};
+    }
+}
+
+/* "### user" and "### assistant" on lines of their own begin messages; without any, all is one user message.
+ */
+static pbt_code split_messages(const char *text, pbt_arena *arena, pbt_message **messages, size_t *n,
+                               pbt_error *error) {
+    static const struct {
+        const char *mark, *role;
+    } marks[] = {{"### user", "user"}, {"### assistant", "assistant"}, {"### system", "system"}};
+    size_t most = 1;
+    for (const char *at = text; *at; at++) most += *at == '\n';
+    *messages = pbt_arena_alloc(arena, most + 1, sizeof **messages);
+    *n = 0;
+    if (!*messages) return pbt_fail_memory(error, most, "a prompt");
+    const char *role = "user", *start = text, *at = text;
+    for (bool last = false; !last;) {
+        size_t length = strcspn(at, "\n"), mark = 0;
+        last = at[length] == 0;
+        while (mark < 3 && (strlen(marks[mark].mark) != length || strncmp(at, marks[mark].mark, length) != 0))
+            mark++;
+        const char *end = mark < 3 ? at : at + length;
+        if (mark < 3 || last) {
+            while (end > start && isspace((unsigned char)end[-1])) end--;
+            if (end > start) {
+                char *content = pbt_arena_copy(arena, start, (size_t)(end - start));
+                if (!content) return pbt_fail_memory(error, 0, "a prompt");
+                (*messages)[(*n)++] = (pbt_message){role, content};
+            }
+        }
+        at += length + !last;
+        if (mark < 3) {
+            role = marks[mark].role;
+            start = at;
+        }
+    }
+    return PBT_OK;
+}
+
+/* Texts that were asked about already share the talk of the first of them: same[i]. */
+static pbt_code find_equal(const pbt_question *const *questions, const char *const *texts, size_t n,
+                           size_t *same, pbt_error *error) {
+    size_t slots = 16;
+    while (slots < 2 * n) slots *= 2;
+    size_t *table = pbt_alloc(slots, sizeof *table); /* index + 1 */
+    if (!table) return pbt_fail_memory(error, slots * sizeof *table, "texts");
+    for (size_t i = 0; i < n; i++) {
+        uint64_t hash = 1469598103934665603u;
+        for (const char *c = texts[i]; *c; c++) hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+        size_t at = (size_t)(hash & (slots - 1));
+        while (table[at] &&
+               (strcmp(texts[table[at] - 1], texts[i]) != 0 || questions[table[at] - 1] != questions[i]))
+            at = (at + 1) & (slots - 1);
+        if (!table[at]) table[at] = i + 1;
+        same[i] = table[at] - 1;
+    }
+    free(table);
+    return PBT_OK;
+}
+
+static pbt_code set_talk(const pbt_prompts *prompts, const pbt_question *question, const char *text,
+                         int32_t max_tokens, pbt_arena *arena, pbt_talk *talk, pbt_error *error) {
+    char *filled =
+        pbt_prompt_fill(prompts->extract, "question", question ? question->text : "", "text", text, NULL);
+    if (!filled) return pbt_fail_memory(error, strlen(text), "a prompt");
+    pbt_message *messages;
+    size_t n;
+    pbt_code code = split_messages(filled, arena, &messages, &n, error);
+    free(filled);
+    if (code != PBT_OK) return code;
+    *talk = (pbt_talk){.messages = messages, .n_messages = n, .sampling = PBT_SAMPLING_GREEDY(max_tokens)};
+    return PBT_OK;
+}
+
+static pbt_code extract(pbt_agent *extractor, const pbt_prompts *prompts,
+                        const pbt_question *const *questions, const char *const *texts, size_t n,
+                        int32_t max_tokens, pbt_reading *readings, size_t *same, pbt_talk *talks,
+                        pbt_arena *arena, const pbt_monitor *monitor, pbt_error *error) {
+    size_t count = 0;
+    PBT_TRY(find_equal(questions, texts, n, same, error));
+    for (size_t i = 0; i < n; i++)
+        if (same[i] == i)
+            PBT_TRY(set_talk(prompts, questions[i], texts[i], max_tokens, arena, &talks[count++], error));
+    PBT_TRY(pbt_agent_talk(extractor, talks, count, monitor, error));
+    pbt_code code = PBT_OK;
+    for (size_t i = 0, t = 0; i < n && code == PBT_OK; i++)
+        code = pbt_answer_parse(same[i] == i ? talks[t++].text : readings[same[i]].raw, &readings[i], error);
+    pbt_talk_clear(talks, count);
+    return code;
+}
+
+pbt_code pbt_answers_extract(pbt_agent *extractor, const pbt_prompts *prompts,
+                             const pbt_question *const *questions, const char *const *texts, size_t n,
+                             int32_t max_tokens, pbt_reading *readings, const pbt_monitor *monitor,
+                             pbt_error *error) {
+    memset(readings, 0, n * sizeof *readings);
+    size_t *same = pbt_alloc(n, sizeof *same);
+    pbt_talk *talks = pbt_alloc(n, sizeof *talks);
+    pbt_arena *arena = pbt_arena_create();
+    pbt_code code = same && talks && arena ? PBT_OK : pbt_fail_memory(error, n * sizeof *talks, "answers");
+    if (code == PBT_OK)
+        code = extract(extractor, prompts, questions, texts, n, max_tokens, readings, same, talks, arena,
+                       monitor, error);
+    if (code != PBT_OK) pbt_readings_clear(readings, n);
+    if (arena) pbt_arena_free(arena);
+    free(talks);
+    free(same);
+    return code;
+}
+
+char *pbt_answer_held(const pbt_reading *reading, const char *own_before, const char *other_before) {
+    const char *taken = reading->verdict == PBT_AGREE      ? other_before
+                        : reading->verdict == PBT_DISAGREE ? own_before
+                                                           : NULL;
+    if (!reading->answer) return taken ? pbt_string_copy(taken) : NULL;
+    char *normalized = pbt_answer_normalize(reading->answer);
+    if (normalized && *normalized) return normalized;
+    free(normalized);
+    return NULL;
+}
+
+char *pbt_trim_unfinished(const char *text) {
+    size_t length = strlen(text), end = 0;
+    for (size_t i = 0; i < length; i++) {
+        if (!strchr(".!?", text[i])) continue;
+        size_t after = i + 1;
+        while (after < length && strchr("\"')]", text[after])) after++;
+        if (after == length || isspace((unsigned char)text[after])) end = after;
+    }
+    char *copy = pbt_string_copy(text);
+    if (copy && end > 0) copy[end] = 0;
+    return copy;
+}

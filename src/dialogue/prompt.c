@@ -1,0 +1,157 @@
+/* Prompt sets, and dialogues as one of the speakers sees them. */
+#include "dialogue/prompt.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PROMPT_LIMIT = 1 << 20 };
+
+const char *const pbt_role_names[PBT_ROLES] = {"standard", "resistant", "acceptant",
+                                               "logical",  "emotional", "credible"};
+
+pbt_role pbt_role_of(const char *name) {
+    int role = 0;
+    while (role < PBT_ROLES && strcmp(pbt_role_names[role], name) != 0) role++;
+    return (pbt_role)role;
+}
+
+/* FOLDER/NAME.txt without the white space at its end; *text NULL when it may be missing and is. */
+static pbt_code read_text(const char *folder, const char *name, bool required, char **text,
+                          pbt_error *error) {
+    char *file = pbt_string_format("%s/%s.txt", folder, name);
+    size_t length;
+    *text = NULL;
+    if (!file) return pbt_fail_memory(error, 0, "a path");
+    pbt_code code = PBT_OK;
+    if (required || pbt_file_exists(file)) code = pbt_file_read(file, PROMPT_LIMIT, text, &length, error);
+    if (code == PBT_OK && *text) {
+        if (!pbt_utf8_valid(*text, length) || strlen(*text) != length)
+            code = pbt_fail_at(error, PBT_BAD_INPUT, file, NULL, "expected UTF-8 text without NUL bytes");
+        while (length > 0 && isspace((unsigned char)(*text)[length - 1])) (*text)[--length] = 0;
+        if (code == PBT_OK && length == 0)
+            code = pbt_fail_at(error, PBT_BAD_INPUT, file, NULL, "the prompt is empty");
+    }
+    free(file);
+    return code;
+}
+
+static pbt_code split_lines(const char *text, char ***lines, size_t *n, pbt_error *error) {
+    size_t capacity = 0;
+    for (const char *at = text; at && *at;) {
+        size_t length = strcspn(at, "\n");
+        void *items = *lines;
+        pbt_code code = pbt_grow(&items, &capacity, *n + 1, sizeof **lines, error);
+        *lines = items;
+        if (code != PBT_OK) return code;
+        if (length > 0) {
+            char *line = pbt_alloc(length + 1, 1);
+            if (!line) return pbt_fail_memory(error, length, "a prompt");
+            memcpy(line, at, length);
+            (*lines)[(*n)++] = line;
+        }
+        at += length + (at[length] == '\n');
+    }
+    return PBT_OK;
+}
+
+static pbt_code read_all(const char *folder, pbt_prompts *p, pbt_error *error) {
+    char *challenges = NULL;
+    if (!pbt_folder_exists(folder))
+        return pbt_fail(error, PBT_BAD_INPUT, "%s: expected a folder of prompts, found none", folder);
+    for (int role = 0; role < PBT_ROLES; role++)
+        PBT_TRY(read_text(folder, pbt_role_names[role], true, &p->role[role], error));
+    PBT_TRY(read_text(folder, "extract", true, &p->extract, error));
+    PBT_TRY(read_text(folder, "filter", false, &p->filter, error));
+    PBT_TRY(read_text(folder, "choose", false, &p->choose, error));
+    PBT_TRY(read_text(folder, "final", false, &p->final, error));
+    PBT_TRY(read_text(folder, "challenge", false, &challenges, error));
+    pbt_code code = split_lines(challenges, &p->challenges, &p->n_challenges, error);
+    free(challenges);
+    if (code != PBT_OK) return code;
+    p->folder = pbt_string_copy(folder);
+    return p->folder ? PBT_OK : pbt_fail_memory(error, 0, "a path");
+}
+
+pbt_code pbt_prompts_read(const char *folder, pbt_prompts *prompts, pbt_error *error) {
+    *prompts = (pbt_prompts){0};
+    pbt_code code = read_all(folder, prompts, error);
+    if (code != PBT_OK) pbt_prompts_free(prompts);
+    return code;
+}
+
+void pbt_prompts_free(pbt_prompts *prompts) {
+    for (int role = 0; role < PBT_ROLES; role++) free(prompts->role[role]);
+    for (size_t i = 0; i < prompts->n_challenges; i++) free(prompts->challenges[i]);
+    free(prompts->challenges);
+    free(prompts->extract);
+    free(prompts->filter);
+    free(prompts->choose);
+    free(prompts->final);
+    free(prompts->folder);
+    *prompts = (pbt_prompts){0};
+}
+
+char *pbt_prompt_fill(const char *template_text, ...) {
+    const char *names[8], *values[8];
+    size_t n = 0;
+    va_list arguments;
+    va_start(arguments, template_text);
+    for (const char *name; n < 8 && (name = va_arg(arguments, const char *)); n++) {
+        names[n] = name;
+        values[n] = va_arg(arguments, const char *);
+    }
+    va_end(arguments);
+    pbt_text out = {0};
+    pbt_text_add(&out, "");
+    for (const char *at = template_text; *at;) {
+        size_t found = n;
+        for (size_t i = 0; *at == '{' && found == n && i < n; i++) {
+            size_t length = strlen(names[i]);
+            if (strncmp(at + 1, names[i], length) == 0 && at[1 + length] == '}') found = i;
+        }
+        if (found < n) {
+            pbt_text_add(&out, values[found] ? values[found] : "");
+            at += strlen(names[found]) + 2;
+        } else {
+            pbt_text_append(&out, at++, 1);
+        }
+    }
+    return pbt_text_take(&out);
+}
+
+/* Appends a message, or adds to the last one when that has the same role. */
+static bool say(pbt_arena *arena, pbt_message *messages, size_t *n, const char *role, const char *text) {
+    if (*n == 0 || strcmp(messages[*n - 1].role, role) != 0) {
+        char *copy = pbt_arena_string(arena, text);
+        if (copy) messages[(*n)++] = (pbt_message){role, copy};
+        return copy != NULL;
+    }
+    const char *before = messages[*n - 1].content;
+    size_t length = strlen(before), more = strlen(text);
+    char *joined = pbt_arena_alloc(arena, length + more + 3, 1);
+    if (!joined) return false;
+    memcpy(joined, before, length);
+    memcpy(joined + length, "\n\n", 2);
+    memcpy(joined + length + 2, text, more);
+    messages[*n - 1].content = joined;
+    return true;
+}
+
+pbt_code pbt_view(const pbt_prompts *prompts, pbt_role role, const char *question, int viewer,
+                  const pbt_turn *turns, size_t n_turns, struct pbt_arena *arena, pbt_message **messages,
+                  size_t *n_messages, pbt_error *error) {
+    char *first = pbt_prompt_fill(prompts->role[role], "question", question, NULL);
+    *messages = pbt_arena_alloc(arena, n_turns + 1, sizeof **messages);
+    *n_messages = 0;
+    bool ok = first && *messages && say(arena, *messages, n_messages, "user", first);
+    free(first);
+    for (size_t i = 0; ok && i < n_turns; i++)
+        ok = say(arena, *messages, n_messages, turns[i].speaker == viewer ? "assistant" : "user",
+                 turns[i].text);
+    return ok ? PBT_OK : pbt_fail_memory(error, 0, "a dialogue");
+}

@@ -1,0 +1,243 @@
+/* Question files in their three forms. */
+#include "dialogue/question.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_ANSWERS = 4096, JSON_LIMIT = 1 << 30 };
+
+static char **copy_list(const char *const *texts, size_t n) {
+    char **copies = pbt_alloc(n, sizeof *copies);
+    for (size_t i = 0; copies && i < n; i++)
+        if (!(copies[i] = pbt_string_copy(texts[i]))) {
+            while (i > 0) free(copies[--i]);
+            free(copies);
+            return NULL;
+        }
+    return copies;
+}
+
+static void free_list(char **texts, size_t n) {
+    for (size_t i = 0; texts && i < n; i++) free(texts[i]);
+    free(texts);
+}
+
+static void free_question(pbt_question *q) {
+    free(q->id);
+    free(q->text);
+    free_list(q->answers, q->n_answers);
+    free_list(q->normalized, q->n_answers);
+    free_list(q->choices, q->n_choices);
+}
+
+pbt_code pbt_questions_add(pbt_questions *questions, const char *id, const char *text,
+                           const char *const *answers, size_t n_answers, pbt_error *error) {
+    void *items = questions->items;
+    pbt_code code =
+        pbt_grow(&items, &questions->capacity, questions->count + 1, sizeof *questions->items, error);
+    questions->items = items;
+    if (code != PBT_OK) return code;
+    pbt_question *q = &questions->items[questions->count];
+    *q = (pbt_question){.id = pbt_string_copy(id),
+                        .text = pbt_string_copy(text),
+                        .answers = copy_list(answers, n_answers),
+                        .normalized = pbt_alloc(n_answers, sizeof(char *)),
+                        .n_answers = n_answers};
+    bool ok = q->id && q->text && q->answers && q->normalized;
+    for (size_t i = 0; ok && i < n_answers; i++)
+        ok = (q->normalized[i] = pbt_answer_normalize(answers[i])) != NULL;
+    if (!ok) {
+        free_question(q);
+        return pbt_fail_memory(error, strlen(text), "a question");
+    }
+    questions->count++;
+    return PBT_OK;
+}
+
+void pbt_questions_free(pbt_questions *questions) {
+    for (size_t i = 0; i < questions->count; i++) free_question(&questions->items[i]);
+    free(questions->items);
+    *questions = (pbt_questions){0};
+}
+
+/* ---- reading ---- */
+
+/* Where a question stands, for errors, and what ids were seen. */
+typedef struct reading {
+    const char *file;
+    json_t *ids;
+    pbt_questions *questions;
+} reading;
+
+static pbt_code wrong(const reading *r, const char *where, const char *what, pbt_error *error) {
+    return pbt_fail_at(error, PBT_BAD_INPUT, r->file, where, "%s", what);
+}
+
+/* The strings of an array, or of {"value"/"Value", "aliases"/"Aliases"}, without repetitions. */
+static pbt_code answer_texts(const reading *r, const char *where, const json_t *value, const char **texts,
+                             size_t *n, pbt_error *error) {
+    const json_t *list = value, *main = NULL;
+    *n = 0;
+    if (json_is_object(value)) {
+        main = json_object_get(value, json_object_get(value, "value") ? "value" : "Value");
+        list = json_object_get(value, json_object_get(value, "aliases") ? "aliases" : "Aliases");
+        if (!json_is_string(main)) return wrong(r, where, "the answer has no \"value\"", error);
+        texts[(*n)++] = json_string_value(main);
+    }
+    if (!json_is_array(list) && !main)
+        return wrong(r, where, "expected \"answers\", a list of strings, or TriviaQA's \"answer\"", error);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+        if (!text) return wrong(r, where, "an answer is not a string", error);
+        if (*n == MAX_ANSWERS) return wrong(r, where, "more than 4096 answers", error);
+        size_t known = 0;
+        while (known < *n && strcmp(texts[known], text) != 0) known++;
+        if (known == *n) texts[(*n)++] = text;
+    }
+    return *n > 0 ? PBT_OK : wrong(r, where, "there is no right answer; expected at least one", error);
+}
+
+static pbt_code read_choices(const reading *r, const char *where, const json_t *row, pbt_question *q,
+                             pbt_error *error) {
+    const json_t *list = json_object_get(row, "choices");
+    if (!json_is_array(list)) return PBT_OK;
+    const char *texts[64];
+    size_t n = json_array_size(list);
+    if (n > 64) return wrong(r, where, "more than 64 choices", error);
+    for (size_t i = 0; i < n; i++)
+        if (!(texts[i] = json_string_value(json_array_get(list, i))))
+            return wrong(r, where, "a choice is not a string", error);
+    q->choices = copy_list(texts, n);
+    q->n_choices = n;
+    return q->choices ? PBT_OK : pbt_fail_memory(error, n, "choices");
+}
+
+static const char *first_string(const json_t *row, const char *const *keys) {
+    for (; *keys; keys++)
+        if (json_is_string(json_object_get(row, *keys)))
+            return json_string_value(json_object_get(row, *keys));
+    return NULL;
+}
+
+static bool blank(const char *text) {
+    while (isspace((unsigned char)*text)) text++;
+    return *text == 0;
+}
+
+static pbt_code read_row(reading *r, const char *where, const json_t *row, pbt_error *error) {
+    static const char *const id_keys[] = {"id", "question_id", "QuestionId", NULL};
+    static const char *const text_keys[] = {"text", "question", "Question", NULL};
+    char number[32];
+    if (!json_is_object(row)) return wrong(r, where, "expected a JSON object with a question", error);
+    const char *id = first_string(row, id_keys), *text = first_string(row, text_keys);
+    snprintf(number, sizeof number, "q%zu", r->questions->count + 1);
+    if (!id) id = number;
+    if (!text) return wrong(r, where, "expected the question as \"question\" or \"text\"", error);
+    if (blank(text)) return wrong(r, where, "the question is empty", error);
+    if (json_object_get(r->ids, id))
+        return pbt_fail_at(error, PBT_BAD_INPUT, r->file, where, "the id \"%s\" was used before", id);
+    const json_t *value = json_object_get(row, "answers");
+    if (!value) value = json_object_get(row, "answer");
+    if (!value) value = json_object_get(row, "Answer");
+    const char **texts = pbt_alloc(MAX_ANSWERS, sizeof *texts);
+    if (!texts) return pbt_fail_memory(error, MAX_ANSWERS, "answers");
+    size_t n;
+    pbt_code code = answer_texts(r, where, value, texts, &n, error);
+    if (code == PBT_OK) code = pbt_questions_add(r->questions, id, text, texts, n, error);
+    free(texts);
+    if (code != PBT_OK) return code;
+    if (json_object_set_new(r->ids, id, json_true()) != 0) return pbt_fail_memory(error, 0, "ids");
+    return read_choices(r, where, row, &r->questions->items[r->questions->count - 1], error);
+}
+
+static pbt_code read_lines(reading *r, pbt_error *error) {
+    pbt_lines *lines;
+    char *line, where[48];
+    size_t length, number;
+    PBT_TRY(pbt_lines_open(r->file, &lines, error));
+    pbt_code code;
+    while ((code = pbt_lines_next(lines, &line, &length, &number, error)) == PBT_OK && line) {
+        json_t *row;
+        if (blank(line)) continue;
+        snprintf(where, sizeof where, "line %zu", number);
+        code = pbt_json_parse(line, length, r->file, where, &row, error);
+        if (code != PBT_OK) break;
+        code = read_row(r, where, row, error);
+        json_decref(row);
+        if (code != PBT_OK) break;
+    }
+    pbt_lines_close(lines);
+    return code;
+}
+
+/* TriviaQA's own form is one object over many lines with "Data"; a first line that is no whole object tells.
+ */
+static pbt_code is_triviaqa(const char *path, bool *yes, pbt_error *error) {
+    pbt_lines *lines;
+    char *line;
+    size_t length, number;
+    *yes = false;
+    PBT_TRY(pbt_lines_open(path, &lines, error));
+    pbt_code code = pbt_lines_next(lines, &line, &length, &number, error);
+    if (code == PBT_OK && line) {
+        json_t *row = json_loadb(line, length, 0, NULL);
+        *yes = row ? json_is_array(json_object_get(row, "Data"))
+                   : strcmp(line, "{") == 0 || strstr(line, "\"Data\"");
+        json_decref(row);
+    }
+    pbt_lines_close(lines);
+    return code;
+}
+
+static pbt_code read_triviaqa(reading *r, pbt_error *error) {
+    json_t *all, *row;
+    const json_t *data;
+    size_t i;
+    char where[48];
+    PBT_TRY(pbt_json_read(r->file, JSON_LIMIT, &all, error));
+    pbt_code code = pbt_json_array(all, "Data", r->file, NULL, &data, error);
+    if (code == PBT_OK) {
+        json_array_foreach(data, i, row) {
+            snprintf(where, sizeof where, "Data[%zu]", i);
+            code = read_row(r, where, row, error);
+            if (code != PBT_OK) break;
+        }
+    }
+    json_decref(all);
+    return code;
+}
+
+pbt_code pbt_questions_read(const char *path, pbt_questions *questions, pbt_error *error) {
+    reading r = {path, json_object(), questions};
+    size_t before = questions->count;
+    bool triviaqa = false;
+    pbt_code code = r.ids ? PBT_OK : pbt_fail_memory(error, 0, "ids");
+    for (size_t i = 0; i < before && code == PBT_OK; i++)
+        json_object_set_new(r.ids, questions->items[i].id, json_true());
+    if (code == PBT_OK) code = is_triviaqa(path, &triviaqa, error);
+    if (code == PBT_OK) code = triviaqa ? read_triviaqa(&r, error) : read_lines(&r, error);
+    if (code == PBT_OK && questions->count == before)
+        code = pbt_fail_at(error, PBT_BAD_INPUT, path, NULL, "expected questions, found none");
+    json_decref(r.ids);
+    return code;
+}
+
+void pbt_questions_split(size_t n, const double share[3], pbt_key key, unsigned char *part) {
+    uint32_t *order = pbt_alloc(n, sizeof *order);
+    double all = share[0] + share[1] + share[2];
+    size_t train = (size_t)((double)n * share[0] / all + 0.5),
+           dev = (size_t)((double)n * share[1] / all + 0.5);
+    if (!order) {
+        memset(part, 0, n);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) order[i] = (uint32_t)i;
+    pbt_random_shuffle(key, order, n);
+    for (size_t i = 0; i < n; i++) part[order[i]] = i < train ? 0 : i < train + dev ? 1 : 2;
+    free(order);
+}

@@ -1,0 +1,173 @@
+/* Tree JSONL. */
+#include "base/memory.h"
+#include "dialogue/tree.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_NODES = 1 << 20 };
+
+static json_t *text_json(const char *text) {
+    json_t *value = text ? json_string(text) : json_null();
+    /* Text that is not UTF-8 (a garbled token) is kept with its bad bytes replaced. */
+    if (value) return value;
+    pbt_text clean = {0};
+    size_t length = strlen(text), size;
+    for (size_t i = 0; i < length; i += size) {
+        char bytes[4];
+        uint32_t c = pbt_utf8_decode(text + i, length - i, &size);
+        pbt_text_append(&clean, bytes, pbt_utf8_encode(c, bytes));
+    }
+    value = json_string(pbt_text_string(&clean));
+    pbt_text_free(&clean);
+    return value;
+}
+
+static json_t *node_json(const pbt_node *node) {
+    static const char *const verdicts[] = {NULL, "agree", "disagree"};
+    json_t *value = json_pack("{s:i, s:o, s:i, s:s, s:s, s:o, s:o, s:o}", "id", (int)node->id, "parent",
+                              node->parent < 0 ? json_null() : json_integer(node->parent), "turn",
+                              (int)node->turn, "speaker", node->speaker ? "B" : "A", "role",
+                              pbt_role_names[node->role], "text", text_json(node->text), "answer",
+                              text_json(node->answer), "verdict", text_json(verdicts[node->verdict]));
+    if (value && node->raw_answer) json_object_set_new(value, "raw_answer", text_json(node->raw_answer));
+    return value;
+}
+
+json_t *pbt_tree_to_json(const pbt_tree *tree) {
+    json_t *nodes = json_array(), *answers = json_array();
+    for (size_t i = 0; i < tree->question->n_answers; i++)
+        json_array_append_new(answers, text_json(tree->question->answers[i]));
+    for (size_t i = 0; i < tree->n_nodes; i++) json_array_append_new(nodes, node_json(&tree->nodes[i]));
+    return json_pack("{s:o, s:{s:o, s:o, s:o}, s:o}", "id", text_json(tree->id), "question", "id",
+                     text_json(tree->question->id), "text", text_json(tree->question->text), "answers",
+                     answers, "nodes", nodes);
+}
+
+static pbt_code find_question(const json_t *value, const char *file, const char *where,
+                              pbt_questions *questions, const pbt_question **question, pbt_error *error) {
+    const json_t *object, *answers;
+    const char *id, *text;
+    PBT_TRY(pbt_json_object(value, "question", file, where, &object, error));
+    PBT_TRY(pbt_json_string(object, "id", file, where, &id, error));
+    for (size_t i = 0; i < questions->count; i++)
+        if (strcmp(questions->items[i].id, id) == 0) {
+            *question = &questions->items[i];
+            return PBT_OK;
+        }
+    PBT_TRY(pbt_json_string(object, "text", file, where, &text, error));
+    PBT_TRY(pbt_json_array(object, "answers", file, where, &answers, error));
+    size_t n = json_array_size(answers);
+    const char **texts = pbt_alloc(n, sizeof *texts);
+    if (!texts) return pbt_fail_memory(error, n, "answers");
+    pbt_code code =
+        n ? PBT_OK : pbt_fail_at(error, PBT_BAD_INPUT, file, where, "the question has no right answer");
+    for (size_t i = 0; i < n && code == PBT_OK; i++)
+        if (!(texts[i] = json_string_value(json_array_get(answers, i))))
+            code =
+                pbt_fail_at(error, PBT_BAD_INPUT, file, where, "an answer of the question is not a string");
+    if (code == PBT_OK) code = pbt_questions_add(questions, id, text, texts, n, error);
+    free(texts);
+    if (code == PBT_OK) *question = &questions->items[questions->count - 1];
+    return code;
+}
+
+static pbt_code wrong(const char *file, const char *where, size_t node, const char *expected,
+                      pbt_error *error) {
+    return pbt_fail_at(error, PBT_BAD_INPUT, file, where, "node %zu: expected %s", node, expected);
+}
+
+static pbt_code optional_string(const json_t *value, const char *key, const char *file, const char *where,
+                                size_t i, const char **text, pbt_error *error) {
+    const json_t *item = json_object_get(value, key);
+    char expected[64];
+    *text = json_string_value(item);
+    if (!item || json_is_null(item) || json_is_string(item)) return PBT_OK;
+    snprintf(expected, sizeof expected, "\"%s\" to be a string or null", key);
+    return wrong(file, where, i, expected, error);
+}
+
+static pbt_code read_place(const json_t *value, const char *file, const char *where, const pbt_tree *tree,
+                           size_t i, int32_t *parent, int *speaker, pbt_error *error) {
+    const json_t *up = json_object_get(value, "parent"), *id = json_object_get(value, "id");
+    const char *name = json_string_value(json_object_get(value, "speaker"));
+    if (!json_is_integer(id) || json_integer_value(id) != (json_int_t)i)
+        return wrong(file, where, i, "\"id\" to be the place in the list, counted from 0", error);
+    if (!name || (strcmp(name, "A") != 0 && strcmp(name, "B") != 0))
+        return wrong(file, where, i, "\"speaker\" to be \"A\" or \"B\"", error);
+    *speaker = name[0] == 'B';
+    if (i == 0) {
+        if (up && !json_is_null(up))
+            return wrong(file, where, i, "the first node's \"parent\" to be null", error);
+        *parent = -1;
+    } else {
+        json_int_t at = json_integer_value(up);
+        if (!json_is_integer(up) || at < 0 || at >= (json_int_t)i)
+            return wrong(file, where, i, "\"parent\" to be an earlier node", error);
+        *parent = (int32_t)at;
+        if (tree->nodes[at].speaker == *speaker)
+            return wrong(file, where, i, "the other speaker than its parent's", error);
+    }
+    int32_t turn = *parent < 0 ? 1 : tree->nodes[*parent].turn + 1;
+    const json_t *said = json_object_get(value, "turn");
+    if (!json_is_integer(said) || json_integer_value(said) != turn)
+        return wrong(file, where, i, "\"turn\" to be its parent's turn plus one (1 for the first)", error);
+    if (turn > PBT_MAX_TURNS) return wrong(file, where, i, "at most 8 turns", error);
+    return PBT_OK;
+}
+
+static pbt_code read_node(const json_t *value, const char *file, const char *where, pbt_tree *tree, size_t i,
+                          pbt_error *error) {
+    int32_t parent;
+    int speaker;
+    const char *text, *answer, *verdict, *raw;
+    if (!json_is_object(value)) return wrong(file, where, i, "an object", error);
+    PBT_TRY(read_place(value, file, where, tree, i, &parent, &speaker, error));
+    const char *role = json_string_value(json_object_get(value, "role"));
+    if (!role || pbt_role_of(role) == PBT_ROLES)
+        return wrong(file, where, i,
+                     "\"role\" to be standard, resistant, acceptant, logical, emotional or credible", error);
+    PBT_TRY(optional_string(value, "text", file, where, i, &text, error));
+    PBT_TRY(optional_string(value, "answer", file, where, i, &answer, error));
+    PBT_TRY(optional_string(value, "verdict", file, where, i, &verdict, error));
+    PBT_TRY(optional_string(value, "raw_answer", file, where, i, &raw, error));
+    if (!text) return wrong(file, where, i, "\"text\" to be a string", error);
+    pbt_verdict said = PBT_NO_VERDICT;
+    if (verdict && strcmp(verdict, "agree") == 0)
+        said = PBT_AGREE;
+    else if (verdict && strcmp(verdict, "disagree") == 0)
+        said = PBT_DISAGREE;
+    else if (verdict)
+        return wrong(file, where, i, "\"verdict\" to be agree, disagree or null", error);
+    pbt_node *node;
+    PBT_TRY(pbt_tree_add(tree, parent, speaker, pbt_role_of(role), text, answer, said, &node, error));
+    if (raw && !(node->raw_answer = pbt_string_copy(raw)))
+        return pbt_fail_memory(error, strlen(raw), "an answer");
+    return PBT_OK;
+}
+
+pbt_code pbt_tree_from_json(const json_t *value, const char *file, const char *where,
+                            pbt_questions *questions, pbt_tree *tree, pbt_error *error) {
+    const json_t *nodes, *node;
+    size_t i;
+    *tree = (pbt_tree){0};
+    if (!json_is_object(value))
+        return pbt_fail_at(error, PBT_BAD_INPUT, file, where, "expected a tree, an object");
+    PBT_TRY(find_question(value, file, where, questions, &tree->question, error));
+    PBT_TRY(pbt_json_array(value, "nodes", file, where, &nodes, error));
+    if (json_array_size(nodes) == 0 || json_array_size(nodes) > MAX_NODES)
+        return pbt_fail_at(error, PBT_BAD_INPUT, file, where, "expected 1 to %d nodes, found %zu", MAX_NODES,
+                           json_array_size(nodes));
+    const char *id = json_string_value(json_object_get(value, "id"));
+    tree->id = pbt_string_copy(id ? id : tree->question->id);
+    pbt_code code = tree->id ? PBT_OK : pbt_fail_memory(error, 0, "a tree's name");
+    if (code == PBT_OK) {
+        json_array_foreach((json_t *)(uintptr_t)nodes, i, node) {
+            code = read_node(node, file, where, tree, i, error);
+            if (code != PBT_OK) break;
+        }
+    }
+    if (code != PBT_OK) pbt_tree_free(tree);
+    return code;
+}
