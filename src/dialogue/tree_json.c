@@ -119,8 +119,8 @@ static pbt_code read_place(const json_t *value, const char *file, const char *wh
 
 static pbt_code read_node(const json_t *value, const char *file, const char *where, pbt_tree *tree, size_t i,
                           pbt_error *error) {
-    int32_t parent;
-    int speaker;
+    int32_t parent = -1;
+    int speaker = 0;
     const char *text, *answer, *verdict, *raw;
     if (!json_is_object(value)) return wrong(file, where, i, "an object", error);
     PBT_TRY(read_place(value, file, where, tree, i, &parent, &speaker, error));
