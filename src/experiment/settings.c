@@ -201,6 +201,10 @@ static pbt_code check(const reading *r, pbt_error *error) {
 static pbt_code read_all(reading *r, const char *path, const char *const *overrides, size_t n,
                          pbt_error *error) {
     PBT_TRY(read_defaults(r, error));
+    /* What is wrong on the command line is said before what is wrong in the file. */
+    for (size_t i = 0; i < n; i++)
+        if (!strchr(overrides[i], '='))
+            return pbt_fail(error, PBT_USAGE, "--set %s: expected key=value", overrides[i]);
     char *text;
     size_t length;
     PBT_TRY(pbt_file_read(path, FILE_LIMIT, &text, &length, error));

@@ -118,6 +118,7 @@ static pbt_code open_run(const char *name, const char *change, const pbt_monitor
     write_file("e.yaml", text);
     pbt_experiment experiment;
     pbt_code code = pbt_experiment_read(path, NULL, NULL, 0, &experiment, &problem);
+    if (code != PBT_OK) print_error("%s\n", problem.message);
     assert_int_equal(code, PBT_OK);
     code = pbt_run_open(run_folder, &experiment, monitor, run, &problem);
     pbt_experiment_free(&experiment);
@@ -213,7 +214,7 @@ static void test_another_experiment_is_refused(void **state) {
     pbt_run_close(run);
     assert_int_equal(open_run("same", "dpo: {beta: 0.5}", NULL, &run), PBT_BAD_INPUT);
     assert_non_null(strstr(problem.message, "dpo.beta is 0.10000000000000001 in the run, 0.5 now"));
-    assert_int_equal(open_run("same", "show.debates: 1", NULL, &run), PBT_OK); /* a free setting, dotted */
+    assert_int_equal(open_run("same", "engine.max_batch: 7", NULL, &run), PBT_OK); /* a free setting, dotted */
     pbt_run_close(run);
     write_file("prompts/final.txt", "Well?\n");
     assert_int_equal(open_run("same", "", NULL, &run), PBT_BAD_INPUT);

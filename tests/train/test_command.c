@@ -127,8 +127,8 @@ static void refusals(void **state) {
     expect(3, "longer than max_length (2 tokens)", SFT "--max_length 2");
     expect(0, "--max_prompt_length has no effect here",
            "dpo --dry_run --model_name_or_path $G/model --dataset $G/dpo.jsonl --max_prompt_length 512");
-    expect(0, "examples are longer than max_length (20 tokens) and left out: line ",
-           "dpo --dry_run --model_name_or_path $G/model --dataset $G/dpo.jsonl --max_length 20");
+    expect(0, "examples are longer than max_length (40 tokens) and left out: line ",
+           "dpo --dry_run --model_name_or_path $G/model --dataset $G/dpo.jsonl --max_length 40");
 }
 
 static int set_up(void **state) {
