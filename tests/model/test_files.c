@@ -1,0 +1,230 @@
+/* Model folders and adapters: round trips, and what is said of bad ones. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "model/adapter.h"
+#include "model/safetensors.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static pbt_error problem;
+static char folder[64];
+#define OK(expression)                                                                                       \
+    do {                                                                                                     \
+        if ((expression) != PBT_OK) fail_msg("%s", problem.message);                                         \
+    } while (0)
+
+static const char plain[] =
+    "{\"model_type\": \"llama\", \"architectures\": [\"LlamaForCausalLM\"], \"hidden_size\": 8, "
+    "\"intermediate_size\": 12, \"num_hidden_layers\": 2, \"num_attention_heads\": 2, "
+    "\"num_key_value_heads\": 1, "
+    "\"vocab_size\": 20, \"eos_token_id\": [1, 2], \"my_own_key\": 7}";
+
+static int make_folder(void **state) {
+    (void)state;
+    strcpy(folder, "/tmp/pbt-model-XXXXXX");
+    return mkdtemp(folder) ? 0 : 1;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    return system(command);
+}
+
+static pbt_code parse(const char *text, pbt_config *config) {
+    json_t *raw = NULL;
+    OK(pbt_json_parse(text, strlen(text), "c", NULL, &raw, &problem));
+    pbt_code code = pbt_config_parse(raw, "c", config, &problem);
+    json_decref(raw);
+    return code;
+}
+
+static pbt_model *random_model(uint64_t seed) {
+    pbt_config config;
+    pbt_model *model = NULL;
+    OK(parse(plain, &config));
+    OK(pbt_model_random(&config, pbt_key_of_seed(seed), 0.3, pbt_ops_cpu(), &model, &problem));
+    pbt_config_free(&config);
+    return model;
+}
+
+static pbt_code open_model(pbt_model **model) {
+    return pbt_model_open(folder, &(pbt_model_options){.dtype = PBT_DTYPES}, pbt_ops_cpu(), model, &problem);
+}
+
+static void expect(pbt_code code, const char *words) {
+    assert_int_not_equal(code, PBT_OK);
+    if (!strstr(problem.message, words)) fail_msg("expected \"%s\" in \"%s\"", words, problem.message);
+}
+
+static void test_config(void **state) {
+    (void)state;
+    static const struct {
+        const char *from, *to, *words;
+    } bad[] = {
+        {"\"llama\"", "\"gpt2\"", "expected one of llama, mistral, qwen2, qwen3, found \"gpt2\""},
+        {"\"num_attention_heads\": 2", "\"num_attention_heads\": 3", "multiple of num_attention_heads 3"},
+        {"\"num_key_value_heads\": 1", "\"num_key_value_heads\": 3", "expected a divisor"},
+        {"\"vocab_size\": 20, ", "", "expected a number, found nothing"},
+        {"\"my_own_key\": 7", "\"hidden_act\": \"gelu\"", "expected silu, found \"gelu\""},
+        {"\"my_own_key\": 7", "\"rope_scaling\": {\"rope_type\": \"dynamic\"}", "found \"dynamic\""},
+        {"\"my_own_key\": 7", "\"quantization_config\": {\"quant_method\": \"gptq\"}", "found \"gptq\""},
+        {"[1, 2]", "[1, 20]", "expected an id of 0 to 19"}};
+    pbt_config config;
+    OK(parse(plain, &config));
+    assert_int_equal(config.n_eos, 2);
+    assert_int_equal(config.head_dim, 4);
+    assert_int_equal(pbt_config_parameters(&config), 2 * 20 * 8 + 8 + 2 * (64 + 64 + 2 * 32 + 3 * 96 + 16));
+    pbt_config_free(&config);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        const char *at = strstr(plain, bad[i].from);
+        assert_non_null(at);
+        char *text =
+            pbt_string_format("%.*s%s%s", (int)(at - plain), plain, bad[i].to, at + strlen(bad[i].from));
+        expect(parse(text, &config), bad[i].words);
+        free(text);
+    }
+}
+
+static void test_round_trip(void **state) {
+    (void)state;
+    for (int dtype = PBT_F32; dtype <= PBT_BF16; dtype++) {
+        pbt_model *model = random_model(1), *read = NULL;
+        uint64_t a, b;
+        OK(pbt_model_save(model, folder, (pbt_dtype)dtype, &problem));
+        OK(open_model(&read));
+        assert_int_equal(read->layers[1].linear[PBT_UP_PROJ].dtype, dtype);
+        assert_int_equal(json_integer_value(json_object_get(read->config.raw, "my_own_key")), 7);
+        OK(pbt_model_hash(model, &a, &problem));
+        OK(pbt_model_hash(read, &b, &problem));
+        assert_int_equal(a == b, dtype == PBT_F32);
+        pbt_model_free(model);
+        pbt_model_free(read);
+    }
+    pbt_model *one = random_model(1), *other = random_model(2);
+    uint64_t a, b;
+    OK(pbt_model_hash(one, &a, &problem));
+    OK(pbt_model_hash(other, &b, &problem));
+    assert_true(a != b);
+    pbt_model_free(one);
+    pbt_model_free(other);
+}
+
+/* Writes bytes over the weights' header: `from` becomes `to` of the same length. */
+static void damage(const char *from, const char *to) {
+    char *path = pbt_path_join(folder, "model.safetensors"), *data;
+    size_t length;
+    OK(pbt_file_read(path, 1 << 20, &data, &length, &problem));
+    char *at = memmem(data, length, from, strlen(from));
+    assert_non_null(at);
+    memcpy(at, to, strlen(to));
+    OK(pbt_file_write(path, data, length, &problem));
+    free(data);
+    free(path);
+}
+
+static void test_damaged(void **state) {
+    (void)state;
+    static const struct {
+        const char *from, *to, *words;
+    } bad[] = {{"model.norm.weight", "model.nope.weight", "tensor model.norm.weight: is missing"},
+               {"\"shape\":[20, 8]", "\"shape\":[8, 20]",
+                "has shape [8, 20], but the configuration asks for [20, 8]"},
+               {"\"dtype\":\"F32\"", "\"dtype\":\"F99\"", "unknown dtype \"F99\""},
+               {"\"dtype\":\"F32\",\"shape\":[20, 8]", "\"dtype\":\"I32\",\"shape\":[20, 8]",
+                "expected F32, F16 or BF16, found I32"},
+               {"\"data_offsets\":[0,640]", "\"data_offsets\":[9,640]", "needs 640 bytes, found 631"},
+               {"{\"__metadata__\"", "x\"__metadata__\"\"", "not valid JSON"}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        pbt_model *model = random_model(1), *read = NULL;
+        OK(pbt_model_save(model, folder, PBT_F32, &problem));
+        pbt_model_free(model);
+        damage(bad[i].from, bad[i].to);
+        expect(open_model(&read), bad[i].words);
+        assert_null(read);
+    }
+}
+
+static void test_headers(void **state) {
+    (void)state;
+    unsigned char data[256] = {0};
+    pbt_safetensors file;
+    expect(pbt_safetensors_parse(data, 5, "f", &file, &problem), "found only 5 bytes");
+    memset(data, 255, 8);
+    expect(pbt_safetensors_parse(data, 100, "f", &file, &problem), "but the file holds 92");
+    static const char overlap[] = "{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},"
+                                  "\"b\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[2,6]}}";
+    memset(data, 0, 8);
+    data[0] = sizeof overlap - 1;
+    memcpy(data + 8, overlap, sizeof overlap - 1);
+    expect(pbt_safetensors_parse(data, 8 + sizeof overlap - 1 + 6, "f", &file, &problem), "a and b overlap");
+    expect(pbt_safetensors_parse(data, 8 + sizeof overlap - 1 + 5, "f", &file, &problem),
+           "is the file cut short?");
+}
+
+static void test_adapters(void **state) {
+    (void)state;
+    pbt_model *model = random_model(1);
+    pbt_adapter *adapter, *read, *copy;
+    pbt_adapter_settings settings = {.r = 2, .alpha = 5, .dropout = 0.05, .rslora = true};
+    OK(pbt_adapter_targets("q_proj, down_proj", settings.targets, &problem));
+    assert_true(settings.targets[PBT_Q_PROJ] && settings.targets[PBT_DOWN_PROJ] &&
+                !settings.targets[PBT_V_PROJ]);
+    OK(pbt_adapter_create(model, &settings, pbt_key_of_seed(5), &adapter, &problem));
+    assert_true(fabs((double)adapter->lora[0][PBT_Q_PROJ].scaling - 5 / sqrt(2.0)) < 1e-6);
+    for (int i = 0; i < 16; i++) adapter->lora[1][PBT_Q_PROJ].B[i] = (float)i;
+    OK(pbt_adapter_save(adapter, folder, "base", &problem));
+    OK(pbt_adapter_open(folder, model, &read, &problem));
+    assert_true(pbt_adapter_hash(adapter) == pbt_adapter_hash(read));
+    assert_string_equal(read->base_model, "base");
+    assert_true(read->settings.rslora && read->settings.alpha == 5 && !read->settings.targets[PBT_V_PROJ]);
+    OK(pbt_adapter_copy(read, &copy, &problem));
+    assert_true(pbt_adapter_hash(copy) == pbt_adapter_hash(read));
+    copy->lora[0][PBT_Q_PROJ].A[0] += 1;
+    assert_true(pbt_adapter_hash(copy) != pbt_adapter_hash(read));
+    /* W + scaling B A */
+    float before = ((const float *)model->layers[1].linear[PBT_Q_PROJ].data)[3 * 8 + 4];
+    const pbt_lora *lora = &adapter->lora[1][PBT_Q_PROJ];
+    double added = 0;
+    for (int r = 0; r < 2; r++) added += (double)lora->B[3 * 2 + r] * (double)lora->A[r * 8 + 4];
+    OK(pbt_adapter_merge(model, adapter, &problem));
+    float after = ((const float *)model->layers[1].linear[PBT_Q_PROJ].data)[3 * 8 + 4];
+    assert_true(fabs((double)after - (double)before - (double)lora->scaling * added) < 1e-5);
+    expect(pbt_adapter_targets("q_proj,x_proj", settings.targets, &problem),
+           "no linear layer is named \"x_proj\"");
+    pbt_adapter_free(adapter);
+    pbt_adapter_free(read);
+    pbt_adapter_free(copy);
+    char *path = pbt_path_join(folder, "adapter_config.json");
+    OK(pbt_file_write(path, "{\"peft_type\": \"LORA\", \"r\": 2, \"lora_alpha\": 4, \"use_dora\": true}",
+                      strlen("{\"peft_type\": \"LORA\", \"r\": 2, \"lora_alpha\": 4, \"use_dora\": true}"),
+                      &problem));
+    expect(pbt_adapter_open(folder, model, &read, &problem), "use_dora: is not supported");
+    OK(pbt_file_write(path, "{\"peft_type\": \"LORA\", \"r\": 3, \"lora_alpha\": 4}",
+                      strlen("{\"peft_type\": \"LORA\", \"r\": 3, \"lora_alpha\": 4}"), &problem));
+    expect(pbt_adapter_open(folder, model, &read, &problem), "expected floats of shape [3, 8]");
+    free(path);
+    pbt_model_free(model);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_config),
+        cmocka_unit_test_setup_teardown(test_round_trip, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_damaged, make_folder, remove_folder),
+        cmocka_unit_test(test_headers),
+        cmocka_unit_test_setup_teardown(test_adapters, make_folder, remove_folder),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
