@@ -1,0 +1,143 @@
+/* Chat templates: renderings worked by hand, and what is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "text/chat.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static pbt_error problem;
+static const pbt_message talk[] = {
+    {"system", " Be kind. "}, {"user", "Hi"}, {"assistant", "Hello"}, {"user", "Bye"}};
+
+static pbt_code render(const char *source, size_t n, bool prompt, const char *date, char **text) {
+    pbt_chat_template *chat;
+    pbt_text out = {0};
+    pbt_code code = pbt_chat_template_parse(source, strlen(source), "<s>", "</s>", date, &chat, &problem);
+    if (code != PBT_OK) return code;
+    code = pbt_chat_render(chat, talk, n, prompt, &out, &problem);
+    pbt_chat_template_free(chat);
+    *text = strdup(pbt_text_string(&out));
+    pbt_text_free(&out);
+    return code;
+}
+
+static void renders(const char *source, const char *expected) {
+    char *text = NULL;
+    if (render(source, 4, true, NULL, &text) != PBT_OK) fail_msg("%s: %s", source, problem.message);
+    assert_string_equal(text, expected);
+    free(text);
+}
+
+static void refuses(const char *source, const char *words) {
+    char *text = NULL;
+    assert_int_equal(render(source, 4, true, NULL, &text), PBT_BAD_INPUT);
+    if (!strstr(problem.message, words)) fail_msg("expected \"%s\" in \"%s\"", words, problem.message);
+    free(text);
+}
+
+static void test_expressions(void **state) {
+    (void)state;
+    renders("{{ bos_token + 'a' ~ 1 }}", "<s>a1");
+    renders("{{ messages[0]['content']|trim }}|{{ messages[-1].content }}", "Be kind.|Bye");
+    renders("{{ messages|length }} {{ messages[1:]|length }} {{ messages[::-1][0].content }}", "4 3 Bye");
+    renders("{{ 'x' if messages[0].role == 'user' else 'y' }}{{ 'q' if false }}", "y");
+    renders("{{ not tools }} {{ tools is none }} {{ nothing is defined }} {{ 'H' in messages[1].content }}",
+            "True True False True");
+    renders("{{ 'a,b'.split(',')[1] }}{{ ' z '.strip() }}{{ 'abc'.startswith('ab') }}{{ 'aXa'.replace('a', "
+            "'b') }}",
+            "bzTruebXb");
+    renders("{{ (1 + 2) * 3 - 4 % 3 }} {{ 1 < 2 and 2 >= 3 or 'c' }}", "8 c");
+    renders("{{ {'a': 'b', 'c': [1, none, true]} | tojson }}", "{\"a\": \"b\", \"c\": [1, null, true]}");
+    renders("{{ nothing | default('d') }}{{ ['p', 'q'] | join('-') }}", "dp-q");
+    renders("{{ 'it\\'s\\n' }}", "it's\n");
+}
+
+static void test_statements(void **state) {
+    (void)state;
+    renders("{% for m in messages if m.role == 'user' %}{{ loop.index0 }}{{ m.content }}{% if not loop.last "
+            "%},{% endif "
+            "%}{% endfor %}",
+            "0Hi,1Bye");
+    renders("{% set n = namespace(i=0) %}{% for m in messages %}{% set n.i = n.i + 1 %}{% endfor %}{{ n.i }}",
+            "4");
+    renders("{% set i = 0 %}{% for m in messages %}{% set i = i + 1 %}{% endfor %}{{ i }}", "0");
+    renders("{% if add_generation_prompt and messages %}A{% elif true %}B{% else %}C{% endif %}", "A");
+    renders("{% for m in [] %}x{% else %}none{% endfor %}", "none");
+    renders("{# a comment #}{%- generation %}g{% endgeneration -%}  ", "g");
+}
+
+/* trim_blocks, lstrip_blocks, and the minus signs. */
+static void test_white_space(void **state) {
+    (void)state;
+    renders("a\n  {% if true %}\n  b\n  {% endif %}\nc\n", "a\n  b\nc");
+    renders("a\n  {{- 'x' -}}  \n b", "axb");
+    renders("a {% if true %} b {% endif %} c", "a  b  c");
+    renders("a\n {#- c #}\nb", "ab");
+    renders("{{ 'x' }}\ny\n\n", "x\ny\n");
+}
+
+static void test_refusals(void **state) {
+    (void)state;
+    refuses("{{ raise_exception('No system here') }}", "the template refuses these messages: No system here");
+    refuses("a\nb {% macro x() %}{% endmacro %}", "line 2: the statement \"macro\" is not supported");
+    refuses("{{ messages | map(attribute='role') }}", "the filter \"map\" on a list is not supported");
+    refuses("{{ nothing.at.all }}", "\"nothing\" is undefined, so it has no \"at\"");
+    refuses("{{ strftime_now('%d') }}", "prints today's date");
+    refuses("{% if true %}x", "expected \"elif\" before the end of the template");
+    refuses("{{ 'x }}", "a string has no closing quote");
+    refuses("{{ 1 / 2 }}", "a number / a number is not supported");
+    refuses("{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
+            "runs for too long");
+    char *text;
+    assert_int_equal(render("{{ strftime_now('%d') }}|{{ date_string }}", 1, false, "1 May 2025", &text),
+                     PBT_OK);
+    assert_string_equal(text, "1 May 2025|1 May 2025");
+    free(text);
+    /* Nesting is bounded. */
+    char deep[2000];
+    memset(deep, '(', sizeof deep - 1);
+    memcpy(deep, "{{", 2);
+    deep[sizeof deep - 1] = 0;
+    refuses(deep, "nested too deeply");
+}
+
+static void test_ids(void **state) {
+    (void)state;
+    pbt_tokenizer *tokenizer;
+    pbt_chat_template *chat;
+    pbt_ids prompt = {0}, completion = {0}, alone = {0};
+    const char *folder = "tests/data/golden/train/model";
+    assert_int_equal(pbt_tokenizer_open(folder, &tokenizer, &problem), PBT_OK);
+    assert_int_equal(pbt_chat_template_open(folder, tokenizer, NULL, &chat, &problem), PBT_OK);
+    assert_int_equal(
+        pbt_chat_completion_ids(chat, tokenizer, talk + 1, 1, "Hello", &prompt, &completion, &problem),
+        PBT_OK);
+    assert_int_equal(pbt_chat_prompt_ids(chat, tokenizer, talk + 1, 1, &alone, &problem), PBT_OK);
+    assert_int_equal(alone.count, prompt.count);
+    assert_memory_equal(alone.items, prompt.items, prompt.count * sizeof *prompt.items);
+    /* Ends with the end of the turn; the template's newline behind it is left out. */
+    assert_int_equal(completion.items[completion.count - 1], pbt_tokenizer_id(tokenizer, "<|im_end|>"));
+    pbt_text text = {0};
+    assert_int_equal(
+        pbt_tokenizer_decode(tokenizer, completion.items, completion.count, true, &text, &problem), PBT_OK);
+    assert_string_equal(pbt_text_string(&text), "Hello");
+    pbt_text_free(&text);
+    free(prompt.items);
+    free(completion.items);
+    free(alone.items);
+    pbt_chat_template_free(chat);
+    pbt_tokenizer_free(tokenizer);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_expressions), cmocka_unit_test(test_statements),
+                                       cmocka_unit_test(test_white_space), cmocka_unit_test(test_refusals),
+                                       cmocka_unit_test(test_ids)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
