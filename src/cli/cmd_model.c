@@ -1,0 +1,261 @@
+/*
+ * pbt model inspect, random, merge: model folders.
+ */
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "cli/command.h"
+#include "model/adapter.h"
+#include "text/chat.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- inspect ---- */
+
+static const char *const architectures[] = {"llama", "mistral", "qwen2", "qwen3"};
+static const char *const rope_types[] = {"default", "linear", "llama3", "yarn"};
+
+/* Bytes of the weights: linear layers and embeddings in `bits`, the rest in 32; 4 bits with their scales. */
+static double weight_bytes(const pbt_config *c, double bits) {
+    double linear = 0, all = (double)pbt_config_parameters(c), D = c->hidden_size;
+    double Q = (double)c->n_heads * c->head_dim, K = (double)c->n_kv_heads * c->head_dim;
+    linear = c->n_layers * (2 * D * Q + 2 * D * K + 3 * D * c->intermediate_size);
+    double embeddings = all - linear, wide = bits < 16 ? 16 : bits;
+    double scales = bits < 8 ? linear / 64 * 4 : 0;
+    return (linear * bits + embeddings * wide) / 8 + scales;
+}
+
+static json_t *inspection(const char *path, const pbt_config *c, const pbt_tokenizer *tokenizer,
+                          const char *chat) {
+    json_t *ends = json_array();
+    for (int32_t i = 0; i < c->n_eos; i++) json_array_append_new(ends, json_integer(c->eos_token_ids[i]));
+    double cache = 2.0 * c->n_layers * c->n_kv_heads * c->head_dim * 4;
+    return json_pack("{s:s, s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:s, s:b, s:s, s:o, s:o, "
+                     "s:s, s:f, s:{s:f, s:f, "
+                     "s:f}}",
+                     "path", path, "model_type", architectures[c->architecture], "parameters",
+                     (json_int_t)pbt_config_parameters(c), "num_hidden_layers", (int)c->n_layers,
+                     "hidden_size", (int)c->hidden_size, "intermediate_size", (int)c->intermediate_size,
+                     "num_attention_heads", (int)c->n_heads, "num_key_value_heads", (int)c->n_kv_heads,
+                     "head_dim", (int)c->head_dim, "vocab_size", (int)c->vocab_size,
+                     "max_position_embeddings", (int)c->max_position_embeddings, "rope_theta", c->rope.theta,
+                     "rope_type", rope_types[c->rope.type], "tie_word_embeddings",
+                     (int)c->tie_word_embeddings, "torch_dtype", c->torch_dtype, "eos_token_ids", ends,
+                     "tokens", tokenizer ? json_integer(pbt_tokenizer_size(tokenizer)) : json_null(),
+                     "chat_template", chat, "kv_bytes_per_token", cache, "weight_bytes", "float32",
+                     weight_bytes(c, 32), "bfloat16", weight_bytes(c, 16), "nf4", weight_bytes(c, 4));
+}
+
+static void print_size(const char *name, double bytes) {
+    if (bytes >= 1e9)
+        printf("%-24s %.2f GB\n", name, bytes / 1e9);
+    else
+        printf("%-24s %.2f MB\n", name, bytes / 1e6);
+}
+
+static void print_inspection(const json_t *value) {
+    const char *key;
+    json_t *item;
+    json_object_foreach((json_t *)(uintptr_t)value, key, item) {
+        char *text = json_is_string(item) ? NULL : pbt_json_line(item);
+        if (json_is_string(item))
+            printf("%-24s %s\n", key, json_string_value(item));
+        else if (!json_is_object(item) && text)
+            printf("%-24s %s\n", key, text);
+        free(text);
+    }
+    json_object_foreach(json_object_get(value, "weight_bytes"), key, item) {
+        char name[64];
+        snprintf(name, sizeof name, "weights in %s", key);
+        print_size(name, json_real_value(item));
+    }
+}
+
+static pbt_code run_inspect(const pbt_cli *cli, const void *settings, int n_arguments, char **arguments,
+                            pbt_error *error) {
+    (void)settings, (void)n_arguments;
+    pbt_config config;
+    pbt_tokenizer *tokenizer = NULL;
+    pbt_chat_template *chat = NULL;
+    pbt_error no_text = {0}, no_chat = {0};
+    const char *path = arguments[0];
+    PBT_TRY(pbt_config_read(path, &config, error));
+    /* Weights may be missing or too large to look at; text files too. What is wrong with them is told, not
+     * hidden. */
+    if (pbt_tokenizer_open(path, &tokenizer, &no_text) == PBT_OK)
+        (void)pbt_chat_template_open(path, tokenizer, "1 Jan 2000", &chat, &no_chat);
+    const char *told = chat ? "understood" : tokenizer ? no_chat.message : no_text.message;
+    json_t *value = inspection(path, &config, tokenizer, told);
+    pbt_code code = value ? PBT_OK : pbt_fail(error, PBT_FAILED, "%s: cannot be described", path);
+    if (code == PBT_OK && cli->json) {
+        code = pbt_cli_print_json(value, error);
+    } else if (code == PBT_OK) {
+        print_inspection(value);
+        json_decref(value);
+    }
+    pbt_chat_template_free(chat);
+    pbt_tokenizer_free(tokenizer);
+    pbt_config_free(&config);
+    return code;
+}
+
+const pbt_command pbt_command_model_inspect = {
+    .name = "model inspect",
+    .summary = "Say what a model folder holds: shapes, parameters, template, memory",
+    .usage = "MODEL",
+    .details = "Reads config.json, the tokenizer and the chat template; the weights are not opened.\n\n"
+               "Example:\n  pbt model inspect models/small --json",
+    .least_arguments = 1,
+    .most_arguments = 1,
+    .run = run_inspect,
+};
+
+/* ---- random ---- */
+
+typedef struct random_options {
+    const char *like, *output_dir, *dtype;
+    int64_t seed;
+    double std;
+} random_options;
+
+static pbt_code dtype_named(const char *name, pbt_dtype *dtype, pbt_error *error) {
+    for (int d = PBT_F32; d <= PBT_BF16; d++)
+        if (strcmp(pbt_dtype_name((pbt_dtype)d), name) == 0) {
+            *dtype = (pbt_dtype)d;
+            return PBT_OK;
+        }
+    return pbt_fail(error, PBT_USAGE, "--dtype %s: expected float32, float16 or bfloat16", name);
+}
+
+/* Tokenizer files beside the configuration come along, so that the folder works with text. */
+static pbt_code copy_text_files(const char *from, const char *to, pbt_error *error) {
+    static const char *const names[] = {
+        "tokenizer.json",         "tokenizer_config.json",   "tokenizer.model",  "chat_template.jinja",
+        "generation_config.json", "special_tokens_map.json", "added_tokens.json"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *a = pbt_path_join(from, names[i]), *b = pbt_path_join(to, names[i]), *data = NULL;
+        size_t length;
+        pbt_code code = a && b ? PBT_OK : pbt_fail_memory(error, 0, "a path");
+        if (code == PBT_OK && pbt_file_exists(a)) {
+            code = pbt_file_read(a, (size_t)256 << 20, &data, &length, error);
+            if (code == PBT_OK) code = pbt_file_write(b, data, length, error);
+            free(data);
+        }
+        free(a);
+        free(b);
+        if (code != PBT_OK) return code;
+    }
+    return PBT_OK;
+}
+
+static pbt_code run_random(const pbt_cli *cli, const void *settings, int n_arguments, char **arguments,
+                           pbt_error *error) {
+    (void)n_arguments, (void)arguments;
+    const random_options *o = settings;
+    pbt_dtype dtype;
+    pbt_config config;
+    pbt_model *model = NULL;
+    json_t *raw = NULL;
+    if (!o->like || !o->output_dir)
+        return pbt_fail(error, PBT_USAGE, "model random: expected --like CONFIG and --output_dir DIR");
+    PBT_TRY(dtype_named(o->dtype, &dtype, error));
+    if (pbt_folder_exists(o->like)) {
+        PBT_TRY(pbt_config_read(o->like, &config, error));
+    } else {
+        PBT_TRY(pbt_json_read(o->like, 1 << 20, &raw, error));
+        pbt_code parsed = pbt_config_parse(raw, o->like, &config, error);
+        json_decref(raw);
+        if (parsed != PBT_OK) return parsed;
+    }
+    pbt_code code =
+        pbt_model_random(&config, pbt_key_of_seed((uint64_t)o->seed), o->std, pbt_ops_cpu(), &model, error);
+    if (code == PBT_OK) code = pbt_model_save(model, o->output_dir, dtype, error);
+    if (code == PBT_OK && pbt_folder_exists(o->like)) code = copy_text_files(o->like, o->output_dir, error);
+    if (code == PBT_OK && cli->json)
+        code = pbt_cli_print_json(json_pack("{s:s, s:I}", "path", o->output_dir, "parameters",
+                                            (json_int_t)pbt_config_parameters(&config)),
+                                  error);
+    pbt_model_free(model);
+    pbt_config_free(&config);
+    return code;
+}
+
+static const pbt_option random_table[] = {
+    {"like", 0, PBT_OPTION_STRING, offsetof(random_options, like), "FILE", NULL,
+     "a config.json, or a model folder (its tokenizer files come along)", NULL},
+    {"output_dir", 0, PBT_OPTION_STRING, offsetof(random_options, output_dir), "DIR", NULL, "the new folder",
+     NULL},
+    {"seed", 0, PBT_OPTION_INTEGER, offsetof(random_options, seed), "N", "42", "of the weights", NULL},
+    {"std", 0, PBT_OPTION_NUMBER, offsetof(random_options, std), "X", "0.02",
+     "standard deviation of matrices", NULL},
+    {"dtype", 0, PBT_OPTION_STRING, offsetof(random_options, dtype), "NAME", "float32", "as stored",
+     "float32|float16|bfloat16"},
+};
+
+const pbt_command pbt_command_model_random = {
+    .name = "model random",
+    .summary = "Write a model of random weights with the shape of a config.json",
+    .usage = "--like CONFIG --output_dir DIR [options]",
+    .details = "For tests and measurements at true shapes. The same seed gives the same weights.\n\n"
+               "Example:\n  pbt model random --like config.json --seed 1 --output_dir models/random",
+    .options = random_table,
+    .n_options = sizeof random_table / sizeof *random_table,
+    .settings_size = sizeof(random_options),
+    .run = run_random,
+};
+
+/* ---- merge ---- */
+
+typedef struct merge_options {
+    const char *adapter, *output_dir, *dtype;
+} merge_options;
+
+static pbt_code run_merge(const pbt_cli *cli, const void *settings, int n_arguments, char **arguments,
+                          pbt_error *error) {
+    (void)n_arguments;
+    const merge_options *o = settings;
+    const pbt_model_options options = {.dtype = PBT_F32, .writable = true};
+    pbt_model *model = NULL;
+    pbt_adapter *adapter = NULL;
+    pbt_dtype dtype;
+    if (!o->adapter || !o->output_dir)
+        return pbt_fail(error, PBT_USAGE, "model merge: expected --adapter DIR and --output_dir DIR");
+    PBT_TRY(dtype_named(o->dtype, &dtype, error));
+    pbt_code code = pbt_model_open(arguments[0], &options, pbt_ops_cpu(), &model, error);
+    if (code == PBT_OK) code = pbt_adapter_open(o->adapter, model, &adapter, error);
+    if (code == PBT_OK) code = pbt_adapter_merge(model, adapter, error);
+    if (code == PBT_OK) code = pbt_model_save(model, o->output_dir, dtype, error);
+    if (code == PBT_OK) code = copy_text_files(arguments[0], o->output_dir, error);
+    if (code == PBT_OK && cli->json)
+        code = pbt_cli_print_json(json_pack("{s:s}", "path", o->output_dir), error);
+    pbt_adapter_free(adapter);
+    pbt_model_free(model);
+    return code;
+}
+
+static const pbt_option merge_table[] = {
+    {"adapter", 0, PBT_OPTION_STRING, offsetof(merge_options, adapter), "DIR", NULL, "a PEFT adapter folder",
+     NULL},
+    {"output_dir", 0, PBT_OPTION_STRING, offsetof(merge_options, output_dir), "DIR", NULL, "the new folder",
+     NULL},
+    {"dtype", 0, PBT_OPTION_STRING, offsetof(merge_options, dtype), "NAME", "float32", "as stored",
+     "float32|float16|bfloat16"},
+};
+
+const pbt_command pbt_command_model_merge = {
+    .name = "model merge",
+    .summary = "Add an adapter to the weights of its model and write the result",
+    .usage = "MODEL --adapter DIR --output_dir DIR [options]",
+    .details = "The sum is made in float32 and stored as --dtype; tokenizer files come along.\n\n"
+               "Example:\n  pbt model merge models/small --adapter runs/x/seed-1/pbt/adapter --output_dir "
+               "models/pbt",
+    .options = merge_table,
+    .n_options = sizeof merge_table / sizeof *merge_table,
+    .settings_size = sizeof(merge_options),
+    .least_arguments = 1,
+    .most_arguments = 1,
+    .run = run_merge,
+};
