@@ -1,42 +1,68 @@
 /*
  * Picking a token. The order is logits descending, id ascending; temperature, then top_k, then top_p, as
- * transformers' warpers. Only as much of the order is made as the draw needs: a heap gives the ids one by
- * one. Weights come from an exponential of our own, so that a draw never depends on the machine's libm.
+ * transformers' warpers. Only as much of the order is made as the draw needs: bands of logits, the highest
+ * first, and in each a heap that gives its ids one by one. Weights come from an exponential of our own, so
+ * that a draw never depends on the machine's libm.
  */
 #include "engine/engine.h"
 
 #include <math.h>
 #include <string.h>
 
-/* exp(x) for x <= 0, in plain double operations: 2^n * exp(r), |r| <= ln(2)/2, Taylor to r^13. */
-static double exp_negative(double x) {
+/* exp(x) for x <= 0, in plain double operations: 2^n * exp(r), |r| <= ln(2)/2, Taylor to r^13. Without
+ * branches, so that a loop over it becomes vector code. */
+static inline double exp_negative(double x) {
     static const double shift = 0x1.8p52, log2_e = 0x1.71547652b82fep0, ln2_high = 0x1.62e42feep-1,
                         ln2_low = 0x1.a39ef35793c76p-33;
-    if (!(x > -708)) return 0;
-    double n = x * log2_e + shift - shift;
-    double r = x - n * ln2_high - n * ln2_low, sum = 1;
-    for (int i = 13; i > 0; i--) sum = 1 + sum * r / i;
-    uint64_t bits = (uint64_t)(int64_t)(n + 1023) << 52;
-    double power;
+    double bounded = x > -708 ? x : -708;
+    double shifted = bounded * log2_e + shift, n = shifted - shift, power;
+    double r = bounded - n * ln2_high - n * ln2_low, sum = 1.0 / 6227020800;
+    sum = sum * r + 1.0 / 479001600;
+    sum = sum * r + 1.0 / 39916800;
+    sum = sum * r + 1.0 / 3628800;
+    sum = sum * r + 1.0 / 362880;
+    sum = sum * r + 1.0 / 40320;
+    sum = sum * r + 1.0 / 5040;
+    sum = sum * r + 1.0 / 720;
+    sum = sum * r + 1.0 / 120;
+    sum = sum * r + 1.0 / 24;
+    sum = sum * r + 1.0 / 6;
+    sum = sum * r + 0.5;
+    sum = sum * r + 1;
+    sum = sum * r + 1;
+    /* The low bits of `shifted` are n. */
+    uint64_t bits;
+    memcpy(&bits, &shifted, sizeof bits);
+    bits = (bits + 1023) << 52;
     memcpy(&power, &bits, sizeof power);
-    return sum * power;
+    return x > -708 ? sum * power : 0;
 }
+
+/* Ends of the bands, in units of the temperature below the highest logit. */
+static const double bands[] = {2, 4, 8, 16, 32};
+enum { BANDS = sizeof bands / sizeof *bands };
 
 typedef struct draw {
     const float *logits;
-    float *heap; /* [vocab] ids, stored as the bytes of an int32_t; those taken out lie behind the heap */
-    int32_t vocab, n;
+    float *ids; /* [vocab] as the bytes of int32_t: first the heap, at the end those taken, backwards */
+    int32_t vocab, n, taken;
+    int band; /* bands put into the heap so far */
     double most, temperature;
 } draw;
 
 static int32_t id_at(const draw *d, int32_t i) {
     int32_t id;
-    memcpy(&id, d->heap + i, sizeof id);
+    memcpy(&id, d->ids + i, sizeof id);
     return id;
 }
 
 static void put(const draw *d, int32_t i, int32_t id) {
-    memcpy(d->heap + i, &id, sizeof id);
+    memcpy(d->ids + i, &id, sizeof id);
+}
+
+/* The i-th of those taken. */
+static int32_t taken_at(const draw *d, int32_t i) {
+    return id_at(d, d->vocab - 1 - i);
 }
 
 static float key(const draw *d, int32_t id) {
@@ -46,6 +72,18 @@ static float key(const draw *d, int32_t id) {
 
 static double weight(const draw *d, int32_t id) {
     return exp_negative(((double)key(d, id) - d->most) / d->temperature);
+}
+
+/* Of all ids, summed in their order. */
+static double total_weight(const draw *d) {
+    enum { BLOCK = 64 };
+    double total = 0, weights[BLOCK];
+    for (int32_t first = 0; first < d->vocab; first += BLOCK) {
+        int32_t n = d->vocab - first < BLOCK ? d->vocab - first : BLOCK;
+        for (int32_t i = 0; i < n; i++) weights[i] = weight(d, first + i);
+        for (int32_t i = 0; i < n; i++) total += weights[i];
+    }
+    return total;
 }
 
 static bool before(const draw *d, int32_t a, int32_t b) {
@@ -66,18 +104,26 @@ static void sift_down(const draw *d, int32_t at) {
     put(d, at, id);
 }
 
-static void make_heap(draw *d) {
-    d->n = d->vocab;
-    for (int32_t i = 0; i < d->n; i++) put(d, i, i);
+/* Makes the heap of the next band. The last one takes everything that is left. */
+static void next_band(draw *d) {
+    double high = d->band > 0 ? d->most - bands[d->band - 1] * d->temperature : INFINITY;
+    double low = d->band < BANDS ? d->most - bands[d->band] * d->temperature : -INFINITY;
+    d->band++;
+    for (int32_t id = 0; id < d->vocab; id++) {
+        double logit = key(d, id);
+        if (logit >= low && logit < high) put(d, d->n++, id);
+    }
     for (int32_t i = d->n / 2 - 1; i >= 0; i--) sift_down(d, i);
 }
 
-/* Takes the first id of the order out; the i-th taken lies at vocab-1-i. */
+/* Takes the next id of the order, or gives -1. */
 static int32_t next(draw *d) {
+    while (d->n == 0 && d->band <= BANDS) next_band(d);
+    if (d->n == 0) return -1;
     int32_t id = id_at(d, 0);
     put(d, 0, id_at(d, --d->n));
-    put(d, d->n, id);
     if (d->n > 0) sift_down(d, 0);
+    put(d, d->vocab - 1 - d->taken++, id);
     return id;
 }
 
@@ -88,57 +134,58 @@ static int32_t greedy(const float *logits, int32_t vocab) {
     return best;
 }
 
-/* The first of the ids taken out whose cumulative weight exceeds `target`. */
+/* The first of those taken whose cumulative weight exceeds `target`; never one of weight 0. */
 static int32_t pick_taken(const draw *d, double target) {
-    double sum = 0;
-    int32_t id = -1;
-    for (int32_t i = d->vocab - 1; i >= d->n; i--) {
-        double w = weight(d, id_at(d, i));
-        if (id >= 0 && w == 0) break;
-        id = id_at(d, i);
+    int32_t id = taken_at(d, 0);
+    double sum = weight(d, id);
+    for (int32_t i = 1; i < d->taken && sum <= target; i++) {
+        double w = weight(d, taken_at(d, i));
+        if (w == 0) break;
+        id = taken_at(d, i);
         sum += w;
-        if (sum > target) break;
+    }
+    return id;
+}
+
+/* The same over the whole order, made as it goes. */
+static int32_t pick_any(draw *d, double target) {
+    int32_t id = next(d);
+    double sum = weight(d, id);
+    while (sum <= target) {
+        int32_t other = next(d);
+        double w = other >= 0 ? weight(d, other) : 0;
+        if (w == 0) break;
+        id = other;
+        sum += w;
     }
     return id;
 }
 
 int32_t pbt_sample(const float *logits, int32_t vocab, const pbt_sampling *sampling, double u,
                    float *scratch) {
-    int32_t best = greedy(logits, vocab);
-    if (!(sampling->temperature > 0) || sampling->top_k == 1 || !isfinite(logits[best])) return best;
+    int32_t best = greedy(logits, vocab), k = sampling->top_k;
+    if (!(sampling->temperature > 0) || k == 1 || !isfinite(logits[best])) return best;
     draw d = {.logits = logits,
-              .heap = scratch,
+              .ids = scratch,
               .vocab = vocab,
               .most = logits[best],
               .temperature = sampling->temperature};
-    double total = 0;
-    make_heap(&d);
-    if (sampling->top_k > 0 && sampling->top_k < vocab) {
-        for (int32_t i = 0; i < sampling->top_k; i++) total += weight(&d, next(&d));
-        if (sampling->top_p < 1) {
-            /* Those behind the share go back into the heap, where nothing looks for them. */
-            double sum = 0, share = sampling->top_p * total;
-            int32_t i = vocab;
-            while (i > d.n && (sum < share || i == vocab)) sum += weight(&d, id_at(&d, --i));
-            d.n = i;
-            total = sum;
-        }
-        return pick_taken(&d, u * total);
-    }
-    for (int32_t id = 0; id < vocab; id++) total += weight(&d, id);
-    double target = u * total, sum = 0;
-    if (sampling->top_p < 1) {
-        double share = sampling->top_p * total;
-        do sum += weight(&d, next(&d));
-        while (d.n > 0 && sum < share);
-        return pick_taken(&d, u * sum);
-    }
-    while (d.n > 0) {
-        double w = weight(&d, id_at(&d, 0));
-        if (w == 0) break;
-        best = next(&d);
-        sum += w;
-        if (sum > target) break;
-    }
-    return best;
+    double total = 0, kept = 0;
+    if (k > 0 && k < vocab)
+        for (int32_t i = 0; i < k; i++) total += weight(&d, next(&d));
+    else
+        total = total_weight(&d);
+    if (d.taken == 0 && !(sampling->top_p < 1)) return pick_any(&d, u * total);
+    if (!(sampling->top_p < 1)) return pick_taken(&d, u * total);
+    /* The smallest number of ids that have the share top_p together. */
+    double share = sampling->top_p * total;
+    int32_t n = 0;
+    do {
+        int32_t id = n < d.taken ? taken_at(&d, n) : next(&d);
+        if (id < 0) break;
+        kept += weight(&d, id);
+        n++;
+    } while (kept < share);
+    d.taken = n;
+    return pick_taken(&d, u * kept);
 }
