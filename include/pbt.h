@@ -2,7 +2,8 @@
  * pbt as a library: every public contract, lowest floor first. Link with libpbt_experiment and what it needs
  * (`pkg-config --libs jansson sqlite3 yaml-0.1 libpcre2-8 libutf8proc libxxhash`, lapacke, OpenMP).
  *
- * One convention: a function that can fail returns pbt_code and explains itself in a pbt_error (base/status.h).
+ * One convention: a function that can fail returns pbt_code and explains itself in a pbt_error
+ * (base/status.h).
  */
 #ifndef PBT_H
 #define PBT_H

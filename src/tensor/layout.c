@@ -10,15 +10,17 @@ static pbt_code check_segment(const pbt_layout *layout, int32_t i, int32_t kv_ro
                         segment->kv_row, (long long)segment->kv_row + segment->length, kv_rows);
     if (segment->parent == -1) {
         if (segment->parent_rows != 0 || segment->position != 0)
-            return pbt_fail(error, PBT_USAGE,
-                            "layout: segment %d has no parent, expected parent_rows 0 and position 0, found %d "
-                            "and %d",
-                            i, segment->parent_rows, segment->position);
+            return pbt_fail(
+                error, PBT_USAGE,
+                "layout: segment %d has no parent, expected parent_rows 0 and position 0, found %d "
+                "and %d",
+                i, segment->parent_rows, segment->position);
         return PBT_OK;
     }
     if (segment->parent < 0 || segment->parent >= i)
-        return pbt_fail(error, PBT_USAGE, "layout: segment %d has parent %d, expected -1 or an earlier segment",
-                        i, segment->parent);
+        return pbt_fail(error, PBT_USAGE,
+                        "layout: segment %d has parent %d, expected -1 or an earlier segment", i,
+                        segment->parent);
     const pbt_segment *parent = &layout->segments[segment->parent];
     if (segment->parent_rows < 1 || segment->parent_rows > parent->length)
         return pbt_fail(error, PBT_USAGE,
@@ -45,13 +47,12 @@ pbt_code pbt_layout_check(const pbt_layout *layout, int32_t kv_rows, pbt_error *
         const pbt_segment *segment = &layout->segments[span->segment];
         if (span->length < 1 || span->first < 0 || span->first > segment->length ||
             span->length > segment->length - span->first)
-            return pbt_fail(error, PBT_USAGE,
-                            "layout: span %d is rows %d to %lld of segment %d, expected within 0 to %d", i,
-                            span->first, (long long)span->first + span->length, span->segment,
-                            segment->length);
+            return pbt_fail(
+                error, PBT_USAGE, "layout: span %d is rows %d to %lld of segment %d, expected within 0 to %d",
+                i, span->first, (long long)span->first + span->length, span->segment, segment->length);
         if (span->row != row)
-            return pbt_fail(error, PBT_USAGE, "layout: span %d starts at row %d of the pass, expected %lld", i,
-                            span->row, (long long)row);
+            return pbt_fail(error, PBT_USAGE, "layout: span %d starts at row %d of the pass, expected %lld",
+                            i, span->row, (long long)row);
         row += span->length;
     }
     if (row != layout->n_rows)

@@ -1,5 +1,6 @@
 /*
- * Added tokens: finds them in text, leftmost first and longest there, and cuts them out as pieces of their own.
+ * Added tokens: finds them in text, leftmost first and longest there, and cuts them out as pieces of their
+ * own.
  */
 #include "text/tokenizer_internal.h"
 

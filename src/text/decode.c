@@ -146,8 +146,7 @@ static pbt_code run_strip(const pbt_decoder *decoder, const strings *in, strings
     return PBT_OK;
 }
 
-static pbt_code run_metaspace(const pbt_decoder *decoder, const strings *in, strings *out,
-                              pbt_error *error) {
+static pbt_code run_metaspace(const pbt_decoder *decoder, const strings *in, strings *out, pbt_error *error) {
     for (size_t i = 0; i < in->count; i++) {
         size_t length, size;
         const char *token = entry(in, i, &length);

@@ -1,8 +1,9 @@
 /*
- * (Complete and committed: jinja_{parse,expression,value,eval,call}.c and chat.c. Extend these; do not begin anew.)
- * A subset of Jinja as chat templates use it: parsed to a tree (jinja_parse.c, jinja_expression.c), evaluated
- * over immutable values (jinja_eval.c, jinja_call.c). What is not known is refused by name and line, some of
- * it only when it is reached, since templates carry branches for tools that conversations never enter.
+ * (Complete and committed: jinja_{parse,expression,value,eval,call}.c and chat.c. Extend these; do not begin
+ * anew.) A subset of Jinja as chat templates use it: parsed to a tree (jinja_parse.c, jinja_expression.c),
+ * evaluated over immutable values (jinja_eval.c, jinja_call.c). What is not known is refused by name and
+ * line, some of it only when it is reached, since templates carry branches for tools that conversations never
+ * enter.
  */
 #ifndef PBT_TEXT_JINJA_H
 #define PBT_TEXT_JINJA_H

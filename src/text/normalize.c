@@ -16,7 +16,7 @@ typedef struct segment {
     struct ordered {
         utf8proc_int32_t point;
         uint32_t key; /* combining class, then place: a stable order */
-    } *marks;
+    } * marks;
     size_t marks_capacity;
 } segment;
 
@@ -34,9 +34,8 @@ static pbt_code decompose(segment *s, const char *bytes, size_t length, bool com
         utf8proc_int32_t point = (utf8proc_int32_t)pbt_utf8_decode(bytes + i, length - i, &size);
         PBT_TRY(pbt_grow((void **)&s->points, &s->capacity, s->count + 32, sizeof *s->points, error));
         int boundary = 0;
-        utf8proc_ssize_t n = utf8proc_decompose_char(point, s->points + s->count,
-                                                     (utf8proc_ssize_t)(s->capacity - s->count), options,
-                                                     &boundary);
+        utf8proc_ssize_t n = utf8proc_decompose_char(
+            point, s->points + s->count, (utf8proc_ssize_t)(s->capacity - s->count), options, &boundary);
         if (n < 0 || (size_t)n > s->capacity - s->count)
             return pbt_fail(error, PBT_FAILED, "U+%04X could not be decomposed", (unsigned)point);
         s->count += (size_t)n;
@@ -60,7 +59,8 @@ static pbt_code order_marks(segment *s, pbt_error *error) {
         while (end < s->count && class_of(s->points[end])) end++;
         if (end - i > 1) {
             size_t n = end - i;
-            if (n >= 1u << 24) return pbt_fail(error, PBT_BAD_INPUT, "a text has %zu combining marks in a row", n);
+            if (n >= 1u << 24)
+                return pbt_fail(error, PBT_BAD_INPUT, "a text has %zu combining marks in a row", n);
             PBT_TRY(pbt_grow((void **)&s->marks, &s->marks_capacity, n, sizeof *s->marks, error));
             for (size_t k = 0; k < n; k++)
                 s->marks[k] = (struct ordered){s->points[i + k],
@@ -86,8 +86,8 @@ static pbt_code write_segment(const segment *s, size_t count, const pbt_pieces *
     else if (text.length == length && memcmp(text.data, in->bytes + start, length) == 0)
         code = pbt_pieces_copy(out, in, start, length, error);
     else if (text.length)
-        code = pbt_pieces_write(out, text.data, text.length, in->from[start], in->to[start + length - 1],
-                                error);
+        code =
+            pbt_pieces_write(out, text.data, text.length, in->from[start], in->to[start + length - 1], error);
     pbt_text_free(&text);
     return code;
 }
@@ -98,8 +98,8 @@ static pbt_code normalize_segment(const pbt_step *step, segment *s, const pbt_pi
     PBT_TRY(order_marks(s, error));
     size_t count = s->count;
     if (step->compose && count) {
-        utf8proc_ssize_t n = utf8proc_normalize_utf32(s->points, (utf8proc_ssize_t)count,
-                                                      UTF8PROC_COMPOSE | UTF8PROC_STABLE);
+        utf8proc_ssize_t n =
+            utf8proc_normalize_utf32(s->points, (utf8proc_ssize_t)count, UTF8PROC_COMPOSE | UTF8PROC_STABLE);
         if (n < 0) return pbt_fail(error, PBT_FAILED, "a text could not be normalized");
         count = (size_t)n;
     }

@@ -35,10 +35,11 @@ typedef struct reader {
 } reader;
 
 static pbt_code refuse(reader *r, const char *what) {
-    return pbt_fail_at(r->error, PBT_BAD_INPUT, r->file, r->where,
-                       "the regular expression \"%.200s\" uses %s at character %zu, which pbt does not read as "
-                       "tokenizers would",
-                       r->source, what, r->at + 1);
+    return pbt_fail_at(
+        r->error, PBT_BAD_INPUT, r->file, r->where,
+        "the regular expression \"%.200s\" uses %s at character %zu, which pbt does not read as "
+        "tokenizers would",
+        r->source, what, r->at + 1);
 }
 
 static bool looking_at(const reader *r, const char *text) {
@@ -49,13 +50,13 @@ static bool looking_at(const reader *r, const char *text) {
 /* \p{Name}: general categories and scripts mean the same in both. */
 static pbt_code read_property(reader *r) {
     static const char *const known[] = {
-        "L",        "Lu",       "Ll",     "Lt",         "Lm",       "Lo",      "M",       "Mn",
-        "Mc",       "Me",       "N",      "Nd",         "Nl",       "No",      "P",       "Pc",
-        "Pd",       "Ps",       "Pe",     "Pi",         "Pf",       "Po",      "S",       "Sm",
-        "Sc",       "Sk",       "So",     "Z",          "Zs",       "Zl",      "Zp",      "Han",
-        "Hiragana", "Katakana", "Hangul", "Latin",      "Cyrillic", "Greek",   "Arabic",  "Hebrew",
-        "Thai",     "Lao",      "Khmer",  "Devanagari", "Bengali",  "Tamil",   "Telugu",  "Armenian",
-        "Georgian", "Myanmar",  "Sinhala", "Tibetan",   "Ethiopic", "Gujarati", "Kannada", "Malayalam"};
+        "L",        "Lu",       "Ll",      "Lt",         "Lm",       "Lo",       "M",       "Mn",
+        "Mc",       "Me",       "N",       "Nd",         "Nl",       "No",       "P",       "Pc",
+        "Pd",       "Ps",       "Pe",      "Pi",         "Pf",       "Po",       "S",       "Sm",
+        "Sc",       "Sk",       "So",      "Z",          "Zs",       "Zl",       "Zp",      "Han",
+        "Hiragana", "Katakana", "Hangul",  "Latin",      "Cyrillic", "Greek",    "Arabic",  "Hebrew",
+        "Thai",     "Lao",      "Khmer",   "Devanagari", "Bengali",  "Tamil",    "Telugu",  "Armenian",
+        "Georgian", "Myanmar",  "Sinhala", "Tibetan",    "Ethiopic", "Gujarati", "Kannada", "Malayalam"};
     size_t start = r->at + 3, end = start;
     while (end < r->length && r->source[end] != '}') end++;
     if (r->at + 2 >= r->length || r->source[r->at + 2] != '{' || end == r->length)
@@ -307,11 +308,8 @@ pbt_code pbt_search_begin(pbt_search *search, const pbt_pattern *pattern, const 
     void *match = search->match;
     if (!match) match = pcre2_match_data_create(4, NULL);
     if (!match) return pbt_fail_memory(error, 0, "a search");
-    *search = (pbt_search){.pattern = pattern,
-                           .subject = subject,
-                           .length = length,
-                           .last_end = SIZE_MAX,
-                           .match = match};
+    *search = (pbt_search){
+        .pattern = pattern, .subject = subject, .length = length, .last_end = SIZE_MAX, .match = match};
     return PBT_OK;
 }
 

@@ -21,10 +21,11 @@ void pbt_pieces_clear(pbt_pieces *pieces) {
 static pbt_code make_room(pbt_pieces *pieces, size_t length, pbt_error *error) {
     size_t need = pieces->length + length;
     if (length > PBT_TEXT_LIMIT || need > PBT_TEXT_LIMIT)
-        return pbt_fail(error, PBT_BAD_INPUT,
-                        "a text of more than %zu bytes (as given, or after normalization) cannot be tokenized; "
-                        "split it",
-                        PBT_TEXT_LIMIT);
+        return pbt_fail(
+            error, PBT_BAD_INPUT,
+            "a text of more than %zu bytes (as given, or after normalization) cannot be tokenized; "
+            "split it",
+            PBT_TEXT_LIMIT);
     PBT_TRY(pbt_grow((void **)&pieces->bytes, &pieces->bytes_capacity, need, 1, error));
     PBT_TRY(pbt_grow((void **)&pieces->from, &pieces->from_capacity, need, sizeof *pieces->from, error));
     return pbt_grow((void **)&pieces->to, &pieces->to_capacity, need, sizeof *pieces->to, error);

@@ -1,6 +1,6 @@
 /*
- * Reads the normalizers, pre-tokenizers and decoders of tokenizer.json into steps. What is not known is refused
- * by name: leaving it out would give other ids.
+ * Reads the normalizers, pre-tokenizers and decoders of tokenizer.json into steps. What is not known is
+ * refused by name: leaving it out would give other ids.
  */
 #include "text/tokenizer_internal.h"
 
@@ -58,7 +58,8 @@ static pbt_code read_pattern(const pbt_tokenizer *tokenizer, const json_t *value
     if (json_object_get(object, "String")) {
         PBT_TRY(pbt_json_string(object, "String", tokenizer->file, where, &text, error));
         if (!*text)
-            return pbt_fail_at(error, PBT_BAD_INPUT, tokenizer->file, where, "the pattern is an empty string");
+            return pbt_fail_at(error, PBT_BAD_INPUT, tokenizer->file, where,
+                               "the pattern is an empty string");
         return pbt_pattern_literal(text, strlen(text), pattern, error);
     }
     PBT_TRY(pbt_json_string(object, "Regex", tokenizer->file, where, &text, error));

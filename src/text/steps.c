@@ -163,8 +163,7 @@ static pbt_code run_split(const pbt_step *step, pbt_pieces *pieces, pbt_pieces *
         if (old[i].id >= 0)
             PBT_TRY(pbt_pieces_cut(pieces, old[i].start, old[i].start + old[i].length, old[i].id, error));
         else
-            PBT_TRY(
-                split_piece(step, step->behavior, pieces, old[i].start, old[i].length, search, error));
+            PBT_TRY(split_piece(step, step->behavior, pieces, old[i].start, old[i].length, search, error));
     }
     return PBT_OK;
 }

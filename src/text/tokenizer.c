@@ -1,6 +1,6 @@
 /*
- * The tokenizer itself: opening a folder, freeing, and what can be asked of it. How text becomes ids stands in
- * encode.c and steps.c.
+ * The tokenizer itself: opening a folder, freeing, and what can be asked of it. How text becomes ids stands
+ * in encode.c and steps.c.
  */
 #include "base/file.h"
 #include "text/tokenizer_internal.h"
@@ -70,8 +70,9 @@ static pbt_code normalize_added(pbt_tokenizer *tokenizer, size_t n_normalizers, 
     PBT_GOTO(pbt_pieces_write(&pieces, added->content, strlen(added->content), 0, 0, error));
     PBT_GOTO(pbt_pieces_close(&pieces, 0, -1, error));
     PBT_GOTO(pbt_steps_run(tokenizer, 0, n_normalizers, &pieces, &other, &search, error));
-    added->normalized = pbt_arena_copy(tokenizer->arena, pieces.count ? pieces.bytes + pieces.items->start : "",
-                                       pieces.count ? pieces.items->length : 0);
+    added->normalized =
+        pbt_arena_copy(tokenizer->arena, pieces.count ? pieces.bytes + pieces.items->start : "",
+                       pieces.count ? pieces.items->length : 0);
     added->normalized_length = pieces.count ? pieces.items->length : 0;
     if (!added->normalized) code = pbt_fail_memory(error, pieces.length, "the vocabulary");
 done:
@@ -85,8 +86,7 @@ static pbt_code index_added(pbt_tokenizer *tokenizer, pbt_error *error) {
     tokenizer->added_of = pbt_alloc(tokenizer->size, sizeof *tokenizer->added_of);
     if (!tokenizer->added_of) return pbt_fail_memory(error, tokenizer->size * 4, "the vocabulary");
     for (size_t i = 0; i < tokenizer->size; i++) tokenizer->added_of[i] = -1;
-    for (size_t i = 0; i < tokenizer->n_added; i++)
-        tokenizer->added_of[tokenizer->added[i].id] = (int32_t)i;
+    for (size_t i = 0; i < tokenizer->n_added; i++) tokenizer->added_of[tokenizer->added[i].id] = (int32_t)i;
     for (size_t i = 0; i < tokenizer->n_added; i++) {
         const pbt_added *added = &tokenizer->added[i];
         if (tokenizer->added_of[added->id] != (int32_t)i) continue; /* said again further down */

@@ -21,7 +21,7 @@ typedef struct pbt_names {
         const char *string;
         uint32_t length;
         int32_t id; /* -1: empty slot */
-    } *slots;
+    } * slots;
     size_t n_slots, count;
 } pbt_names;
 int32_t pbt_names_find(const pbt_names *names, const char *string, size_t length);
@@ -58,12 +58,12 @@ typedef struct pbt_word {
         int32_t id;
         int32_t previous, next; /* -1: none */
         uint32_t length;        /* bytes of the piece; 0: merged away */
-    } *symbols;
+    } * symbols;
     size_t count, capacity;
     struct pbt_candidate {
         uint32_t rank, position;
         int32_t id;
-    } *heap;
+    } * heap;
     size_t heap_count, heap_capacity;
 } pbt_word;
 /* Leaves the ids of the piece in word->symbols (those of length > 0, in order). */
@@ -136,7 +136,7 @@ typedef struct pbt_trie {
         int32_t first_child, next_sibling;
         int32_t added; /* index of the token that ends here, or -1 */
         unsigned char byte;
-    } *nodes;
+    } * nodes;
     size_t count, capacity;
     int32_t roots[256];
     bool built;

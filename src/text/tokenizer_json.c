@@ -1,5 +1,6 @@
 /*
- * Reads tokenizer.json: the BPE model, the added tokens, the post-processor; the steps are read in step_json.c.
+ * Reads tokenizer.json: the BPE model, the added tokens, the post-processor; the steps are read in
+ * step_json.c.
  */
 #include "text/tokenizer_internal.h"
 
@@ -139,7 +140,8 @@ static pbt_code read_model(pbt_tokenizer *tokenizer, const json_t *root, pbt_err
     return PBT_OK;
 }
 
-/* tokenizers numbers added tokens itself; a file that says otherwise would mean other ids to it than to us. */
+/* tokenizers numbers added tokens itself; a file that says otherwise would mean other ids to it than to us.
+ */
 static pbt_code read_added(pbt_tokenizer *tokenizer, const json_t *root, pbt_error *error) {
     const json_t *list = json_object_get(root, "added_tokens");
     int32_t next = (int32_t)tokenizer->bpe.names.count;
@@ -190,7 +192,8 @@ static pbt_code template_ids(const pbt_tokenizer *tokenizer, const json_t *proce
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *id = json_array_get(list, i);
         if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= ID_LIMIT)
-            return pbt_fail_at(error, PBT_BAD_INPUT, tokenizer->file, where, "\"%.80s\" has a wrong id", name);
+            return pbt_fail_at(error, PBT_BAD_INPUT, tokenizer->file, where, "\"%.80s\" has a wrong id",
+                               name);
         PBT_TRY(pbt_ids_push(ids, (int32_t)json_integer_value(id), error));
     }
     return PBT_OK;

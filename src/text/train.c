@@ -1,7 +1,7 @@
 /*
- * BPE training, as tokenizers' BpeTrainer does it: the pair with the highest count is merged, the smaller pair
- * of ids first among equals. Positions are kept per entry of the queue, and counts are corrected when an entry
- * comes up, as there; so the vocabulary and the merges are the same.
+ * BPE training, as tokenizers' BpeTrainer does it: the pair with the highest count is merged, the smaller
+ * pair of ids first among equals. Positions are kept per entry of the queue, and counts are corrected when an
+ * entry comes up, as there; so the vocabulary and the merges are the same.
  */
 #include "base/file.h"
 #include "text/tokenizer_internal.h"
@@ -294,8 +294,8 @@ static json_t *model_value(const trainer *t) {
     for (size_t i = 0; i < t->n_pieces; i++)
         json_object_set_new(vocabulary, t->pieces[i], json_integer((json_int_t)i));
     for (size_t i = 0; i < t->n_merges; i++)
-        json_array_append_new(merges, json_pack("[s, s]", t->pieces[t->merges[i] >> 32],
-                                                t->pieces[t->merges[i] & UINT32_MAX]));
+        json_array_append_new(
+            merges, json_pack("[s, s]", t->pieces[t->merges[i] >> 32], t->pieces[t->merges[i] & UINT32_MAX]));
     return json_pack("{s:s, s:n, s:n, s:n, s:n, s:b, s:b, s:b, s:o, s:o}", "type", "BPE", "dropout",
                      "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", 0,
                      "byte_fallback", 0, "ignore_merges", 0, "vocab", vocabulary, "merges", merges);
@@ -311,10 +311,10 @@ static pbt_code write_json(const trainer *t, bool add_prefix_space, const char *
         else
             json_decref(token); /* a special that was given twice */
     }
-    json_t *root = json_pack("{s:s, s:n, s:n, s:o, s:n, s:o, s:n, s:o, s:o}", "version", "1.0", "truncation",
-                             "padding", "added_tokens", added, "normalizer", "pre_tokenizer",
-                             byte_level(add_prefix_space), "post_processor", "decoder", byte_level(true),
-                             "model", model_value(t));
+    json_t *root =
+        json_pack("{s:s, s:n, s:n, s:o, s:n, s:o, s:n, s:o, s:o}", "version", "1.0", "truncation", "padding",
+                  "added_tokens", added, "normalizer", "pre_tokenizer", byte_level(add_prefix_space),
+                  "post_processor", "decoder", byte_level(true), "model", model_value(t));
     if (!root) return pbt_fail_memory(error, t->n_pieces, "tokenizer.json");
     char *path = pbt_path_join(folder, "tokenizer.json");
     pbt_code code = path ? pbt_folder_make(folder, error) : pbt_fail_memory(error, strlen(folder), "a path");
@@ -354,9 +354,8 @@ pbt_code pbt_bpe_train(const char *const *texts, size_t n_texts, int32_t vocab_s
                        const char *const *specials, size_t n_specials, const char *folder, pbt_error *error) {
     PBT_TRY(check_request(vocab_size, specials, n_specials, error));
     trainer t = {.arena = pbt_arena_create(), .error = error};
-    pbt_step cut = {.kind = PBT_STEP_BYTE_LEVEL,
-                    .behavior = PBT_SPLIT_ISOLATED,
-                    .prefix_space = add_prefix_space};
+    pbt_step cut = {
+        .kind = PBT_STEP_BYTE_LEVEL, .behavior = PBT_SPLIT_ISOLATED, .prefix_space = add_prefix_space};
     pbt_tokenizer cutter = {.steps = &cut, .n_steps = 1};
     pbt_code code = t.arena ? PBT_OK : pbt_fail_memory(error, 0, "the trainer");
     if (code == PBT_OK) code = pbt_pattern_compile(PBT_GPT2_PATTERN, NULL, NULL, &cut.pattern, error);

@@ -214,7 +214,8 @@ static void test_another_experiment_is_refused(void **state) {
     pbt_run_close(run);
     assert_int_equal(open_run("same", "dpo: {beta: 0.5}", NULL, &run), PBT_BAD_INPUT);
     assert_non_null(strstr(problem.message, "dpo.beta is 0.10000000000000001 in the run, 0.5 now"));
-    assert_int_equal(open_run("same", "engine.max_batch: 7", NULL, &run), PBT_OK); /* a free setting, dotted */
+    assert_int_equal(open_run("same", "engine.max_batch: 7", NULL, &run),
+                     PBT_OK); /* a free setting, dotted */
     pbt_run_close(run);
     write_file("prompts/final.txt", "Well?\n");
     assert_int_equal(open_run("same", "", NULL, &run), PBT_BAD_INPUT);

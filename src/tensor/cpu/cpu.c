@@ -62,7 +62,8 @@ pbt_code pbt_cpu_prepare(pbt_matrix *matrix, pbt_error *error) {
     /* Quantised matrices stay as they are: packed, they would grow eightfold. */
     if (matrix->dtype != PBT_F32 && matrix->dtype != PBT_F16 && matrix->dtype != PBT_BF16) return PBT_OK;
     if (matrix->rows <= 0 || matrix->cols <= 0) return PBT_OK;
-    size_t count = ((size_t)matrix->rows + PBT_PANEL - 1) / PBT_PANEL, size = matrix->dtype == PBT_F32 ? 4 : 2;
+    size_t count = ((size_t)matrix->rows + PBT_PANEL - 1) / PBT_PANEL,
+           size = matrix->dtype == PBT_F32 ? 4 : 2;
     size_t panel = (size_t)matrix->cols * PBT_PANEL * size, bytes;
     if (__builtin_mul_overflow(count, panel, &bytes) ||
         __builtin_add_overflow(bytes, sizeof(pbt_panels), &bytes))

@@ -36,10 +36,9 @@ static const float *panels(const product *p, pbt_scratch *scratch, int64_t outpu
             return (const float *)(const void *)ready->data + at;
         }
         pbt_matrix halves = {.dtype = ready->dtype, .data = ready->data};
-        for (int64_t i = 0; i < count; i++)
-            KERNEL(read)
-            (scratch->panels + i * depth * PBT_PANEL, &halves, 0, at + i * p->depth * PBT_PANEL,
-             depth * PBT_PANEL);
+        for (int64_t i = 0; i < count; i++) KERNEL(read)
+        (scratch->panels + i * depth * PBT_PANEL, &halves, 0, at + i * p->depth * PBT_PANEL,
+         depth * PBT_PANEL);
     } else {
         for (int64_t i = 0; i < count; i++) {
             float *to = scratch->panels + i * depth * PBT_PANEL;
