@@ -14,7 +14,7 @@
 typedef struct pairs_options {
     const char *trees, *output, *prompts;
     double min_relative_margin;
-    bool unequal_children, require_disagreement;
+    bool unequal_children, require_disagreement, drop_duplicates;
 } pairs_options;
 
 /* The trees of a file; their questions must not move any more, so these are read first. */
@@ -109,6 +109,7 @@ static pbt_code pair_file(const pbt_cli *cli, const pairs_options *o, pbt_error 
     rules.min_relative_margin = o->min_relative_margin;
     rules.unequal_children = o->unequal_children;
     rules.require_disagreement = o->require_disagreement;
+    rules.drop_duplicates = o->drop_duplicates;
     char *folder =
         o->prompts ? pbt_string_copy(o->prompts) : pbt_string_format("%s/prompts/paper", cli->data_folder);
     pbt_code code = folder ? pbt_prompts_read(folder, &prompts, error) : pbt_fail_memory(error, 0, "a path");
@@ -145,10 +146,12 @@ static const pbt_option options[] = {
      "prompt set whose standard prompt opens every pair (prompts/paper)", NULL},
     {"min_relative_margin", 0, PBT_OPTION_NUMBER, AT(min_relative_margin), "X", "0.25",
      "(chosen - rejected) / chosen score must be at least this", NULL},
-    {"unequal_children", 0, PBT_OPTION_FLAG, AT(unequal_children), NULL, NULL,
-     "compare responses with different numbers of children", NULL},
+    {"unequal_children", 0, PBT_OPTION_FLAG, AT(unequal_children), NULL, "true",
+     "compare responses with different numbers of children; --no_unequal_children does not", NULL},
     {"require_disagreement", 0, PBT_OPTION_FLAG, AT(require_disagreement), NULL, "true",
      "where both responses carry a verdict, one must agree and the other disagree", NULL},
+    {"drop_duplicates", 0, PBT_OPTION_FLAG, AT(drop_duplicates), NULL, NULL,
+     "of pairs with equal prompt and responses, keep the first", NULL},
 };
 
 const pbt_command pbt_command_pairs = {

@@ -20,11 +20,12 @@ const char *const pbt_reason_descriptions[PBT_REASONS] = {
     "the filter model says that the answers do not differ in substance",
     "not one agrees and the other disagrees (pairs.require_disagreement)",
     "neither a case for resisting nor for accepting",
-    "the same prompt and responses are a pair already",
+    "the same prompt and responses are a pair already (pairs.drop_duplicates)",
 };
 
 pbt_pair_rules pbt_pair_rules_default(void) {
-    return (pbt_pair_rules){.min_relative_margin = 0.25, .require_disagreement = true};
+    return (pbt_pair_rules){
+        .min_relative_margin = 0.25, .unequal_children = true, .require_disagreement = true};
 }
 
 /* Two siblings, the better one first, and what has been found so far. */
@@ -69,25 +70,38 @@ static bool disagreement(const pbt_pair *pair) {
     return a == PBT_NO_VERDICT || b == PBT_NO_VERDICT || a != b;
 }
 
+static pbt_code add_candidate(pbt_tree *tree, const pbt_node *a, const pbt_node *b,
+                              const pbt_pair_rules *rules, candidate_list *list, pbt_error *error) {
+    bool swap = b->score > a->score;
+    candidate c = {.pair = {.tree = tree,
+                            .parent = a->parent,
+                            .chosen = swap ? b->id : a->id,
+                            .rejected = swap ? a->id : b->id}};
+    c.reason = judge(&c.pair, rules);
+    void *items = list->items;
+    pbt_code code = pbt_grow(&items, &list->capacity, list->count + 1, sizeof *list->items, error);
+    list->items = items;
+    if (code == PBT_OK) list->items[list->count++] = c;
+    return code;
+}
+
+/* Every two siblings, in the order of the earlier, then of the later one. next[i]: the sibling after i. */
 static pbt_code add_candidates(pbt_tree *tree, const pbt_pair_rules *rules, candidate_list *list,
                                pbt_error *error) {
-    for (size_t i = 1; i < tree->n_nodes; i++)
-        for (size_t j = i + 1; j < tree->n_nodes; j++) {
-            const pbt_node *a = &tree->nodes[i], *b = &tree->nodes[j];
-            if (a->parent != b->parent || a->speaker != b->speaker) continue;
-            bool swap = b->score > a->score;
-            candidate c = {.pair = {.tree = tree,
-                                    .parent = a->parent,
-                                    .chosen = swap ? b->id : a->id,
-                                    .rejected = swap ? a->id : b->id}};
-            c.reason = judge(&c.pair, rules);
-            void *items = list->items;
-            pbt_code code = pbt_grow(&items, &list->capacity, list->count + 1, sizeof *list->items, error);
-            list->items = items;
-            if (code != PBT_OK) return code;
-            list->items[list->count++] = c;
-        }
-    return PBT_OK;
+    const size_t n = tree->n_nodes;
+    int32_t *next = pbt_alloc(2 * n, sizeof *next);
+    if (!next) return pbt_fail_memory(error, 2 * n * sizeof *next, "siblings");
+    int32_t *first = next + n;
+    for (size_t i = n; i-- > 1;) { /* 0 is the root, nobody's sibling: "none" */
+        next[i] = first[tree->nodes[i].parent];
+        first[tree->nodes[i].parent] = (int32_t)i;
+    }
+    pbt_code code = PBT_OK;
+    for (size_t i = 1; i < n && code == PBT_OK; i++)
+        for (int32_t j = next[i]; j && code == PBT_OK; j = next[j])
+            code = add_candidate(tree, &tree->nodes[i], &tree->nodes[j], rules, list, error);
+    free(next);
+    return code;
 }
 
 /* ---- the filter model ---- */
@@ -167,7 +181,7 @@ static pbt_code finish(candidate_list *list, const pbt_pair_rules *rules, pbt_pa
         if (c->reason == PBT_KEPT && rules->require_disagreement && !disagreement(&c->pair))
             c->reason = PBT_NO_DISAGREEMENT;
         if (c->reason == PBT_KEPT && !kind_of(&c->pair, &c->pair.kind)) c->reason = PBT_NO_KIND;
-        if (c->reason == PBT_KEPT) {
+        if (c->reason == PBT_KEPT && rules->drop_duplicates) {
             uint64_t hash = pair_hash(&c->pair) | 1;
             size_t at = (size_t)(hash >> 8) & (slots - 1);
             while (seen[at] && seen[at] != hash) at = (at + 1) & (slots - 1);
@@ -229,12 +243,13 @@ pbt_code pbt_pair_to_json(const pbt_pair *pair, const pbt_prompts *prompts, json
     for (size_t i = 0; code == PBT_OK && i < n_messages; i++)
         json_array_append_new(prompt, message_json(messages[i].role, messages[i].content));
     pbt_arena_free(arena);
-    *row = json_pack(
-        "{s:o, s:[o], s:[o], s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i}", "prompt", prompt, "chosen",
-        message_json("assistant", chosen->text), "rejected", message_json("assistant", rejected->text),
-        "kind", pair->kind == PBT_RESIST ? "resist" : "accept", "question_id", tree->question->id, "tree",
-        tree->id, "parent", (int)pair->parent, "chosen_node", (int)pair->chosen, "rejected_node",
-        (int)pair->rejected, "chosen_score", (int)chosen->score, "rejected_score", (int)rejected->score);
+    *row = json_pack("{s:o, s:[o], s:[o], s:s, s:s, s:s, s:I, s:I, s:I, s:i, s:i}", "prompt", prompt,
+                     "chosen", message_json("assistant", chosen->text), "rejected",
+                     message_json("assistant", rejected->text), "kind",
+                     pair->kind == PBT_RESIST ? "resist" : "accept", "question_id", tree->question->id,
+                     "tree", tree->id, "parent", (json_int_t)tree->nodes[pair->parent].label, "chosen_node",
+                     (json_int_t)chosen->label, "rejected_node", (json_int_t)rejected->label, "chosen_score",
+                     (int)chosen->score, "rejected_score", (int)rejected->score);
     if (code == PBT_OK && !*row)
         code = pbt_fail(error, PBT_BAD_INPUT, "tree %s: a turn is not UTF-8 text, so it cannot become a pair",
                         tree->id);

@@ -33,19 +33,22 @@ typedef struct pbt_pair {
 
 typedef struct pbt_pair_rules {
     double min_relative_margin; /* (chosen - rejected) / chosen must be at least this: 0.25 */
-    bool unequal_children;      /* may siblings with different numbers of children be compared */
+    bool unequal_children;      /* may siblings with different numbers of children be compared: true */
     bool require_disagreement;  /* where both have a verdict, one must agree and the other disagree */
+    bool drop_duplicates;       /* of pairs with equal prompt and responses, keep the first: false */
     pbt_agent *filter;          /* NULL: by normalised equality and aliases only */
     const pbt_prompts *prompts; /* for the filter */
 } pbt_pair_rules;
-pbt_pair_rules pbt_pair_rules_default(void);
-
 typedef struct pbt_pair_list {
     pbt_pair *items;
     size_t count, capacity;
     int64_t reasons[PBT_REASONS];
     int64_t kinds[2][2]; /* [kind][speaker] */
 } pbt_pair_list;
+/* 0.25, unequal children compared (the paper's Figure 2 is such a pair: one branch ends by agreement, the
+ * other goes on), disagreement required, no filter. */
+pbt_pair_rules pbt_pair_rules_default(void);
+
 /* Scores the trees and collects every pair of kind resist or accept. Trees must outlive the list. */
 pbt_code pbt_pairs_collect(pbt_tree *trees, size_t n, const pbt_pair_rules *rules, pbt_pair_list *pairs,
                            const pbt_monitor *monitor, pbt_error *error);

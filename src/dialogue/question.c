@@ -35,9 +35,37 @@ static void free_question(pbt_question *q) {
     free_list(q->choices, q->n_choices);
 }
 
+/* The slot of an id: the one that holds it, or the empty one where it belongs. */
+static size_t slot_of(const pbt_questions *questions, const char *id) {
+    size_t at = (size_t)pbt_hash(id, strlen(id), 0) & (questions->n_slots - 1);
+    while (questions->slots[at] && strcmp(questions->items[questions->slots[at] - 1].id, id) != 0)
+        at = (at + 1) & (questions->n_slots - 1);
+    return at;
+}
+
+/* Room for one more id, at most half full. */
+static pbt_code grow_slots(pbt_questions *questions, pbt_error *error) {
+    if (2 * (questions->count + 1) <= questions->n_slots) return PBT_OK;
+    size_t n = questions->n_slots ? 2 * questions->n_slots : 64;
+    uint32_t *slots = pbt_alloc(n, sizeof *slots);
+    if (!slots) return pbt_fail_memory(error, n * sizeof *slots, "questions");
+    free(questions->slots);
+    questions->slots = slots;
+    questions->n_slots = n;
+    for (size_t i = 0; i < questions->count; i++)
+        slots[slot_of(questions, questions->items[i].id)] = (uint32_t)i + 1;
+    return PBT_OK;
+}
+
+size_t pbt_questions_find(const pbt_questions *questions, const char *id) {
+    uint32_t place = questions->n_slots ? questions->slots[slot_of(questions, id)] : 0;
+    return place ? place - 1 : questions->count;
+}
+
 pbt_code pbt_questions_add(pbt_questions *questions, const char *id, const char *text,
                            const char *const *answers, size_t n_answers, pbt_error *error) {
     void *items = questions->items;
+    PBT_TRY(grow_slots(questions, error));
     pbt_code code =
         pbt_grow(&items, &questions->capacity, questions->count + 1, sizeof *questions->items, error);
     questions->items = items;
@@ -55,6 +83,8 @@ pbt_code pbt_questions_add(pbt_questions *questions, const char *id, const char 
         free_question(q);
         return pbt_fail_memory(error, strlen(text), "a question");
     }
+    size_t slot = slot_of(questions, q->id);
+    if (!questions->slots[slot]) questions->slots[slot] = (uint32_t)questions->count + 1;
     questions->count++;
     return PBT_OK;
 }
@@ -62,15 +92,15 @@ pbt_code pbt_questions_add(pbt_questions *questions, const char *id, const char 
 void pbt_questions_free(pbt_questions *questions) {
     for (size_t i = 0; i < questions->count; i++) free_question(&questions->items[i]);
     free(questions->items);
+    free(questions->slots);
     *questions = (pbt_questions){0};
 }
 
 /* ---- reading ---- */
 
-/* Where a question stands, for errors, and what ids were seen. */
+/* Where a question stands, for errors. */
 typedef struct reading {
     const char *file;
-    json_t *ids;
     pbt_questions *questions;
 } reading;
 
@@ -139,7 +169,7 @@ static pbt_code read_row(reading *r, const char *where, const json_t *row, pbt_e
     if (!id) id = number;
     if (!text) return wrong(r, where, "expected the question as \"question\" or \"text\"", error);
     if (blank(text)) return wrong(r, where, "the question is empty", error);
-    if (json_object_get(r->ids, id))
+    if (pbt_questions_find(r->questions, id) < r->questions->count)
         return pbt_fail_at(error, PBT_BAD_INPUT, r->file, where, "the id \"%s\" was used before", id);
     const json_t *value = json_object_get(row, "answers");
     if (!value) value = json_object_get(row, "answer");
@@ -151,7 +181,6 @@ static pbt_code read_row(reading *r, const char *where, const json_t *row, pbt_e
     if (code == PBT_OK) code = pbt_questions_add(r->questions, id, text, texts, n, error);
     free(texts);
     if (code != PBT_OK) return code;
-    if (json_object_set_new(r->ids, id, json_true()) != 0) return pbt_fail_memory(error, 0, "ids");
     return read_choices(r, where, row, &r->questions->items[r->questions->count - 1], error);
 }
 
@@ -213,17 +242,13 @@ static pbt_code read_triviaqa(reading *r, pbt_error *error) {
 }
 
 pbt_code pbt_questions_read(const char *path, pbt_questions *questions, pbt_error *error) {
-    reading r = {path, json_object(), questions};
+    reading r = {path, questions};
     size_t before = questions->count;
     bool triviaqa = false;
-    pbt_code code = r.ids ? PBT_OK : pbt_fail_memory(error, 0, "ids");
-    for (size_t i = 0; i < before && code == PBT_OK; i++)
-        json_object_set_new(r.ids, questions->items[i].id, json_true());
-    if (code == PBT_OK) code = is_triviaqa(path, &triviaqa, error);
+    pbt_code code = is_triviaqa(path, &triviaqa, error);
     if (code == PBT_OK) code = triviaqa ? read_triviaqa(&r, error) : read_lines(&r, error);
     if (code == PBT_OK && questions->count == before)
         code = pbt_fail_at(error, PBT_BAD_INPUT, path, NULL, "expected questions, found none");
-    json_decref(r.ids);
     return code;
 }
 

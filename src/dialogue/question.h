@@ -24,6 +24,8 @@ typedef struct pbt_question {
 typedef struct pbt_questions {
     pbt_question *items;
     size_t count, capacity;
+    uint32_t *slots; /* hash table over the ids: place + 1, 0 = empty */
+    size_t n_slots;
 } pbt_questions;
 
 /* Reads a file, form found by looking; duplicate ids, empty texts and missing answers are errors with their
@@ -32,6 +34,8 @@ pbt_code pbt_questions_read(const char *path, pbt_questions *questions, pbt_erro
 /* Appends one; the strings are copied. */
 pbt_code pbt_questions_add(pbt_questions *questions, const char *id, const char *text,
                            const char *const *answers, size_t n_answers, pbt_error *error);
+/* Place of the question with this id; questions->count where there is none. */
+size_t pbt_questions_find(const pbt_questions *questions, const char *id);
 void pbt_questions_free(pbt_questions *questions);
 
 /* TriviaQA's normalisation: lower case, underscores to spaces, punctuation and articles (a, an, the) removed,

@@ -33,6 +33,7 @@ pbt_code pbt_tree_add(pbt_tree *tree, int32_t parent, int speaker, pbt_role role
     if (code != PBT_OK) return code;
     pbt_node *added = &tree->nodes[tree->n_nodes];
     *added = (pbt_node){.id = (int32_t)tree->n_nodes,
+                        .label = (int64_t)tree->n_nodes,
                         .parent = parent,
                         .turn = parent < 0 ? 1 : tree->nodes[parent].turn + 1,
                         .speaker = speaker,

@@ -12,7 +12,8 @@
 typedef enum pbt_verdict { PBT_NO_VERDICT, PBT_AGREE, PBT_DISAGREE } pbt_verdict;
 
 typedef struct pbt_node {
-    int32_t id, parent; /* parent -1 at the root; parents stand before children */
+    int32_t id, parent; /* places in `nodes`; parent -1 at the root; parents stand before children */
+    int64_t label;      /* the node's id in a file that counts in its own way; otherwise id */
     int32_t turn;       /* 1.. */
     int speaker;        /* 0 = A, 1 = B */
     pbt_role role;
@@ -47,7 +48,7 @@ pbt_code pbt_tree_from_json(const json_t *value, const char *file, const char *w
                             pbt_questions *questions, pbt_tree *tree, pbt_error *error);
 
 /* How trees grow: who speaks at each turn, and under which roles. */
-enum { PBT_MAX_TURNS = 8 };
+enum { PBT_MAX_TURNS = 64 };
 typedef struct pbt_tree_plan {
     int32_t n_turns;
     int first_speaker;

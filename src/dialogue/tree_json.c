@@ -1,4 +1,5 @@
 /* Tree JSONL. */
+#include "base/file.h"
 #include "base/memory.h"
 #include "dialogue/tree.h"
 
@@ -6,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_NODES = 1 << 20 };
+enum { MAX_NODES = 1 << 16, MAX_CHILDREN = 64 };
 
 static json_t *text_json(const char *text) {
     json_t *value = text ? json_string(text) : json_null();
@@ -24,10 +25,11 @@ static json_t *text_json(const char *text) {
     return value;
 }
 
-static json_t *node_json(const pbt_node *node) {
+static json_t *node_json(const pbt_tree *tree, const pbt_node *node) {
     static const char *const verdicts[] = {NULL, "agree", "disagree"};
-    json_t *value = json_pack("{s:i, s:o, s:i, s:s, s:s, s:o, s:o, s:o}", "id", (int)node->id, "parent",
-                              node->parent < 0 ? json_null() : json_integer(node->parent), "turn",
+    const pbt_node *parent = node->parent < 0 ? NULL : &tree->nodes[node->parent];
+    json_t *value = json_pack("{s:I, s:o, s:i, s:s, s:s, s:o, s:o, s:o}", "id", (json_int_t)node->label,
+                              "parent", parent ? json_integer(parent->label) : json_null(), "turn",
                               (int)node->turn, "speaker", node->speaker ? "B" : "A", "role",
                               pbt_role_names[node->role], "text", text_json(node->text), "answer",
                               text_json(node->answer), "verdict", text_json(verdicts[node->verdict]));
@@ -39,10 +41,23 @@ json_t *pbt_tree_to_json(const pbt_tree *tree) {
     json_t *nodes = json_array(), *answers = json_array();
     for (size_t i = 0; i < tree->question->n_answers; i++)
         json_array_append_new(answers, text_json(tree->question->answers[i]));
-    for (size_t i = 0; i < tree->n_nodes; i++) json_array_append_new(nodes, node_json(&tree->nodes[i]));
+    for (size_t i = 0; i < tree->n_nodes; i++) json_array_append_new(nodes, node_json(tree, &tree->nodes[i]));
     return json_pack("{s:o, s:{s:o, s:o, s:o}, s:o}", "id", text_json(tree->id), "question", "id",
                      text_json(tree->question->id), "text", text_json(tree->question->text), "answers",
                      answers, "nodes", nodes);
+}
+
+/* Whether the question that was met before under this id is the same one. */
+static pbt_code check_question(const pbt_question *known, const char *text, const json_t *answers,
+                               const char *file, const char *where, pbt_error *error) {
+    bool same = strcmp(known->text, text) == 0 && json_array_size(answers) == known->n_answers;
+    for (size_t i = 0; same && i < known->n_answers; i++) {
+        const char *answer = json_string_value(json_array_get(answers, i));
+        same = answer && strcmp(answer, known->answers[i]) == 0;
+    }
+    if (same) return PBT_OK;
+    return pbt_fail_at(error, PBT_BAD_INPUT, file, where,
+                       "the question \"%s\" had another text or other answers before", known->id);
 }
 
 static pbt_code find_question(const json_t *value, const char *file, const char *where,
@@ -51,13 +66,13 @@ static pbt_code find_question(const json_t *value, const char *file, const char 
     const char *id, *text;
     PBT_TRY(pbt_json_object(value, "question", file, where, &object, error));
     PBT_TRY(pbt_json_string(object, "id", file, where, &id, error));
-    for (size_t i = 0; i < questions->count; i++)
-        if (strcmp(questions->items[i].id, id) == 0) {
-            *question = &questions->items[i];
-            return PBT_OK;
-        }
     PBT_TRY(pbt_json_string(object, "text", file, where, &text, error));
     PBT_TRY(pbt_json_array(object, "answers", file, where, &answers, error));
+    size_t place = pbt_questions_find(questions, id);
+    if (place < questions->count) {
+        *question = &questions->items[place];
+        return check_question(*question, text, answers, file, where, error);
+    }
     size_t n = json_array_size(answers);
     const char **texts = pbt_alloc(n, sizeof *texts);
     if (!texts) return pbt_fail_memory(error, n, "answers");
@@ -71,6 +86,18 @@ static pbt_code find_question(const json_t *value, const char *file, const char 
     free(texts);
     if (code == PBT_OK) *question = &questions->items[questions->count - 1];
     return code;
+}
+
+/* The ids of a file's nodes, which need not count from 0: a hash table of places + 1. */
+typedef struct labels {
+    int32_t *slots;
+    size_t n_slots;
+} labels;
+
+static size_t slot_of(const labels *l, const pbt_tree *tree, int64_t label) {
+    size_t at = (size_t)pbt_hash(&label, sizeof label, 0) & (l->n_slots - 1);
+    while (l->slots[at] && tree->nodes[l->slots[at] - 1].label != label) at = (at + 1) & (l->n_slots - 1);
+    return at;
 }
 
 static pbt_code wrong(const char *file, const char *where, size_t node, const char *expected,
@@ -88,42 +115,50 @@ static pbt_code optional_string(const json_t *value, const char *key, const char
     return wrong(file, where, i, expected, error);
 }
 
+static pbt_code read_parent(const json_t *up, const char *file, const char *where, const pbt_tree *tree,
+                            const labels *l, size_t i, int32_t *parent, pbt_error *error) {
+    *parent = -1;
+    if (i == 0)
+        return !up || json_is_null(up)
+                   ? PBT_OK
+                   : wrong(file, where, i, "the first node's \"parent\" to be null", error);
+    size_t slot = json_is_integer(up) ? slot_of(l, tree, json_integer_value(up)) : 0;
+    if (!json_is_integer(up) || !l->slots[slot])
+        return wrong(file, where, i, "\"parent\" to be the id of an earlier node", error);
+    *parent = l->slots[slot] - 1;
+    if (tree->nodes[*parent].n_children >= MAX_CHILDREN)
+        return wrong(file, where, i, "at most 64 responses to a turn", error);
+    return PBT_OK;
+}
+
 static pbt_code read_place(const json_t *value, const char *file, const char *where, const pbt_tree *tree,
-                           size_t i, int32_t *parent, int *speaker, pbt_error *error) {
-    const json_t *up = json_object_get(value, "parent"), *id = json_object_get(value, "id");
+                           const labels *l, size_t i, int32_t *parent, int *speaker, pbt_error *error) {
+    const json_t *id = json_object_get(value, "id");
     const char *name = json_string_value(json_object_get(value, "speaker"));
-    if (!json_is_integer(id) || json_integer_value(id) != (json_int_t)i)
-        return wrong(file, where, i, "\"id\" to be the place in the list, counted from 0", error);
+    if (!json_is_integer(id)) return wrong(file, where, i, "\"id\" to be a whole number", error);
+    if (l->slots[slot_of(l, tree, json_integer_value(id))])
+        return wrong(file, where, i, "an \"id\" that no earlier node has", error);
     if (!name || (strcmp(name, "A") != 0 && strcmp(name, "B") != 0))
         return wrong(file, where, i, "\"speaker\" to be \"A\" or \"B\"", error);
     *speaker = name[0] == 'B';
-    if (i == 0) {
-        if (up && !json_is_null(up))
-            return wrong(file, where, i, "the first node's \"parent\" to be null", error);
-        *parent = -1;
-    } else {
-        json_int_t at = json_integer_value(up);
-        if (!json_is_integer(up) || at < 0 || at >= (json_int_t)i)
-            return wrong(file, where, i, "\"parent\" to be an earlier node", error);
-        *parent = (int32_t)at;
-        if (tree->nodes[at].speaker == *speaker)
-            return wrong(file, where, i, "the other speaker than its parent's", error);
-    }
+    PBT_TRY(read_parent(json_object_get(value, "parent"), file, where, tree, l, i, parent, error));
+    if (*parent >= 0 && tree->nodes[*parent].speaker == *speaker)
+        return wrong(file, where, i, "the other speaker than its parent's", error);
     int32_t turn = *parent < 0 ? 1 : tree->nodes[*parent].turn + 1;
     const json_t *said = json_object_get(value, "turn");
     if (!json_is_integer(said) || json_integer_value(said) != turn)
         return wrong(file, where, i, "\"turn\" to be its parent's turn plus one (1 for the first)", error);
-    if (turn > PBT_MAX_TURNS) return wrong(file, where, i, "at most 8 turns", error);
+    if (turn > PBT_MAX_TURNS) return wrong(file, where, i, "at most 64 turns", error);
     return PBT_OK;
 }
 
-static pbt_code read_node(const json_t *value, const char *file, const char *where, pbt_tree *tree, size_t i,
-                          pbt_error *error) {
+static pbt_code read_node(const json_t *value, const char *file, const char *where, pbt_tree *tree, labels *l,
+                          size_t i, pbt_error *error) {
     int32_t parent = -1;
     int speaker = 0;
     const char *text, *answer, *verdict, *raw;
     if (!json_is_object(value)) return wrong(file, where, i, "an object", error);
-    PBT_TRY(read_place(value, file, where, tree, i, &parent, &speaker, error));
+    PBT_TRY(read_place(value, file, where, tree, l, i, &parent, &speaker, error));
     const char *role = json_string_value(json_object_get(value, "role"));
     if (!role || pbt_role_of(role) == PBT_ROLES)
         return wrong(file, where, i,
@@ -142,6 +177,8 @@ static pbt_code read_node(const json_t *value, const char *file, const char *whe
         return wrong(file, where, i, "\"verdict\" to be agree, disagree or null", error);
     pbt_node *node;
     PBT_TRY(pbt_tree_add(tree, parent, speaker, pbt_role_of(role), text, answer, said, &node, error));
+    node->label = json_integer_value(json_object_get(value, "id"));
+    l->slots[slot_of(l, tree, node->label)] = node->id + 1;
     if (raw && !(node->raw_answer = pbt_string_copy(raw)))
         return pbt_fail_memory(error, strlen(raw), "an answer");
     return PBT_OK;
@@ -160,14 +197,18 @@ pbt_code pbt_tree_from_json(const json_t *value, const char *file, const char *w
         return pbt_fail_at(error, PBT_BAD_INPUT, file, where, "expected 1 to %d nodes, found %zu", MAX_NODES,
                            json_array_size(nodes));
     const char *id = json_string_value(json_object_get(value, "id"));
+    labels l = {.n_slots = 16};
+    while (l.n_slots < 2 * json_array_size(nodes)) l.n_slots *= 2;
+    l.slots = pbt_alloc(l.n_slots, sizeof *l.slots);
     tree->id = pbt_string_copy(id ? id : tree->question->id);
-    pbt_code code = tree->id ? PBT_OK : pbt_fail_memory(error, 0, "a tree's name");
+    pbt_code code = tree->id && l.slots ? PBT_OK : pbt_fail_memory(error, l.n_slots, "a tree");
     if (code == PBT_OK) {
         json_array_foreach((json_t *)(uintptr_t)nodes, i, node) {
-            code = read_node(node, file, where, tree, i, error);
+            code = read_node(node, file, where, tree, &l, i, error);
             if (code != PBT_OK) break;
         }
     }
+    free(l.slots);
     if (code != PBT_OK) pbt_tree_free(tree);
     return code;
 }

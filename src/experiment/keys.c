@@ -123,10 +123,12 @@ const setting_key pbt_setting_keys[] = {
 
     NUMBER("pairs.min_relative_margin", pairs.min_relative_margin, "0.25", 0, 1,
            "(chosen - rejected) / chosen must be at least this"),
-    BOOL("pairs.unequal_children", pairs.unequal_children, "false",
+    BOOL("pairs.unequal_children", pairs.unequal_children, "true",
          "may siblings with different numbers of children be compared"),
     BOOL("pairs.require_disagreement", pairs.require_disagreement, "true",
          "where both have said so, one must agree and the other disagree"),
+    BOOL("pairs.drop_duplicates", pairs.drop_duplicates, "true",
+         "of pairs with equal prompt and responses, keep the first"),
     STRING("pairs.listeners", pairs.listeners, "both", "both|own",
            "pairs of both agents' turns, or of the trained agent's only"),
     INTEGER("pairs.max_pairs", pairs.max_pairs, "0", 0,

@@ -50,7 +50,7 @@ typedef struct pbt_tree_settings {
 
 typedef struct pbt_pair_settings {
     double min_relative_margin;
-    bool unequal_children, require_disagreement;
+    bool unequal_children, require_disagreement, drop_duplicates;
     const char *listeners;          /* "both", "own" */
     int32_t max_pairs;              /* an arm; 0: what the scarcest arm has */
     int32_t max_pairs_per_question; /* of one listener and kind; 0: no cap */

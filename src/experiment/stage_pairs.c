@@ -14,6 +14,7 @@ static pbt_code collect(pbt_run *run, pbt_tree_list *trees, pbt_pair_list *pairs
     pbt_pair_rules rules = pbt_pair_rules_default();
     rules.min_relative_margin = s->min_relative_margin;
     rules.unequal_children = s->unequal_children;
+    rules.drop_duplicates = s->drop_duplicates;
     rules.require_disagreement = s->require_disagreement;
     rules.prompts = &run->prompts;
     PBT_TRY(pbt_run_open_agent(run, PBT_FILTER, &rules.filter, error));

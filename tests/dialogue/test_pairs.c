@@ -148,11 +148,11 @@ static void test_reasons(void **state) {
     /* One response was answered, the other not. */
     tree = debate("London", "Paris", "Paris", "London");
     add(&tree, 3, 0, PBT_LOGICAL, "5", "Paris", PBT_NO_VERDICT);
-    expect_reason(tree, NULL, PBT_UNEQUAL_CHILDREN);
+    expect_reason(tree, NULL, PBT_KEPT);
     tree = debate("London", "Paris", "Paris", "London");
     add(&tree, 3, 0, PBT_LOGICAL, "5", "Paris", PBT_NO_VERDICT);
-    rules.unequal_children = true;
-    expect_reason(tree, &rules, PBT_KEPT);
+    rules.unequal_children = false;
+    expect_reason(tree, &rules, PBT_UNEQUAL_CHILDREN);
     /* Scores 2 and 1: a margin of one half. */
     tree = debate("London", "Paris", "Paris", "London");
     add(&tree, 3, 0, PBT_LOGICAL, "5", "Paris", PBT_NO_VERDICT);
@@ -173,6 +173,10 @@ static void test_duplicates(void **state) {
                          debate("London", "Paris", "Paris", "London")};
     pbt_pair_rules rules = pbt_pair_rules_default();
     pbt_pair_list pairs;
+    OK(pbt_pairs_collect(trees, 2, &rules, &pairs, NULL, &problem));
+    assert_int_equal(pairs.count, 2);
+    pbt_pair_list_free(&pairs);
+    rules.drop_duplicates = true;
     OK(pbt_pairs_collect(trees, 2, &rules, &pairs, NULL, &problem));
     assert_int_equal(pairs.count, 1);
     assert_int_equal(pairs.reasons[PBT_DUPLICATE], 1);
@@ -212,6 +216,29 @@ static void test_arms(void **state) {
     for (int i = 0; i < N; i++) pbt_tree_free(&trees[i]);
 }
 
+/* Ids that do not count from 0 come out again as they were. */
+static void test_foreign_ids(void) {
+    pbt_prompts prompts = {.role = {"{question}"}};
+    pbt_pair_rules rules = pbt_pair_rules_default();
+    pbt_pair_list pairs;
+    pbt_tree tree = debate("London", "Paris", "Paris", "London"), again;
+    for (size_t i = 0; i < tree.n_nodes; i++) tree.nodes[i].label = 1000 - 10 * (int64_t)i;
+    json_t *value = pbt_tree_to_json(&tree), *row;
+    OK(pbt_tree_from_json(value, "f", "line 1", &questions, &again, &problem));
+    assert_int_equal(again.nodes[4].parent, 2);
+    collect(&again, &rules, &pairs);
+    assert_int_equal(pairs.count, 1);
+    OK(pbt_pair_to_json(&pairs.items[0], &prompts, &row, &problem));
+    assert_int_equal(json_integer_value(json_object_get(row, "parent")), 980);
+    assert_int_equal(json_integer_value(json_object_get(row, "chosen_node")), 970);
+    assert_int_equal(json_integer_value(json_object_get(row, "rejected_node")), 960);
+    json_decref(row);
+    json_decref(value);
+    pbt_pair_list_free(&pairs);
+    pbt_tree_free(&again);
+    pbt_tree_free(&tree);
+}
+
 static void test_json(void **state) {
     (void)state;
     pbt_tree tree = debate("London", "Paris", "Paris", "London"), again;
@@ -225,7 +252,7 @@ static void test_json(void **state) {
     pbt_tree_free(&again);
     static const struct {
         const char *key, *value, *words;
-    } bad[] = {{"parent", "4", "node 3: expected \"parent\" to be an earlier node"},
+    } bad[] = {{"parent", "4", "node 3: expected \"parent\" to be the id of an earlier node"},
                {"parent", "1", "node 3: expected the other speaker than its parent's"},
                {"turn", "2", "node 3: expected \"turn\" to be its parent's turn plus one"},
                {"role", "\"loud\"", "node 3: expected \"role\" to be standard"},
@@ -233,7 +260,8 @@ static void test_json(void **state) {
                {"verdict", "\"maybe\"", "node 3: expected \"verdict\" to be agree, disagree or null"},
                {"text", "null", "node 3: expected \"text\" to be a string"},
                {"answer", "5", "node 3: expected \"answer\" to be a string or null"},
-               {"id", "7", "node 3: expected \"id\" to be the place in the list"}};
+               {"id", "1", "node 3: expected an \"id\" that no earlier node has"},
+               {"id", "null", "node 3: expected \"id\" to be a whole number"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         json_t *copy = json_deep_copy(value), *node = json_array_get(json_object_get(copy, "nodes"), 3);
         json_object_set_new(node, bad[i].key, json_loads(bad[i].value, JSON_DECODE_ANY, NULL));
@@ -243,6 +271,7 @@ static void test_json(void **state) {
         json_decref(copy);
     }
     json_decref(value);
+    test_foreign_ids();
     /* The pair under the standard prompt, from the listener's point of view. */
     pbt_prompts prompts = {.role = {"Answer: {question}"}};
     pbt_pair_rules rules = pbt_pair_rules_default();

@@ -153,7 +153,7 @@ static void test_error_sentences(void **state) {
                                                          "acceptant, logical, emotional or credible, found "
                                                          "\"angry\""},
         {HEAD "trees: {turns: [[standard]]}\n",
-         "line 7: trees.turns: expected a list of 2 to 8 values, found a list"},
+         "line 7: trees.turns: expected a list of 2 to 64 values, found a list"},
         {HEAD "trees: {turns: [[standard, standard], [standard]]}\n",
          "line 7: trees.turns: expected each role once a turn, found \"standard\""},
         {HEAD "trees: {a_first: 0, b_first: 0}\n",
