@@ -8,8 +8,8 @@
 #include <string.h>
 
 const char *const pbt_reason_names[PBT_REASONS] = {
-    "kept",      "equal_score", "small_margin",    "unequal_children", "same_answer",
-    "no_answer", "filter_same", "no_disagreement", "no_kind",          "duplicate"};
+    "kept",        "equal_score",     "small_margin", "unequal_children", "same_answer",   "no_answer",
+    "filter_same", "no_disagreement", "no_kind",      "duplicate",        "other_listener"};
 const char *const pbt_reason_descriptions[PBT_REASONS] = {
     "became a pair",
     "both responses have the same score",
@@ -21,6 +21,7 @@ const char *const pbt_reason_descriptions[PBT_REASONS] = {
     "not one agrees and the other disagrees (pairs.require_disagreement)",
     "neither a case for resisting nor for accepting",
     "the same prompt and responses are a pair already (pairs.drop_duplicates)",
+    "the listener is not the agent that is trained (pairs.listeners)",
 };
 
 pbt_pair_rules pbt_pair_rules_default(void) {
@@ -169,6 +170,15 @@ static pbt_code keep(pbt_pair_list *pairs, const pbt_pair *pair, pbt_error *erro
     return code;
 }
 
+static pbt_code drop(pbt_pair_list *pairs, const pbt_pair *pair, pbt_reason reason, pbt_error *error) {
+    void *drops = pairs->drops;
+    pbt_code code = pbt_grow(&drops, &pairs->drop_capacity, pairs->n_drops + 1, sizeof *pairs->drops, error);
+    pairs->drops = drops;
+    if (code == PBT_OK)
+        pairs->drops[pairs->n_drops++] = (pbt_drop){pair->tree, pair->chosen, pair->rejected, reason};
+    return code;
+}
+
 static pbt_code finish(candidate_list *list, const pbt_pair_rules *rules, pbt_pair_list *pairs,
                        pbt_error *error) {
     size_t slots = 16;
@@ -189,7 +199,10 @@ static pbt_code finish(candidate_list *list, const pbt_pair_rules *rules, pbt_pa
             seen[at] = hash;
         }
         pairs->reasons[c->reason]++;
-        if (c->reason != PBT_KEPT) continue;
+        if (c->reason != PBT_KEPT) {
+            code = drop(pairs, &c->pair, c->reason, error);
+            continue;
+        }
         pairs->kinds[c->pair.kind][c->pair.tree->nodes[c->pair.chosen].speaker]++;
         code = keep(pairs, &c->pair, error);
     }
@@ -213,8 +226,27 @@ pbt_code pbt_pairs_collect(pbt_tree *trees, size_t n, const pbt_pair_rules *rule
     return code;
 }
 
+pbt_code pbt_pairs_keep_listener(pbt_pair_list *pairs, int speaker, pbt_error *error) {
+    size_t kept = 0;
+    for (size_t i = 0; i < pairs->count; i++) {
+        const pbt_pair *pair = &pairs->items[i];
+        int listener = pair->tree->nodes[pair->chosen].speaker;
+        if (listener == speaker) {
+            pairs->items[kept++] = *pair;
+            continue;
+        }
+        PBT_TRY(drop(pairs, pair, PBT_OTHER_LISTENER, error));
+        pairs->reasons[PBT_KEPT]--;
+        pairs->reasons[PBT_OTHER_LISTENER]++;
+        pairs->kinds[pair->kind][listener]--;
+    }
+    pairs->count = kept;
+    return PBT_OK;
+}
+
 void pbt_pair_list_free(pbt_pair_list *pairs) {
     free(pairs->items);
+    free(pairs->drops);
     *pairs = (pbt_pair_list){0};
 }
 

@@ -20,6 +20,7 @@ typedef enum pbt_reason {
     PBT_NO_DISAGREEMENT,
     PBT_NO_KIND,
     PBT_DUPLICATE,
+    PBT_OTHER_LISTENER,
     PBT_REASONS
 } pbt_reason;
 extern const char *const pbt_reason_names[PBT_REASONS];        /* "kept", "equal_score", ... */
@@ -39,9 +40,19 @@ typedef struct pbt_pair_rules {
     pbt_agent *filter;          /* NULL: by normalised equality and aliases only */
     const pbt_prompts *prompts; /* for the filter */
 } pbt_pair_rules;
+
+/* Two siblings that became no pair, the one with the higher score first. */
+typedef struct pbt_drop {
+    const pbt_tree *tree;
+    int32_t better, other; /* node ids */
+    pbt_reason reason;     /* never PBT_KEPT */
+} pbt_drop;
+
 typedef struct pbt_pair_list {
     pbt_pair *items;
     size_t count, capacity;
+    pbt_drop *drops;
+    size_t n_drops, drop_capacity;
     int64_t reasons[PBT_REASONS];
     int64_t kinds[2][2]; /* [kind][speaker] */
 } pbt_pair_list;
@@ -52,6 +63,8 @@ pbt_pair_rules pbt_pair_rules_default(void);
 /* Scores the trees and collects every pair of kind resist or accept. Trees must outlive the list. */
 pbt_code pbt_pairs_collect(pbt_tree *trees, size_t n, const pbt_pair_rules *rules, pbt_pair_list *pairs,
                            const pbt_monitor *monitor, pbt_error *error);
+/* Drops the pairs whose listener (the speaker of the two responses) is not `speaker`. */
+pbt_code pbt_pairs_keep_listener(pbt_pair_list *pairs, int speaker, pbt_error *error);
 void pbt_pair_list_free(pbt_pair_list *pairs);
 
 /* TRL's conversational preference row, re-rendered under the STANDARD prompt (interface: "Pair JSONL"). */

@@ -20,13 +20,7 @@ static pbt_code collect(pbt_run *run, pbt_tree_list *trees, pbt_pair_list *pairs
     PBT_TRY(pbt_run_open_agent(run, PBT_FILTER, &rules.filter, error));
     PBT_TRY(pbt_pairs_collect(trees->items, trees->count, &rules, pairs, run->monitor, error));
     if (strcmp(s->listeners, "own") != 0) return PBT_OK;
-    size_t kept = 0;
-    for (size_t i = 0; i < pairs->count; i++) {
-        int speaker = pairs->items[i].tree->nodes[pairs->items[i].chosen].speaker;
-        if (speaker == pbt_experiment_trained(&run->experiment)) pairs->items[kept++] = pairs->items[i];
-    }
-    pairs->count = kept;
-    return PBT_OK;
+    return pbt_pairs_keep_listener(pairs, pbt_experiment_trained(&run->experiment), error);
 }
 
 static void pair_name(size_t index, char name[32]) {
@@ -45,6 +39,30 @@ static pbt_code store_pairs(pbt_run *run, int64_t seed, const pbt_pair_list *pai
         if (code != PBT_OK) return code;
     }
     return PBT_OK;
+}
+
+/* The siblings of one tree that became no pair: [[better, other, reason], ...] under the tree's name. Drops
+ * of one tree may stand apart in the list. */
+static pbt_code store_drops(pbt_run *run, int64_t seed, const pbt_pair_list *pairs, pbt_error *error) {
+    json_t *trees = json_object();
+    pbt_code code = trees ? PBT_OK : pbt_fail_memory(error, 0, "dropped pairs");
+    for (size_t i = 0; i < pairs->n_drops && code == PBT_OK; i++) {
+        const pbt_drop *d = &pairs->drops[i];
+        json_t *list = json_object_get(trees, d->tree->id);
+        if (!list && (list = json_array())) json_object_set_new(trees, d->tree->id, list);
+        if (json_array_append_new(list, json_pack("[i, i, s]", (int)d->better, (int)d->other,
+                                                  pbt_reason_names[d->reason])) != 0)
+            code = pbt_fail_memory(error, 0, "dropped pairs");
+    }
+    const char *tree;
+    json_t *list;
+    json_object_foreach(trees, tree, list) {
+        if (code == PBT_OK)
+            code = pbt_store_put(run->store, &(pbt_artefact_key){"pairs", seed, "", "dropped", tree}, list,
+                                 error);
+    }
+    json_decref(trees);
+    return code;
 }
 
 /* How many pairs of each kind, and why the other candidates became none. */
@@ -102,6 +120,7 @@ static pbt_code store_all(pbt_run *run, int64_t seed, const pbt_pair_list *pairs
     PBT_TRY(pbt_store_begin(run->store, error));
     PBT_TRY(pbt_store_clear(run->store, "pairs", seed, error));
     PBT_TRY(store_pairs(run, seed, pairs, error));
+    PBT_TRY(store_drops(run, seed, pairs, error));
     PBT_TRY(store_reasons(run, seed, pairs, error));
     for (size_t a = 0; a < e->arms.count; a++)
         PBT_TRY(store_arm(run, seed, pairs, e->arms.items[a], n, error));

@@ -180,6 +180,19 @@ static void test_duplicates(void **state) {
     OK(pbt_pairs_collect(trees, 2, &rules, &pairs, NULL, &problem));
     assert_int_equal(pairs.count, 1);
     assert_int_equal(pairs.reasons[PBT_DUPLICATE], 1);
+    assert_int_equal(pairs.n_drops, 1);
+    assert_ptr_equal(pairs.drops[0].tree, &trees[1]);
+    assert_int_equal(pairs.drops[0].reason, PBT_DUPLICATE);
+    assert_true(trees[1].nodes[pairs.drops[0].better].score > trees[1].nodes[pairs.drops[0].other].score);
+    /* Only the other agent's pairs wanted: the one pair becomes a drop. */
+    int listener = trees[0].nodes[pairs.items[0].chosen].speaker;
+    OK(pbt_pairs_keep_listener(&pairs, listener, &problem));
+    assert_int_equal(pairs.count, 1);
+    OK(pbt_pairs_keep_listener(&pairs, 1 - listener, &problem));
+    assert_int_equal(pairs.count, 0);
+    assert_int_equal(pairs.reasons[PBT_KEPT], 0);
+    assert_int_equal(pairs.reasons[PBT_OTHER_LISTENER], 1);
+    assert_int_equal(pairs.drops[1].reason, PBT_OTHER_LISTENER);
     pbt_pair_list_free(&pairs);
     pbt_tree_free(&trees[0]);
     pbt_tree_free(&trees[1]);
