@@ -165,6 +165,8 @@ static pbt_code read_turns(const setting_key *key, const pbt_yaml *node, const v
     for (size_t t = 0; t < node->n_children; t++) {
         const pbt_yaml *turn = node->children[t];
         PBT_TRY(expect_list(key, turn, source, 1, PBT_ROLES, error));
+        if (t == 0 && turn->n_children > 1)
+            return wrong(key, turn, source, "one role for the first turn, the root of the tree", error);
         plan->n_roles[t] = 0;
         for (size_t r = 0; r < turn->n_children; r++) {
             const pbt_yaml *name = turn->children[r];
