@@ -62,7 +62,7 @@ static pbt_code split_lines(const char *text, char ***lines, size_t *n, pbt_erro
 static pbt_code read_all(const char *folder, pbt_prompts *p, pbt_error *error) {
     char *challenges = NULL;
     if (!pbt_folder_exists(folder))
-        return pbt_fail(error, PBT_BAD_INPUT, "%s: expected a folder of prompts, found none", folder);
+        return pbt_fail_at(error, PBT_BAD_INPUT, folder, NULL, "expected a folder of prompts, found none");
     for (int role = 0; role < PBT_ROLES; role++)
         PBT_TRY(read_text(folder, pbt_role_names[role], true, &p->role[role], error));
     PBT_TRY(read_text(folder, "extract", true, &p->extract, error));

@@ -222,7 +222,7 @@ pbt_code pbt_config_read(const char *folder, pbt_config *config, pbt_error *erro
     pbt_code code = PBT_OK;
     if (!path || !more) code = pbt_fail_memory(error, 0, "a path");
     if (code == PBT_OK && !pbt_folder_exists(folder))
-        code = pbt_fail(error, PBT_BAD_INPUT, "%s: expected a model folder, found none", folder);
+        code = pbt_fail_at(error, PBT_BAD_INPUT, folder, NULL, "expected a model folder, found none");
     if (code == PBT_OK) code = pbt_json_read(path, CONFIG_LIMIT, &raw, error);
     if (code == PBT_OK) code = pbt_config_parse(raw, path, config, error);
     if (code == PBT_OK && pbt_file_exists(more)) {

@@ -66,9 +66,8 @@ static pbt_code open_files(pbt_model *model, pbt_error *error) {
     } else if (code == PBT_OK && pbt_file_exists(index)) {
         code = open_shards(model, index, error);
     } else if (code == PBT_OK) {
-        code = pbt_fail(error, PBT_BAD_INPUT,
-                        "%s: expected model.safetensors or model.safetensors.index.json, found neither",
-                        model->path);
+        code = pbt_fail_at(error, PBT_BAD_INPUT, model->path, NULL,
+                           "expected model.safetensors or model.safetensors.index.json, found neither");
     }
     free(single);
     free(index);

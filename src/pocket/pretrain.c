@@ -74,9 +74,8 @@ pbt_code pbt_pocket_tokenizer_make(const pbt_pocket_world *world, const char *fo
     char **texts = NULL;
     size_t n = 0;
     if (!world->prompts.choose || !world->prompts.final || !world->prompts.n_challenges)
-        return pbt_fail(error, PBT_BAD_INPUT,
-                        "%s: the pocket world needs choose.txt, final.txt and challenge.txt",
-                        world->prompts.folder);
+        return pbt_fail_at(error, PBT_BAD_INPUT, world->prompts.folder, NULL,
+                           "the pocket world needs choose.txt, final.txt and challenge.txt");
     PBT_TRY(pbt_folder_make(folder, error));
     pbt_code code = tokenizer_corpus(world, &texts, &n, error);
     if (code == PBT_OK)

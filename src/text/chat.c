@@ -92,10 +92,9 @@ static pbt_code find_source(const char *folder, char **source, size_t *length, p
     }
     if (code == PBT_OK && !*source)
         code =
-            pbt_fail(error, PBT_BAD_INPUT,
-                     "%s: expected chat_template.jinja, or \"chat_template\" in tokenizer_config.json; found "
-                     "neither, so this model's chat format is unknown",
-                     folder);
+            pbt_fail_at(error, PBT_BAD_INPUT, folder, NULL,
+                        "expected chat_template.jinja, or \"chat_template\" in tokenizer_config.json; found "
+                        "neither, so this model's chat format is unknown");
     json_decref(json);
     free(own);
     free(config);
