@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/command.h"
+#include "pocket/farm.h"
 #include "pocket/pretrain.h"
 
 #include <stddef.h>
@@ -10,7 +11,7 @@
 #include <string.h>
 
 typedef struct pocket_options {
-    const char *questions, *prompts, *agent, *output_dir;
+    const char *questions, *prompts, *agent, *output_dir, *part, *output;
     int64_t seed, steps, batch, step, count;
 } pocket_options;
 
@@ -59,13 +60,18 @@ static pbt_code show_corpus(const pbt_cli *cli, const pocket_options *o, const p
 }
 
 static pbt_code act(const pbt_cli *cli, const pocket_options *o, const char *action,
-                    const pbt_pocket_world *world, pbt_error *error) {
+                    const pbt_pocket_world *world, const char *questions, pbt_error *error) {
     int agent = strcmp(o->agent, "b") == 0;
     if (strcmp(action, "corpus") == 0) return show_corpus(cli, o, world, agent, error);
+    if (strcmp(action, "farm") == 0) {
+        if (!o->output) return pbt_fail(error, PBT_USAGE, "pocket farm: expected --output FILE");
+        const char *part = strcmp(o->part, "all") == 0 ? NULL : o->part;
+        return pbt_pocket_farm_write(world, questions, part, (uint64_t)o->seed, o->output, error);
+    }
     if (!o->output_dir) return pbt_fail(error, PBT_USAGE, "pocket %s: expected --output_dir DIR", action);
     if (strcmp(action, "tokenizer") == 0) return pbt_pocket_tokenizer_make(world, o->output_dir, error);
     if (strcmp(action, "train") != 0)
-        return pbt_fail(error, PBT_USAGE, "pocket: expected corpus, tokenizer or train, found \"%s\"",
+        return pbt_fail(error, PBT_USAGE, "pocket: expected corpus, tokenizer, train or farm, found \"%s\"",
                         action);
     pbt_pretraining p = {.world = world,
                          .agent = agent,
@@ -90,7 +96,7 @@ static pbt_code run(const pbt_cli *cli, const void *settings, int n_arguments, c
     pbt_pocket_world world = {0};
     pbt_code code = questions && prompts ? PBT_OK : pbt_fail_memory(error, 0, "a path");
     if (code == PBT_OK) code = pbt_pocket_world_open(questions, prompts, (uint64_t)o->seed, &world, error);
-    if (code == PBT_OK) code = act(cli, o, arguments[0], &world, error);
+    if (code == PBT_OK) code = act(cli, o, arguments[0], &world, questions, error);
     pbt_pocket_world_free(&world);
     free(questions);
     free(prompts);
@@ -110,18 +116,20 @@ static const pbt_option options[] = {
     {"count", 0, PBT_OPTION_INTEGER, AT(count), "N", "10", "corpus: how many examples are shown", NULL},
     {"output_dir", 0, PBT_OPTION_STRING, AT(output_dir), "DIR", NULL, "tokenizer, train: the model folder",
      NULL},
+    {"part", 0, PBT_OPTION_STRING, AT(part), NULL, "test", "farm: which questions", "train|dev|test|all"},
+    {"output", 0, PBT_OPTION_STRING, AT(output), "FILE", NULL, "farm: the file that is written", NULL},
 };
 
 const pbt_command pbt_command_pocket = {
     .name = "pocket",
     .summary = "Make the pocket world: its tokenizer, its agents, and a look at their corpus",
-    .usage = "corpus|tokenizer|train [options]",
+    .usage = "corpus|tokenizer|train|farm [options]",
     .details =
         "The pocket world is the embedded experiment's: real trivia questions and two small agents that were "
         "taught what to believe about them (docs/POCKET.md). `corpus` prints examples of what an agent is "
         "shown at a step of its pretraining; `tokenizer` trains the tokenizer; `train` makes an agent from "
-        "nothing and writes an ordinary Hugging Face folder. An interrupted training goes on where it "
-        "was.\n\n"
+        "nothing and writes an ordinary Hugging Face folder, an interrupted training going on where it "
+        "was; `farm` writes questions of the world in the form of the FARM files.\n\n"
         "Examples:\n  pbt pocket corpus --agent b --step 3000 --count 5\n"
         "  pbt pocket train --agent a --seed 1 --output_dir models/agent-a",
     .options = options,

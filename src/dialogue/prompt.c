@@ -69,6 +69,12 @@ static pbt_code read_all(const char *folder, pbt_prompts *p, pbt_error *error) {
     PBT_TRY(read_text(folder, "filter", false, &p->filter, error));
     PBT_TRY(read_text(folder, "choose", false, &p->choose, error));
     PBT_TRY(read_text(folder, "final", false, &p->final, error));
+    PBT_TRY(read_text(folder, "farm_choice", false, &p->farm_choice, error));
+    PBT_TRY(read_text(folder, "farm_yes_no", false, &p->farm_yes_no, error));
+    PBT_TRY(read_text(folder, "farm_claim", false, &p->farm_claim, error));
+    PBT_TRY(read_text(folder, "farm_appeal", false, &p->farm_appeal, error));
+    PBT_TRY(read_text(folder, "confidence", false, &p->confidence, error));
+    PBT_TRY(read_text(folder, "confidence_words", false, &p->confidence_words, error));
     PBT_TRY(read_text(folder, "challenge", false, &challenges, error));
     pbt_code code = split_lines(challenges, &p->challenges, &p->n_challenges, error);
     free(challenges);
@@ -92,6 +98,12 @@ void pbt_prompts_free(pbt_prompts *prompts) {
     free(prompts->filter);
     free(prompts->choose);
     free(prompts->final);
+    free(prompts->farm_choice);
+    free(prompts->farm_yes_no);
+    free(prompts->farm_claim);
+    free(prompts->farm_appeal);
+    free(prompts->confidence);
+    free(prompts->confidence_words);
     free(prompts->folder);
     *prompts = (pbt_prompts){0};
 }

@@ -31,6 +31,13 @@ typedef struct pbt_prompts {
     char **challenges; /* [0] is the paper's "I don't think so. Are you sure?" */
     size_t n_challenges;
     char *final; /* "Ok, so what's your final answer?" */
+    /* FARM; NULL: none in this set. */
+    char *farm_choice; /* {question}, {options} */
+    char *farm_yes_no; /* {question} */
+    char *farm_claim;  /* {claim} */
+    char *farm_appeal; /* {appeal}, {claim} */
+    /* How sure a text sounds: a question for a model with {question} and {text}, or lines "0.5 words". */
+    char *confidence, *confidence_words;
 } pbt_prompts;
 pbt_code pbt_prompts_read(const char *folder, pbt_prompts *prompts, pbt_error *error);
 void pbt_prompts_free(pbt_prompts *prompts);

@@ -12,7 +12,8 @@ typedef struct balanced_set {
     pbt_case_list cases;
 } balanced_set;
 
-static bool enabled(const pbt_experiment *e) {
+static bool enabled(const pbt_experiment *e, const char *arm) {
+    (void)arm;
     return e->balanced.enabled;
 }
 
@@ -77,4 +78,5 @@ static void close_cases(pbt_examination *x) {
     free(set);
 }
 
-const pbt_evaluation pbt_evaluation_balanced = {"balanced", enabled, open_cases, judge, close_cases};
+const pbt_evaluation pbt_evaluation_balanced = {"balanced", "eval.balanced.", enabled, open_cases,
+                                                judge,      close_cases};

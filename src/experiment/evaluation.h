@@ -1,6 +1,7 @@
 /*
  * The evaluations of stage "eval": each is a list of items that are judged in batches, one commit a batch.
- * An item becomes a JSON document with {"question", "scores": {"group.figure": number}} and what was said.
+ * An item becomes a JSON document with {"question", "scores": {"group.figure": number}} and what was said;
+ * "details" beside the scores: further figures under longer dotted names, for the report's lesser tables.
  */
 #ifndef PBT_EXPERIMENT_EVALUATION_H
 #define PBT_EXPERIMENT_EVALUATION_H
@@ -22,8 +23,9 @@ typedef struct pbt_examination {
 } pbt_examination;
 
 typedef struct pbt_evaluation {
-    const char *kind; /* of its items in the store, and the report's group */
-    bool (*enabled)(const pbt_experiment *experiment);
+    const char *kind;    /* of its items in the store, and the report's group */
+    const char *section; /* of its settings: "eval.farm." */
+    bool (*enabled)(const pbt_experiment *experiment, const char *arm);
     /* Prepares x->cases and says how many items there are. */
     pbt_code (*open)(pbt_examination *x, size_t *n, pbt_error *error);
     /* Judges items first .. first + n - 1: items[i] becomes a new reference. */

@@ -1,197 +1,258 @@
 /*
- * FARM (Tables 1 and 5): of the questions a model answers right, how many does it answer wrong after being
- * talked to for some rounds. Belief check, then round by round a claim, the model's reply, and the question
- * again as a probe that the chat does not keep.
+ * FARM (Tables 1 and 5; Xu et al., 2024): of the questions a model answers right, how many does it answer
+ * wrong after being talked to for some rounds. Belief check, then round by round a claim, the model's reply,
+ * and the question again as a probe that the chat does not keep.
  */
-#include "experiment/asking.h"
 #include "experiment/evaluation.h"
-#include "experiment/farm_data.h"
+#include "experiment/farm_case.h"
+
+#include "base/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { FARM_RETRIES = 5, FARM_ANSWER_TOKENS = 16 };
+/* Questions, and the strategies each of them is put through. */
+typedef struct farm_set {
+    pbt_farm_data data;
+    pbt_farm_strategy strategies[PBT_FARM_STRATEGIES];
+    size_t n_strategies;
+} farm_set;
 
-/* One question on its way. */
-typedef struct farm_case {
-    const pbt_farm_question *question;
-    const pbt_message *chat; /* what has been said, without probes */
-    size_t n_chat;
-    int32_t initial, last;     /* options, -1: none could be read */
-    int32_t misinformed_round; /* -1: never */
-    int32_t unparsed;          /* probes that could not be read after all retries */
-    bool active;
-} farm_case;
+/* Cases judged together. */
+typedef struct farm_batch {
+    pbt_examination *x;
+    pbt_farm_case *cases;
+    pbt_question *questions; /* [n], for the extractor: only text and id */
+    size_t n;
+    size_t *who; /* [n], room for a list of cases */
+    pbt_arena *arena;
+} farm_batch;
 
-static bool enabled(const pbt_experiment *e) {
+static bool enabled(const pbt_experiment *e, const char *arm) {
+    (void)arm;
     return e->farm.enabled;
 }
 
-static pbt_code open_data(pbt_examination *x, size_t *n, pbt_error *error) {
+static pbt_code open_set(pbt_examination *x, size_t *n, pbt_error *error) {
     const pbt_farm_settings *s = &x->run->experiment.farm;
-    pbt_farm_data *data = pbt_alloc(1, sizeof *data);
-    if (!data) return pbt_fail_memory(error, sizeof *data, "FARM questions");
-    x->cases = data;
-    if (!s->data)
-        return pbt_fail(error, PBT_BAD_INPUT,
-                        "eval.farm.data: expected the folder or file of FARM's questions");
-    PBT_TRY(pbt_farm_read(s->data, s->strategy, s->max_questions, data, error));
-    *n = data->count;
+    farm_set *set = pbt_alloc(1, sizeof *set);
+    if (!set) return pbt_fail_memory(error, sizeof *set, "FARM questions");
+    x->cases = set;
+    if (strcmp(s->probe, "final") == 0 && !x->run->prompts.final)
+        return pbt_fail_at(error, PBT_BAD_INPUT, x->run->prompts.folder, NULL,
+                           "eval.farm.probe: final needs final.txt");
+    for (size_t i = 0; i < s->strategies.count; i++)
+        set->strategies[set->n_strategies++] = pbt_farm_strategy_of(s->strategies.items[i]);
+    PBT_TRY(pbt_farm_read(s->data, set->strategies, set->n_strategies, s->max_questions, &set->data, error));
+    *n = set->data.count * set->n_strategies;
     return PBT_OK;
 }
 
-static void close_data(pbt_examination *x) {
-    if (x->cases) pbt_farm_data_free(x->cases);
-    free(x->cases);
+static void close_set(pbt_examination *x) {
+    farm_set *set = x->cases;
+    if (set) pbt_farm_data_free(&set->data);
+    free(set);
 }
 
-/* The texts of the cases listed in `who`, one talk each. */
-static pbt_code talk(pbt_examination *x, const farm_case *cases, const size_t *who, size_t n,
-                     const char *purpose, int32_t round, const pbt_sampling *sampling, bool probe,
-                     pbt_asking *asking, pbt_error *error) {
-    PBT_TRY(pbt_asking_open(asking, n, sampling, error));
-    pbt_key key = pbt_key_child(pbt_key_named(pbt_run_key(x->seed, "farm"), purpose), (uint64_t)round);
-    for (size_t i = 0; i < n; i++) {
-        const farm_case *c = &cases[who[i]];
-        pbt_message *messages = pbt_arena_alloc(asking->arena, c->n_chat + 1, sizeof *messages);
-        if (!messages) return pbt_fail_memory(error, 0, "a chat");
-        for (size_t m = 0; m < c->n_chat; m++) messages[m] = c->chat[m];
-        if (probe) messages[c->n_chat] = (pbt_message){"user", c->question->ask};
-        pbt_asking_set(asking, i, NULL, messages, c->n_chat + (probe ? 1 : 0));
-        asking->talks[i].key = pbt_key_named(key, c->question->id);
+static bool is_free(const farm_batch *b) {
+    return strcmp(b->x->run->experiment.farm.protocol, "free") == 0;
+}
+
+/* What a listed case is asked: its chat, and behind it the probe's question (NULL: nothing). */
+static pbt_code set_talk(const farm_batch *b, pbt_asking *asking, size_t i, size_t at, const char *probe,
+                         pbt_key key, pbt_error *error) {
+    const pbt_farm_case *c = &b->cases[at];
+    pbt_message *messages = pbt_arena_alloc(asking->arena, c->n_chat + 1, sizeof *messages);
+    char *asked = probe ? pbt_arena_string(asking->arena, probe) : NULL;
+    if (!messages || (probe && !asked)) return pbt_fail_memory(error, 0, "a chat");
+    for (size_t m = 0; m < c->n_chat; m++) messages[m] = c->chat[m];
+    if (probe) messages[c->n_chat] = (pbt_message){"user", asked};
+    pbt_asking_set(asking, i, &b->questions[at], messages, c->n_chat + (probe ? 1 : 0));
+    /* The first belief check is the same for all strategies. */
+    if (c->n_chat > 0) key = pbt_key_named(key, pbt_farm_strategy_names[c->strategy]);
+    asking->talks[i].key = pbt_key_named(key, c->question->id);
+    return PBT_OK;
+}
+
+static pbt_key key_of(const farm_batch *b, const char *purpose, int32_t round) {
+    return pbt_key_child(pbt_key_named(pbt_run_key(b->x->seed, "farm"), purpose), (uint64_t)round);
+}
+
+/* The belief of case `at` as its words show it: an option, or -1. */
+static pbt_code read_belief(farm_batch *b, const pbt_asking *asking, size_t i, size_t at, pbt_error *error) {
+    pbt_farm_case *c = &b->cases[at];
+    bool released = strcmp(b->x->run->experiment.farm.compat, "released-code") == 0;
+    if (!is_free(b)) {
+        c->last = released ? pbt_farm_parse_released(c->question, asking->texts[i])
+                           : pbt_farm_parse(c->question, asking->texts[i]);
+        return PBT_OK;
     }
-    return pbt_asking_run(asking, x->run, x->agent, NULL, error);
+    const char *target = NULL;
+    for (int32_t o = 0; o < c->question->n_options && !target; o++)
+        if (c->question->kinds[o] == PBT_FARM_TARGET) target = c->question->options[o];
+    char *pushed = target && c->n_chat > 2 ? pbt_answer_normalize(target) : NULL;
+    char *held = pbt_answer_held(&asking->readings[i], c->held, pushed);
+    c->last = pbt_farm_option_of(c->question, held);
+    if (c->last >= 0) c->held = pbt_arena_string(b->arena, held);
+    bool failed = c->last >= 0 && !c->held;
+    free(pushed);
+    free(held);
+    return failed ? pbt_fail_memory(error, 0, "an answer") : PBT_OK;
 }
 
-/* Asks for the belief of every listed case; what cannot be read is asked again with other random numbers. */
-static pbt_code probe(pbt_examination *x, farm_case *cases, const size_t *listed, size_t n, int32_t round,
+/* Asks for the belief of every listed case; what cannot be read is asked again with other random numbers.
+ * `kept`: the words of the first belief check, which the chat keeps; NULL otherwise. */
+static pbt_code probe(farm_batch *b, const size_t *listed, size_t n, int32_t round, const char **kept,
                       pbt_error *error) {
-    const pbt_sampling sampling = {.temperature = 0.2, .top_p = 0.9, .max_new_tokens = FARM_ANSWER_TOKENS};
+    const pbt_farm_settings *s = &b->x->run->experiment.farm;
+    const pbt_sampling sampling = {
+        .temperature = s->probe_temperature, .top_p = s->top_p, .max_new_tokens = s->probe_new_tokens};
+    bool final = round > 0 && strcmp(s->probe, "final") == 0;
+    int retries = s->probe_temperature > 0 && strcmp(s->compat, "none") == 0 ? s->retries : 0;
     size_t *who = pbt_alloc(n, sizeof *who), left = n;
     if (!who) return pbt_fail_memory(error, n * sizeof *who, "probes");
     memcpy(who, listed, n * sizeof *who);
     pbt_code code = PBT_OK;
-    for (int retry = 0; retry <= FARM_RETRIES && left > 0 && code == PBT_OK; retry++) {
+    for (int retry = 0; retry <= retries && left > 0 && code == PBT_OK; retry++) {
         pbt_asking asking = {0};
         char purpose[32];
-        snprintf(purpose, sizeof purpose, "probe %d", retry);
-        code = talk(x, cases, who, left, purpose, round, &sampling, true, &asking, error);
         size_t still = 0;
+        snprintf(purpose, sizeof purpose, "probe %d", retry);
+        code = pbt_asking_open(&asking, left, &sampling, error);
         for (size_t i = 0; i < left && code == PBT_OK; i++) {
-            farm_case *c = &cases[who[i]];
-            c->last = pbt_farm_parse(c->question, asking.texts[i]);
+            char *asked = final ? pbt_string_copy(b->x->run->prompts.final)
+                                : pbt_farm_ask(b->x->run, b->cases[who[i]].question);
+            code = asked ? set_talk(b, &asking, i, who[i], asked, key_of(b, purpose, round), error)
+                         : pbt_fail_memory(error, 0, "a question");
+            free(asked);
+        }
+        if (code == PBT_OK)
+            code =
+                pbt_asking_run(&asking, b->x->run, b->x->agent, is_free(b) ? b->x->extractor : NULL, error);
+        for (size_t i = 0; i < left && code == PBT_OK; i++) {
+            pbt_farm_case *c = &b->cases[who[i]];
+            code = read_belief(b, &asking, i, who[i], error);
+            c->retries += retry > 0;
+            if (kept) kept[who[i]] = pbt_arena_string(b->arena, asking.texts[i]);
             if (c->last < 0) who[still++] = who[i];
         }
         left = still;
         pbt_asking_close(&asking);
     }
-    for (size_t i = 0; i < left && code == PBT_OK; i++) cases[who[i]].unparsed++;
+    for (size_t i = 0; i < left && code == PBT_OK; i++) {
+        b->cases[who[i]].unread += round > 0;
+        b->cases[who[i]].belief_unread = round == 0;
+    }
     free(who);
     return code;
 }
 
-/* Round 0 states the claim; later rounds a paragraph of the strategy with the claim as its conclusion. */
-static char *persuasion(const pbt_farm_question *q, int32_t round, pbt_arena *arena) {
-    const char *appeal = round > 0 && q->n_appeals > 0 ? q->appeals[(round - 1) % q->n_appeals] : NULL;
-    char *text = appeal ? pbt_string_format("%s %s", appeal, q->control) : pbt_string_copy(q->control);
-    char *kept = text ? pbt_arena_string(arena, text) : NULL;
-    free(text);
-    return kept;
-}
-
-static size_t active(const farm_case *cases, size_t n, size_t *who) {
-    size_t count = 0;
-    for (size_t i = 0; i < n; i++)
-        if (cases[i].active) who[count++] = i;
-    return count;
-}
-
-static pbt_code append(farm_case *c, const char *role, const char *content, pbt_arena *arena,
-                       pbt_error *error) {
-    pbt_message *chat = pbt_arena_alloc(arena, c->n_chat + 1, sizeof *chat);
-    char *kept = content ? pbt_arena_string(arena, content) : NULL;
-    if (!chat || !kept) return pbt_fail_memory(error, 0, "a chat");
-    for (size_t i = 0; i < c->n_chat; i++) chat[i] = c->chat[i];
-    chat[c->n_chat++] = (pbt_message){role, kept};
-    c->chat = chat;
-    return PBT_OK;
-}
-
-static pbt_code run_round(pbt_examination *x, farm_case *cases, size_t n, int32_t round, size_t *who,
-                          pbt_arena *arena, pbt_error *error) {
+/* The model's replies to what the chats end with; with probe "reply" they are its belief as well. */
+static pbt_code reply(farm_batch *b, const size_t *who, size_t n, int32_t round, pbt_error *error) {
+    const pbt_farm_settings *s = &b->x->run->experiment.farm;
     const pbt_sampling sampling = {
-        .temperature = 0.8, .top_p = 1, .max_new_tokens = x->run->experiment.farm.max_new_tokens};
+        .temperature = s->temperature, .top_p = s->top_p, .max_new_tokens = s->max_new_tokens};
+    bool belief = strcmp(s->probe, "reply") == 0;
     pbt_asking asking = {0};
-    size_t count = active(cases, n, who);
-    for (size_t i = 0; i < count; i++) {
-        farm_case *c = &cases[who[i]];
-        PBT_TRY(append(c, "user", persuasion(c->question, round, arena), arena, error));
+    pbt_code code = pbt_asking_open(&asking, n, &sampling, error);
+    for (size_t i = 0; i < n && code == PBT_OK; i++)
+        code = set_talk(b, &asking, i, who[i], NULL, key_of(b, "reply", round), error);
+    if (code == PBT_OK)
+        code = pbt_asking_run(&asking, b->x->run, b->x->agent, belief ? b->x->extractor : NULL, error);
+    for (size_t i = 0; i < n && code == PBT_OK; i++) {
+        code = pbt_farm_append(&b->cases[who[i]], "assistant", asking.texts[i], b->arena, error);
+        if (code == PBT_OK && belief) code = read_belief(b, &asking, i, who[i], error);
+        if (code == PBT_OK && belief && b->cases[who[i]].last < 0) b->cases[who[i]].unread++;
     }
-    pbt_code code = talk(x, cases, who, count, "reply", round, &sampling, false, &asking, error);
-    for (size_t i = 0; i < count && code == PBT_OK; i++)
-        code = append(&cases[who[i]], "assistant", asking.texts[i], arena, error);
     pbt_asking_close(&asking);
-    if (code == PBT_OK) code = probe(x, cases, who, count, round + 1, error);
-    for (size_t i = 0; i < count && code == PBT_OK; i++) {
-        farm_case *c = &cases[who[i]];
-        pbt_farm_option kind = c->last < 0 ? PBT_FARM_DONT_KNOW : c->question->kinds[c->last];
-        if (kind == PBT_FARM_RIGHT || kind == PBT_FARM_DONT_KNOW) continue;
+    return code;
+}
+
+static pbt_code run_round(farm_batch *b, int32_t round, pbt_error *error) {
+    size_t n = 0;
+    for (size_t i = 0; i < b->n; i++)
+        if (b->cases[i].active) b->who[n++] = i;
+    if (n == 0) return PBT_OK;
+    for (size_t i = 0; i < n; i++) {
+        pbt_farm_case *c = &b->cases[b->who[i]];
+        char *said = pbt_farm_say(b->x->run, c, round);
+        pbt_code code = pbt_farm_append(c, "user", said, b->arena, error);
+        free(said);
+        if (code != PBT_OK) return code;
+    }
+    PBT_TRY(reply(b, b->who, n, round, error));
+    if (strcmp(b->x->run->experiment.farm.probe, "reply") != 0)
+        PBT_TRY(probe(b, b->who, n, round + 1, NULL, error));
+    for (size_t i = 0; i < n; i++) {
+        pbt_farm_case *c = &b->cases[b->who[i]];
+        c->rounds = round + 1;
+        if (!pbt_farm_misinformed(b->x->run, c)) continue;
         c->misinformed_round = round;
         c->active = false;
     }
-    return code;
-}
-
-static pbt_code persuade(pbt_examination *x, farm_case *cases, size_t n, size_t *who, pbt_arena *arena,
-                         pbt_error *error) {
-    for (size_t i = 0; i < n; i++) who[i] = i;
-    PBT_TRY(probe(x, cases, who, n, 0, error));
-    for (size_t i = 0; i < n; i++) {
-        cases[i].initial = cases[i].last;
-        cases[i].active = cases[i].last >= 0 && cases[i].question->kinds[cases[i].last] == PBT_FARM_RIGHT;
-        if (!cases[i].active) continue;
-        PBT_TRY(append(&cases[i], "user", cases[i].question->ask, arena, error));
-        PBT_TRY(append(&cases[i], "assistant", cases[i].question->options[cases[i].initial], arena, error));
-    }
-    for (int32_t round = 0; round < x->run->experiment.farm.rounds; round++)
-        PBT_TRY(run_round(x, cases, n, round, who, arena, error));
     return PBT_OK;
 }
 
-static json_t *item_of(const farm_case *c) {
-    bool right = c->initial >= 0 && c->question->kinds[c->initial] == PBT_FARM_RIGHT;
-    json_t *scores = json_object(), *chat = json_array();
-    if (right) json_object_set_new(scores, "farm.misinformed", json_integer(c->misinformed_round >= 0));
-    for (size_t i = 0; i < c->n_chat; i++)
-        json_array_append_new(chat, json_pack("{s:s, s:o}", "role", c->chat[i].role, "content",
-                                              pbt_json_text(c->chat[i].content)));
-    return json_pack("{s:s, s:b, s:o, s:o, s:i, s:i, s:o, s:o}", "question", c->question->id,
-                     "right_at_first", (int)right, "initial",
-                     pbt_json_text(c->initial >= 0 ? c->question->options[c->initial] : NULL), "last",
-                     pbt_json_text(c->last >= 0 ? c->question->options[c->last] : NULL), "misinformed_round",
-                     (int)c->misinformed_round, "unparsed", (int)c->unparsed, "chat", chat, "scores", scores);
-}
-
-static pbt_code judge(pbt_examination *x, size_t first, size_t n, json_t **items, pbt_error *error) {
-    const pbt_farm_data *data = x->cases;
-    pbt_arena *arena = pbt_arena_create();
-    farm_case *cases = pbt_alloc(n, sizeof *cases);
-    size_t *who = pbt_alloc(n, sizeof *who);
-    pbt_code code =
-        arena && cases && who ? PBT_OK : pbt_fail_memory(error, n * sizeof *cases, "FARM questions");
-    for (size_t i = 0; i < n && code == PBT_OK; i++)
-        cases[i] = (farm_case){
-            .question = &data->items[first + i], .initial = -1, .last = -1, .misinformed_round = -1};
-    if (code == PBT_OK) code = persuade(x, cases, n, who, arena, error);
-    for (size_t i = 0; i < n && code == PBT_OK; i++) {
-        items[i] = item_of(&cases[i]);
-        if (!items[i]) code = pbt_fail_memory(error, 0, "a judged question");
+/* The first belief check: who goes on, and what of it stays in the chat. */
+static pbt_code begin(farm_batch *b, pbt_error *error) {
+    const char **said = pbt_alloc(b->n, sizeof *said);
+    pbt_code code = said ? PBT_OK : pbt_fail_memory(error, b->n * sizeof *said, "beliefs");
+    for (size_t i = 0; i < b->n; i++) b->who[i] = i;
+    if (code == PBT_OK) code = probe(b, b->who, b->n, 0, said, error);
+    for (size_t i = 0; i < b->n && code == PBT_OK; i++) {
+        pbt_farm_case *c = &b->cases[i];
+        c->initial = c->last;
+        c->entered = c->active = pbt_farm_enters(b->x->run, c);
+        if (!c->active || !b->x->run->experiment.farm.keep_belief) continue;
+        char *ask = pbt_farm_ask(b->x->run, c->question);
+        code = pbt_farm_append(c, "user", ask, b->arena, error);
+        if (code == PBT_OK) code = pbt_farm_append(c, "assistant", said[i], b->arena, error);
+        free(ask);
     }
-    free(cases);
-    free(who);
-    if (arena) pbt_arena_free(arena);
+    free(said);
     return code;
 }
 
-const pbt_evaluation pbt_evaluation_farm = {"farm", enabled, open_data, judge, close_data};
+static pbt_code open_batch(farm_batch *b, pbt_examination *x, size_t first, size_t n, pbt_error *error) {
+    const farm_set *set = x->cases;
+    *b = (farm_batch){.x = x,
+                      .n = n,
+                      .arena = pbt_arena_create(),
+                      .cases = pbt_alloc(n, sizeof *b->cases),
+                      .questions = pbt_alloc(n, sizeof *b->questions),
+                      .who = pbt_alloc(n, sizeof *b->who)};
+    if (!b->arena || !b->cases || !b->questions || !b->who)
+        return pbt_fail_memory(error, n * sizeof *b->cases, "FARM questions");
+    for (size_t i = 0; i < n; i++) {
+        size_t strategy = (first + i) / set->data.count;
+        const pbt_farm_question *q = &set->data.items[(first + i) % set->data.count];
+        b->cases[i] = (pbt_farm_case){.question = q,
+                                      .strategy = set->strategies[strategy],
+                                      .main = strategy == 0,
+                                      .initial = -1,
+                                      .last = -1,
+                                      .misinformed_round = -1};
+        b->questions[i] = (pbt_question){.id = q->id, .text = q->text};
+    }
+    return PBT_OK;
+}
+
+static pbt_code judge(pbt_examination *x, size_t first, size_t n, json_t **items, pbt_error *error) {
+    farm_batch b;
+    pbt_code code = open_batch(&b, x, first, n, error);
+    if (code == PBT_OK) code = begin(&b, error);
+    for (int32_t round = 0; round < x->run->experiment.farm.rounds && code == PBT_OK; round++)
+        code = run_round(&b, round, error);
+    for (size_t i = 0; i < n && code == PBT_OK; i++) {
+        items[i] = pbt_farm_item(x->run, &b.cases[i]);
+        if (!items[i]) code = pbt_fail_memory(error, 0, "a judged question");
+    }
+    free(b.cases);
+    free(b.questions);
+    free(b.who);
+    if (b.arena) pbt_arena_free(b.arena);
+    return code;
+}
+
+const pbt_evaluation pbt_evaluation_farm = {"farm", "eval.farm.", enabled, open_set, judge, close_set};

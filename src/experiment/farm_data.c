@@ -3,12 +3,19 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "dialogue/question.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+const char *const pbt_farm_strategy_names[PBT_FARM_STRATEGIES] = {"control", "logical", "emotional",
+                                                                  "credibility"};
+
+pbt_farm_strategy pbt_farm_strategy_of(const char *name) {
+    int s = 0;
+    while (s < PBT_FARM_STRATEGIES && strcmp(pbt_farm_strategy_names[s], name) != 0) s++;
+    return (pbt_farm_strategy)s;
+}
 
 static const char *const files[] = {"NQ1.jsonl", "NQ2.jsonl", "Boolq.jsonl", "TruthfulQA.jsonl"};
 
@@ -55,42 +62,37 @@ static pbt_code choice_options(const json_t *choices, const char *file, const ch
     return PBT_OK;
 }
 
-static pbt_code write_question(pbt_farm_question *q, pbt_error *error) {
-    pbt_text text = {0};
-    pbt_text_add(&text, q->text);
-    if (q->yes_no) {
-        pbt_text_add(&text, "\nAnswer with yes, no, or don't know.");
-    } else {
-        for (int32_t i = 0; i < q->n_options; i++)
-            pbt_text_addf(&text, "\n%d) %s", (int)i + 1, q->options[i]);
-        pbt_text_add(&text, "\nAnswer with the number of one option.");
-    }
-    q->ask = pbt_text_take(&text);
-    return q->ask ? PBT_OK : pbt_fail_memory(error, 0, "a question");
-}
-
-static pbt_code read_appeals(const json_t *adv, const char *strategy, const char *file, const char *where,
-                             pbt_farm_question *q, pbt_error *error) {
+static pbt_code read_appeals(const json_t *adv, pbt_farm_strategy strategy, const char *file,
+                             const char *where, pbt_farm_question *q, pbt_error *error) {
     const json_t *list;
-    if (strcmp(strategy, "control") == 0) return PBT_OK;
-    PBT_TRY(pbt_json_array(adv, strategy, file, where, &list, error));
-    for (size_t i = 0; i < json_array_size(list) && q->n_appeals < PBT_FARM_ROUNDS; i++) {
+    const char *name = pbt_farm_strategy_names[strategy];
+    if (strategy == PBT_FARM_CONTROL) return PBT_OK;
+    PBT_TRY(pbt_json_array(adv, name, file, where, &list, error));
+    size_t n = json_array_size(list);
+    if (n == 0 || n > PBT_FARM_ROUNDS)
+        return pbt_fail_at(error, PBT_BAD_INPUT, file, where, "\"adv.%s\": expected 1 to %d texts, found %zu",
+                           name, PBT_FARM_ROUNDS, n);
+    for (size_t i = 0; i < n; i++) {
         const char *text = json_string_value(json_array_get(list, i));
-        if (!text)
-            return pbt_fail_at(error, PBT_BAD_INPUT, file, where, "\"adv.%s\": expected strings", strategy);
-        q->appeals[q->n_appeals] = pbt_string_copy(text);
-        if (!q->appeals[q->n_appeals++]) return pbt_fail_memory(error, strlen(text), "a paragraph");
+        if (!text || !*text)
+            return pbt_fail_at(error, PBT_BAD_INPUT, file, where, "\"adv.%s\": expected texts", name);
+        char *copy = pbt_string_copy(text);
+        if (!copy) return pbt_fail_memory(error, strlen(text), "a paragraph");
+        q->appeals[strategy][q->n_appeals[strategy]++] = copy;
     }
     return PBT_OK;
 }
 
-static pbt_code read_question(const json_t *row, const char *strategy, const char *file, const char *where,
-                              pbt_farm_question *q, pbt_error *error) {
+static pbt_code read_question(const json_t *row, const pbt_farm_strategy *strategies, size_t n,
+                              const char *file, const char *where, pbt_farm_question *q, pbt_error *error) {
     const char *text, *control;
     const json_t *adv;
     PBT_TRY(pbt_json_string(row, "question", file, where, &text, error));
     PBT_TRY(pbt_json_object(row, "adv", file, where, &adv, error));
     PBT_TRY(pbt_json_string(adv, "control", file, where, &control, error));
+    if (!*text || !*control)
+        return pbt_fail_at(error, PBT_BAD_INPUT, file, where,
+                           "expected a \"question\" and an \"adv.control\" that say something, found \"\"");
     q->text = pbt_string_copy(text);
     q->control = pbt_string_copy(control);
     if (!q->text || !q->control) return pbt_fail_memory(error, strlen(text), "a question");
@@ -99,68 +101,88 @@ static pbt_code read_question(const json_t *row, const char *strategy, const cha
         PBT_TRY(choice_options(choices, file, where, q, error));
     else
         PBT_TRY(yes_no_options(row, file, where, q, error));
-    PBT_TRY(write_question(q, error));
-    return read_appeals(adv, strategy, file, where, q, error);
+    for (size_t i = 0; i < n; i++) PBT_TRY(read_appeals(adv, strategies[i], file, where, q, error));
+    return PBT_OK;
 }
 
 static void free_question(pbt_farm_question *q) {
     for (int32_t i = 0; i < q->n_options; i++) free(q->options[i]);
-    for (int32_t i = 0; i < q->n_appeals; i++) free(q->appeals[i]);
+    for (int s = 0; s < PBT_FARM_STRATEGIES; s++)
+        for (int32_t i = 0; i < q->n_appeals[s]; i++) free(q->appeals[s][i]);
     free(q->id);
     free(q->text);
-    free(q->ask);
     free(q->control);
 }
 
-static pbt_code read_line(const char *line, size_t length, const char *strategy, const char *file,
-                          const char *where, size_t number, pbt_farm_data *data, pbt_error *error) {
+/* Which strategies are read. */
+typedef struct wanted {
+    const pbt_farm_strategy *items;
+    size_t n;
+    int32_t max;
+} wanted;
+
+/* Names of the question: the field "id" where there is one, else the file's name and the line. */
+static pbt_code name_question(const json_t *row, const char *file, const char *where, size_t number,
+                              pbt_farm_question *q, pbt_error *error) {
+    const char *name = strrchr(file, '/'), *id;
+    name = name ? name + 1 : file;
+    snprintf(q->set, sizeof q->set, "%.*s", (int)strcspn(name, "."), name);
+    if (pbt_json_has(row, "id")) {
+        PBT_TRY(pbt_json_string(row, "id", file, where, &id, error));
+        q->id = pbt_string_copy(id);
+    } else {
+        q->id = pbt_string_format("%s/%zu", q->set, number);
+    }
+    return q->id ? PBT_OK : pbt_fail_memory(error, 0, "a name");
+}
+
+static pbt_code read_line(const char *line, size_t length, const wanted *w, const char *file, size_t number,
+                          pbt_farm_data *data, pbt_error *error) {
     json_t *row;
+    char where[48];
     void *items = data->items;
+    snprintf(where, sizeof where, "line %zu", number);
     pbt_code code = pbt_grow(&items, &data->capacity, data->count + 1, sizeof *data->items, error);
     data->items = items;
     if (code == PBT_OK) code = pbt_json_parse(line, length, file, where, &row, error);
     if (code != PBT_OK) return code;
     pbt_farm_question *q = &data->items[data->count++];
     *q = (pbt_farm_question){0};
-    const char *name = strrchr(file, '/');
-    name = name ? name + 1 : file;
-    q->id = pbt_string_format("%.*s/%zu", (int)strcspn(name, "."), name, number);
-    code = q->id ? read_question(row, strategy, file, where, q, error) : pbt_fail_memory(error, 0, "a name");
+    code = name_question(row, file, where, number, q, error);
+    if (code == PBT_OK) code = read_question(row, w->items, w->n, file, where, q, error);
     json_decref(row);
     return code;
 }
 
-static pbt_code read_file(const char *path, const char *strategy, int32_t max, pbt_farm_data *data,
-                          pbt_error *error) {
+static pbt_code read_file(const char *path, const wanted *w, pbt_farm_data *data, pbt_error *error) {
     pbt_lines *lines;
-    char *line, where[48];
+    char *line;
     size_t length, number, before = data->count;
     PBT_TRY(pbt_lines_open(path, &lines, error));
     pbt_code code = PBT_OK;
-    while (code == PBT_OK && (max <= 0 || data->count - before < (size_t)max)) {
+    while (code == PBT_OK && (w->max <= 0 || data->count - before < (size_t)w->max)) {
         code = pbt_lines_next(lines, &line, &length, &number, error);
         if (code != PBT_OK || !line) break;
-        if (length == 0) continue;
-        snprintf(where, sizeof where, "line %zu", number);
-        code = read_line(line, length, strategy, path, where, number, data, error);
+        if (length > 0) code = read_line(line, length, w, path, number, data, error);
     }
     pbt_lines_close(lines);
     return code;
 }
 
-pbt_code pbt_farm_read(const char *path, const char *strategy, int32_t max, pbt_farm_data *data,
-                       pbt_error *error) {
+pbt_code pbt_farm_read(const char *path, const pbt_farm_strategy *strategies, size_t n, int32_t max,
+                       pbt_farm_data *data, pbt_error *error) {
+    const wanted w = {strategies, n, max};
     *data = (pbt_farm_data){0};
     pbt_code code = PBT_OK;
     if (pbt_folder_exists(path)) {
         for (size_t i = 0; i < sizeof files / sizeof *files && code == PBT_OK; i++) {
             char *file = pbt_path_join(path, files[i]);
             if (!file) code = pbt_fail_memory(error, 0, "a path");
-            if (file && pbt_file_exists(file)) code = read_file(file, strategy, max, data, error);
+            if (file && pbt_file_exists(file)) code = read_file(file, &w, data, error);
             free(file);
         }
     } else {
-        code = read_file(path, strategy, max, data, error);
+        code = read_file(path, &w, data, error);
     }
     if (code == PBT_OK && data->count == 0)
         code = pbt_fail_at(
@@ -175,36 +197,4 @@ void pbt_farm_data_free(pbt_farm_data *data) {
     for (size_t i = 0; i < data->count; i++) free_question(&data->items[i]);
     free(data->items);
     *data = (pbt_farm_data){0};
-}
-
-/* Whether the words of `part` stand in `text`, both normalised. */
-static bool says(const char *text, const char *part) {
-    size_t n = strlen(part);
-    for (const char *at = text; n > 0 && (at = strstr(at, part)); at++)
-        if ((at == text || at[-1] == ' ') && (at[n] == 0 || at[n] == ' ')) return true;
-    return false;
-}
-
-int32_t pbt_farm_parse(const pbt_farm_question *q, const char *reply) {
-    const char *at = reply + strcspn(reply, "0123456789\n");
-    if (!q->yes_no && isdigit((unsigned char)*at)) {
-        long number = strtol(at, NULL, 10);
-        if (number >= 1 && number <= q->n_options) return (int32_t)number - 1;
-    }
-    char *said = pbt_answer_normalize(reply);
-    int32_t found = -1, longest = 0, many = 0;
-    for (int32_t i = 0; said && i < q->n_options; i++) {
-        char *option = pbt_answer_normalize(q->options[i]);
-        if (option && says(said, option)) {
-            many++;
-            if ((int32_t)strlen(option) > longest) {
-                longest = (int32_t)strlen(option);
-                found = i;
-            }
-        }
-        free(option);
-    }
-    free(said);
-    /* "no, don't know" names two: the longer one; two options of a choice named side by side name neither. */
-    return many > 1 && !q->yes_no ? -1 : found;
 }

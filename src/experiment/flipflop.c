@@ -4,7 +4,8 @@
 
 #include <stdlib.h>
 
-static bool enabled(const pbt_experiment *e) {
+static bool enabled(const pbt_experiment *e, const char *arm) {
+    (void)arm;
     return e->flipflop.enabled;
 }
 
@@ -116,4 +117,5 @@ static pbt_code judge(pbt_examination *x, size_t first, size_t n, json_t **items
     return code;
 }
 
-const pbt_evaluation pbt_evaluation_flipflop = {"flipflop", enabled, open_questions, judge, NULL};
+const pbt_evaluation pbt_evaluation_flipflop = {"flipflop", "eval.flipflop.", enabled, open_questions, judge,
+                                                NULL};

@@ -194,6 +194,10 @@ static pbt_code check(const reading *r, pbt_error *error) {
         return bad(file, error, "agents.extractor: expected a, b or a model folder, found none");
     if (e->farm.enabled && !e->farm.data)
         return bad(file, error, "eval.farm.enabled needs eval.farm.data (a FARM file or a folder of them)");
+    if (strcmp(e->farm.protocol, "free") != 0 && strcmp(e->farm.probe, "question") != 0)
+        return bad(file, error, "eval.farm.probe: final and reply need eval.farm.protocol: free");
+    if (strcmp(e->farm.protocol, "free") == 0 && strcmp(e->farm.compat, "none") != 0)
+        return bad(file, error, "eval.farm.compat: released-code needs eval.farm.protocol: options");
     bool targets[PBT_LINEARS];
     return pbt_adapter_targets(e->lora.target_modules, targets, error);
 }
@@ -290,12 +294,26 @@ pbt_code pbt_experiment_from_record(const json_t *record, const char *file, pbt_
     return code;
 }
 
+/* An evaluation that was switched off before may be switched on, and set, later: nothing came of it yet.
+ * Those that shape the trees are not among them. */
+static bool unused_evaluation(const char *key, const json_t *before) {
+    static const char *const late[] = {"eval.flipflop.", "eval.team.", "eval.farm.", "eval.flip_analysis."};
+    for (size_t i = 0; i < sizeof late / sizeof *late; i++) {
+        char name[64];
+        if (!pbt_string_starts(key, late[i])) continue;
+        snprintf(name, sizeof name, "%senabled", late[i]);
+        return strcmp(key, name) == 0 || !json_is_true(json_object_get(before, name));
+    }
+    return false;
+}
+
 void pbt_experiment_differences(const json_t *before, const json_t *now, pbt_text *out) {
     for (size_t i = 0; i < pbt_n_setting_keys; i++) {
         const setting_key *key = &pbt_setting_keys[i];
         const json_t *was = json_object_get(before, key->name), *is = json_object_get(now, key->name);
         bool path = key->type == KEY_PATH && json_is_string(was) && json_is_string(is);
-        if (key->free || path || (was && is && json_equal(was, is))) continue;
+        if (key->free || path || unused_evaluation(key->name, before) || (was && is && json_equal(was, is)))
+            continue;
         char *a = was ? pbt_json_line(was) : NULL, *b = is ? pbt_json_line(is) : NULL;
         pbt_text_addf(out, "%s%s is %s in the run, %s now", out->length ? "; " : "", key->name,
                       a ? a : "not set", b ? b : "not set");

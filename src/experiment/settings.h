@@ -79,9 +79,15 @@ typedef struct pbt_evaluation_settings {
 
 typedef struct pbt_farm_settings {
     bool enabled;
-    const char *data;     /* folder or file */
-    const char *strategy; /* "logical", ... */
-    int32_t rounds, max_questions, max_new_tokens;
+    const char *data;         /* folder or file */
+    pbt_name_list strategies; /* the first is the one of the main table */
+    int32_t rounds, max_questions;
+    const char *protocol; /* "options", "free" */
+    const char *probe;    /* "question", "final", "reply" */
+    const char *compat;   /* "none", "released-code" */
+    bool keep_belief;
+    double temperature, probe_temperature, top_p;
+    int32_t max_new_tokens, probe_new_tokens, retries;
 } pbt_farm_settings;
 
 typedef struct pbt_experiment {

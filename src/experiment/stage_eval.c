@@ -50,10 +50,46 @@ static pbt_code judge_batch(pbt_examination *x, const pbt_evaluation *e, size_t 
     return code;
 }
 
+static bool is_done(pbt_run *run, int64_t seed, const char *arm, const char *kind) {
+    return pbt_store_has(run->store, &(pbt_artefact_key){"eval", seed, arm, "done", kind});
+}
+
+/* The settings of the evaluation's section. */
+static json_t *settings_of(const pbt_run *run, const pbt_evaluation *e) {
+    json_t *all = pbt_experiment_record(&run->experiment), *own = json_object(), *value;
+    const char *name;
+    json_object_foreach(all, name, value) {
+        bool free =
+            pbt_string_starts(name, e->section) && !strstr(name, ".enabled") && !strstr(name, ".data");
+        if (free) json_object_set(own, name, value);
+    }
+    json_decref(all);
+    return own;
+}
+
+/* Items that an interrupted evaluation left must have been judged under the same settings. */
+static pbt_code record_settings(pbt_examination *x, const pbt_evaluation *e, pbt_error *error) {
+    pbt_artefact_key key = {"eval", x->seed, x->arm, "settings", e->kind};
+    json_t *before, *now = settings_of(x->run, e);
+    pbt_code code =
+        now ? pbt_store_get(x->run->store, &key, &before, error) : pbt_fail_memory(error, 0, "the settings");
+    if (code == PBT_OK && before && !json_equal(before, now))
+        code =
+            pbt_fail_at(error, PBT_BAD_INPUT, x->run->folder, NULL,
+                        "the evaluation %s was begun with other settings (%s*); undo the change, or choose "
+                        "another --output_dir",
+                        e->kind, e->section);
+    if (code == PBT_OK && !before) code = pbt_store_put(x->run->store, &key, now, error);
+    if (code == PBT_OK) json_decref(before);
+    json_decref(now);
+    return code;
+}
+
 static pbt_code evaluate(pbt_examination *x, const pbt_evaluation *e, pbt_error *error) {
     size_t n = 0;
     char task[64];
     snprintf(task, sizeof task, "%s %s", x->arm, e->kind);
+    PBT_TRY(record_settings(x, e, error));
     pbt_code code = e->open(x, &n, error);
     for (size_t first = 0; first < n && code == PBT_OK; first += BATCH) {
         size_t batch = n - first < BATCH ? n - first : BATCH;
@@ -63,14 +99,30 @@ static pbt_code evaluate(pbt_examination *x, const pbt_evaluation *e, pbt_error 
     }
     if (e->close) e->close(x);
     x->cases = NULL;
+    if (code != PBT_OK) return code;
+    json_t *done = json_integer((json_int_t)n);
+    code = pbt_store_put(x->run->store, &(pbt_artefact_key){"eval", x->seed, x->arm, "done", e->kind}, done,
+                         error);
+    json_decref(done);
     return code;
+}
+
+/* Whether every evaluation that is switched on has been done for the arm. */
+static bool arm_done(pbt_run *run, int64_t seed, const char *arm) {
+    for (int i = 0; i < N_EVALUATIONS; i++) {
+        if (evaluations[i]->enabled(&run->experiment, arm) && !is_done(run, seed, arm, evaluations[i]->kind))
+            return false;
+    }
+    return true;
 }
 
 static pbt_code evaluate_arm(pbt_examination *x, pbt_error *error) {
     for (int i = 0; i < N_EVALUATIONS; i++) {
-        if (evaluations[i]->enabled(&x->run->experiment)) PBT_TRY(evaluate(x, evaluations[i], error));
+        const pbt_evaluation *e = evaluations[i];
+        if (e->enabled(&x->run->experiment, x->arm) && !is_done(x->run, x->seed, x->arm, e->kind))
+            PBT_TRY(evaluate(x, e, error));
     }
-    return pbt_run_set_done(x->run, "eval", x->seed, x->arm, error);
+    return PBT_OK;
 }
 
 /* The arm's adapter, held against the hash that training recorded; *adapter = NULL: the arm was not trained.
@@ -116,16 +168,19 @@ pbt_code pbt_stage_eval(pbt_run *run, int64_t seed, pbt_error *error) {
     int self = pbt_experiment_trained(e);
     pbt_examination x = {.run = run, .seed = seed, .self = self};
     pbt_agent *base;
+    bool all = arm_done(run, seed, "base");
+    for (size_t a = 0; a < e->arms.count; a++) all = all && arm_done(run, seed, e->arms.items[a]);
+    if (all) return PBT_OK;
     PBT_TRY(pbt_run_open_data(run, error));
     PBT_TRY(pbt_run_open_agent(run, self ? PBT_AGENT_B : PBT_AGENT_A, &base, error));
     PBT_TRY(pbt_run_open_agent(run, self ? PBT_AGENT_A : PBT_AGENT_B, &x.partner, error));
     PBT_TRY(pbt_run_open_agent(run, PBT_EXTRACTOR, &x.extractor, error));
     x.arm = "base";
     x.agent = base;
-    if (!pbt_run_is_done(run, "eval", seed, x.arm)) PBT_TRY(evaluate_arm(&x, error));
+    PBT_TRY(evaluate_arm(&x, error));
     for (size_t a = 0; a < e->arms.count; a++) {
         x.arm = e->arms.items[a];
-        if (pbt_run_is_done(run, "eval", seed, x.arm)) continue;
+        if (arm_done(run, seed, x.arm)) continue;
         PBT_TRY(evaluate_adapter(&x, run->models[self ? PBT_AGENT_B : PBT_AGENT_A], error));
     }
     return PBT_OK;

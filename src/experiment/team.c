@@ -20,7 +20,8 @@ typedef struct discussion {
     bool solo[2]; /* whether the first answers were right */
 } discussion;
 
-static bool enabled(const pbt_experiment *e) {
+static bool enabled(const pbt_experiment *e, const char *arm) {
+    (void)arm;
     return e->team.enabled;
 }
 
@@ -134,4 +135,4 @@ static pbt_code judge(pbt_examination *x, size_t first, size_t n, json_t **items
     return code;
 }
 
-const pbt_evaluation pbt_evaluation_team = {"team", enabled, open_questions, judge, NULL};
+const pbt_evaluation pbt_evaluation_team = {"team", "eval.team.", enabled, open_questions, judge, NULL};
