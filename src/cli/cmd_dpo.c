@@ -14,10 +14,14 @@ static pbt_code run(const pbt_cli *cli, const void *settings, int n_arguments, c
 static const pbt_option options[] = {
     PBT_TRAINING_OPTIONS("1e-6"),
     PBT_TRAINING_NUMBER(beta, "0.1", "how strongly the policy is held to the reference"),
-    PBT_TRAINING_CHOICE(loss_type, "sigmoid", "sigmoid|ipo|hinge|robust|apo_zero|apo_down|sigmoid_norm",
-                        "the loss of a pair"),
-    PBT_TRAINING_NUMBER(label_smoothing, "0", "share of labels taken to be flipped (sigmoid, robust)"),
-    PBT_TRAINING_NUMBER(sft_weight, "0", "adds this much of the chosen completions' mean token loss"),
+    PBT_TRAINING_OPTION(loss_type, PBT_OPTION_LIST, "NAMES", NULL,
+                        "sigmoid (the default), ipo, hinge, robust, apo_zero, apo_down, sigmoid_norm, sft; "
+                        "several, with commas, are added up"),
+    PBT_TRAINING_OPTION(loss_weights, PBT_OPTION_LIST, "NUMBERS", NULL,
+                        "a weight for each name of loss_type (not given: 1 each)"),
+    PBT_TRAINING_NUMBER(label_smoothing, "0", "share of labels taken to be flipped (robust)"),
+    PBT_TRAINING_NUMBER(sft_weight, "0",
+                        "adds this much of the loss sft, the chosen completions' mean token loss"),
     PBT_TRAINING_FLAG(disable_dropout, "true", "train without the adapter's dropout"),
     PBT_TRAINING_FLAG(precompute_ref_log_probs, "true",
                       "the reference's log-probabilities are always computed once, and kept in output_dir"),
@@ -29,6 +33,11 @@ static const pbt_option options[] = {
     PBT_TRAINING_OLD_STRING(ref_adapter_name),
     PBT_TRAINING_OLD_FLAG(generate_during_eval),
     PBT_TRAINING_OLD_FLAG(reference_free),
+    PBT_TRAINING_OLD_FLAG(force_use_ref_model),
+    PBT_TRAINING_OLD_FLAG(is_encoder_decoder),
+    PBT_TRAINING_OLD_STRING(model_adapter_name),
+    PBT_TRAINING_OLD_STRING(label_pad_token_id),
+    PBT_TRAINING_OLD_STRING(padding_value),
 };
 
 const pbt_command pbt_command_dpo = {

@@ -17,8 +17,8 @@ static const pbt_option options[] = {
                       "rows with a prompt: loss on the completion only (else on the prompt too)"),
     PBT_TRAINING_FLAG(assistant_only_loss, NULL,
                       "rows with messages: loss on the assistant's turns only (else on every token)"),
+    PBT_TRAINING_STRING(dataset_text_field, "text", "rows of plain text: the field that holds it"),
     PBT_TRAINING_OLD_OPTIONS,
-    PBT_TRAINING_OLD_STRING(dataset_text_field),
     PBT_TRAINING_OLD_FLAG(packing),
 };
 

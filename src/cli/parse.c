@@ -63,6 +63,12 @@ static bool known_choice(const char *choices, const char *value) {
     return false;
 }
 
+/* 1 for true (or True, as Python prints it), 0 for false, -1 for anything else. */
+static int truth_of(const char *text) {
+    if (strcmp(text, "true") == 0 || strcmp(text, "True") == 0) return 1;
+    return strcmp(text, "false") == 0 || strcmp(text, "False") == 0 ? 0 : -1;
+}
+
 static pbt_code wrong_value(const pbt_option *o, const char *expected, const char *value, pbt_error *error) {
     return pbt_fail(error, PBT_USAGE, "option --%s: expected %s, found \"%s\"", o->name, expected, value);
 }
@@ -85,9 +91,8 @@ static pbt_code set_value(reader *r, place at, const char *value, pbt_error *err
     errno = 0;
     switch (o->type) {
     case PBT_OPTION_FLAG:
-        if (strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
-            return wrong_value(o, "true or false", value, error);
-        FIELD(bool, at.base, o->offset) = value[0] == 't';
+        if (truth_of(value) < 0) return wrong_value(o, "true or false", value, error);
+        FIELD(bool, at.base, o->offset) = truth_of(value) == 1;
         return PBT_OK;
     case PBT_OPTION_INTEGER: {
         long long number = strtoll(value, &end, 10);
@@ -154,6 +159,15 @@ static pbt_code unknown_option(const pbt_parsed *p, const char *name, size_t len
                     *of ? " " : "");
 }
 
+/* "--loss_type sigmoid sft": where a command takes no arguments, what follows a list's value belongs to it.
+ */
+static pbt_code read_further_values(reader *r, place at, int argc, char **argv, int *i, pbt_error *error) {
+    const pbt_command *command = r->parsed->command;
+    if (at.option->type != PBT_OPTION_LIST || !command || command->most_arguments != 0) return PBT_OK;
+    while (*i < argc && argv[*i][0] != '-') PBT_TRY(set_value(r, at, argv[(*i)++], error));
+    return PBT_OK;
+}
+
 /* "--name", "--name=value", "--name value", "--no_name"; *i moves past what was read. */
 static pbt_code read_long(reader *r, int argc, char **argv, int *i, pbt_error *error) {
     const char *name = argv[*i] + 2, *value = strchr(name, '=');
@@ -169,13 +183,14 @@ static pbt_code read_long(reader *r, int argc, char **argv, int *i, pbt_error *e
         return set_value(r, at, "false", error);
     }
     if (!value && at.option->type == PBT_OPTION_FLAG) {
-        bool said = *i < argc && (strcmp(argv[*i], "true") == 0 || strcmp(argv[*i], "false") == 0);
-        value = said ? argv[(*i)++] : "true";
+        value = *i < argc && truth_of(argv[*i]) >= 0 ? argv[(*i)++] : "true";
     } else if (!value) {
         if (*i >= argc || pbt_string_starts(argv[*i], "--"))
             return pbt_fail(error, PBT_USAGE, "option --%s needs a value (%s)", at.option->name,
                             at.option->value_name ? at.option->value_name : "VALUE");
         value = argv[(*i)++];
+        PBT_TRY(set_value(r, at, value, error));
+        return read_further_values(r, at, argc, argv, i, error);
     }
     return set_value(r, at, value, error);
 }

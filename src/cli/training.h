@@ -20,20 +20,28 @@ typedef struct pbt_training_options {
     bool use_rslora, share_prefixes;
     /* sft */
     bool completion_only_loss, assistant_only_loss;
+    const char *dataset_text_field;
     /* dpo */
     double beta, label_smoothing, sft_weight;
-    const char *loss_type;
+    pbt_strings loss_type, loss_weights;
     bool precompute_ref_log_probs, disable_dropout;
-    /* Options of TRL's that say nothing here: read, and warned about. */
+    /* Options of TRL's that say nothing here or have another name now: read, and warned about. */
     struct {
         const char *warmup_ratio, *max_prompt_length, *max_completion_length, *truncation_mode, *rpo_alpha,
-            *ref_adapter_name, *report_to, *optim, *torch_dtype, *attn_implementation, *eval_strategy,
-            *save_strategy, *logging_strategy, *dataset_num_proc, *dataloader_num_workers, *save_total_limit,
-            *run_name, *dataset_text_field, *dataset_name, *precompute_ref_batch_size;
-        bool generate_during_eval, reference_free, packing, padding_free, gradient_checkpointing, bf16, fp16,
-            use_peft, use_liger_kernel, group_by_length, remove_unused_columns;
+            *ref_adapter_name, *model_adapter_name, *report_to, *eval_strategy, *torch_dtype, *dataset_name,
+            *optim, *attn_implementation, *save_strategy, *logging_strategy, *dataset_num_proc,
+            *dataloader_num_workers, *save_total_limit, *run_name, *precompute_ref_batch_size,
+            *label_pad_token_id, *padding_value;
+        bool generate_during_eval, reference_free, force_use_ref_model, is_encoder_decoder, packing,
+            padding_free, gradient_checkpointing, bf16, fp16, use_peft, use_liger_kernel, group_by_length,
+            remove_unused_columns;
     } old;
 } pbt_training_options;
+
+/* Settings of the trainer from the options; warns of old names and of those without effect. */
+pbt_code pbt_training_settings_make(const pbt_cli *cli, const pbt_training_options *options,
+                                    pbt_objective objective, pbt_train_settings *settings, pbt_error *error);
+pbt_code pbt_option_to_int32(const char *name, int64_t value, int64_t least, int32_t *out, pbt_error *error);
 
 pbt_code pbt_training_command_run(const pbt_cli *cli, const pbt_training_options *options,
                                   pbt_objective objective, pbt_error *error);
@@ -115,12 +123,12 @@ pbt_code pbt_training_command_run(const pbt_cli *cli, const pbt_training_options
 #define PBT_TRAINING_OLD_FLAG(field)   PBT_TRAINING_OLD(field, PBT_OPTION_FLAG, NULL)
 #define PBT_TRAINING_OLD_OPTIONS                                                                             \
     PBT_TRAINING_OLD_STRING(warmup_ratio), PBT_TRAINING_OLD_STRING(truncation_mode),                         \
-        PBT_TRAINING_OLD_STRING(report_to), PBT_TRAINING_OLD_STRING(optim),                                  \
-        PBT_TRAINING_OLD_STRING(torch_dtype), PBT_TRAINING_OLD_STRING(attn_implementation),                  \
-        PBT_TRAINING_OLD_STRING(eval_strategy), PBT_TRAINING_OLD_STRING(save_strategy),                      \
-        PBT_TRAINING_OLD_STRING(logging_strategy), PBT_TRAINING_OLD_STRING(dataset_num_proc),                \
-        PBT_TRAINING_OLD_STRING(dataloader_num_workers), PBT_TRAINING_OLD_STRING(save_total_limit),          \
-        PBT_TRAINING_OLD_STRING(run_name), PBT_TRAINING_OLD_STRING(dataset_name),                            \
+        PBT_TRAINING_OLD_STRING(report_to), PBT_TRAINING_OLD_STRING(eval_strategy),                          \
+        PBT_TRAINING_OLD_STRING(torch_dtype), PBT_TRAINING_OLD_STRING(dataset_name),                         \
+        PBT_TRAINING_OLD_STRING(optim), PBT_TRAINING_OLD_STRING(attn_implementation),                        \
+        PBT_TRAINING_OLD_STRING(save_strategy), PBT_TRAINING_OLD_STRING(logging_strategy),                   \
+        PBT_TRAINING_OLD_STRING(dataset_num_proc), PBT_TRAINING_OLD_STRING(dataloader_num_workers),          \
+        PBT_TRAINING_OLD_STRING(save_total_limit), PBT_TRAINING_OLD_STRING(run_name),                        \
         PBT_TRAINING_OLD_FLAG(padding_free), PBT_TRAINING_OLD_FLAG(gradient_checkpointing),                  \
         PBT_TRAINING_OLD_FLAG(bf16), PBT_TRAINING_OLD_FLAG(fp16), PBT_TRAINING_OLD_FLAG(use_peft),           \
         PBT_TRAINING_OLD_FLAG(use_liger_kernel), PBT_TRAINING_OLD_FLAG(group_by_length),                     \

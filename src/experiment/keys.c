@@ -5,7 +5,7 @@
 #define AT(field) offsetof(pbt_experiment, field)
 #define DTYPES    "auto|float32|float16|bfloat16|nf4|fp4|int8"
 #define SCHEDULES "linear|cosine|constant|constant_with_warmup"
-#define LOSSES    "sigmoid|ipo|hinge|robust|apo_zero|apo_down|sigmoid_norm"
+#define LOSSES    "sigmoid|ipo|hinge|robust|apo_zero|apo_down|sigmoid_norm|sft"
 #define BIG       1e9
 
 /* name, type, field, default, choices, least, most, required, free, help */
@@ -149,9 +149,13 @@ const setting_key pbt_setting_keys[] = {
     TRAINING(sft, "5e-4", "240", "1", "80", "cosine", "100"),
     TRAINING(dpo, "5e-4", "-1", "5", "35", "cosine", "0"),
     NUMBER("dpo.beta", dpo.beta, "0.1", 0, BIG, "strength of the pull towards the reference"),
-    {"dpo.loss_type", KEY_CHOICE, AT(dpo.loss_type), "sigmoid", LOSSES, 0, 0, false, false, "DPO's loss"},
-    NUMBER("dpo.label_smoothing", dpo.label_smoothing, "0", 0, 0.5, "share of labels taken as wrong"),
-    NUMBER("dpo.sft_weight", dpo.sft_weight, "0", 0, BIG, "adds so much of the chosen text's SFT loss"),
+    {"dpo.loss_type", KEY_LOSSES, AT(dpo.loss), "sigmoid", LOSSES, 0, 0, false, false,
+     "DPO's loss, or a list of losses that are added up"},
+    {"dpo.loss_weights", KEY_LOSS_WEIGHTS, AT(dpo.loss), NULL, NULL, -BIG, BIG, false, false,
+     "a weight for each loss of the list (not given: 1 each)"},
+    NUMBER("dpo.label_smoothing", dpo.label_smoothing, "0", 0, 0.5,
+           "share of labels taken as wrong (robust)"),
+    NUMBER("dpo.sft_weight", dpo.sft_weight, "0", 0, BIG, "adds so much of the loss sft, the chosen text's"),
     BOOL("dpo.disable_dropout", dpo.disable_dropout, "true", "no dropout in DPO (TRL's default)"),
 
     INTEGER("selection.every_steps", selection_every, "0", 0,

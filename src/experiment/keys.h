@@ -18,6 +18,8 @@ typedef enum key_type {
     KEY_SEEDS,
     KEY_NAMES, /* each one of choices */
     KEY_NUMBERS,
+    KEY_LOSSES,       /* the names in a pbt_loss_mix */
+    KEY_LOSS_WEIGHTS, /* its weights */
     KEY_TURNS /* list of lists of roles */
 } key_type;
 

@@ -29,6 +29,8 @@ static const char *const type_names[] = {"text",
                                          "list of integers",
                                          "list of names",
                                          "list of numbers",
+                                         "name or list of names",
+                                         "list of numbers",
                                          "list of lists of roles"};
 
 size_t pbt_settings_count(void) {
@@ -198,6 +200,8 @@ static pbt_code check(const reading *r, pbt_error *error) {
         return bad(file, error, "eval.farm.probe: final and reply need eval.farm.protocol: free");
     if (strcmp(e->farm.protocol, "free") == 0 && strcmp(e->farm.compat, "none") != 0)
         return bad(file, error, "eval.farm.compat: released-code needs eval.farm.protocol: options");
+    pbt_error reason;
+    if (pbt_loss_mix_check(&e->dpo.loss, &reason) != PBT_OK) return bad(file, error, reason.message);
     bool targets[PBT_LINEARS];
     return pbt_adapter_targets(e->lora.target_modules, targets, error);
 }

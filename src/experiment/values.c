@@ -157,6 +157,35 @@ static pbt_code read_numbers(const setting_key *key, const pbt_yaml *node, const
     return PBT_OK;
 }
 
+static pbt_code read_losses(const setting_key *key, const pbt_yaml *node, const value_source *source,
+                            pbt_experiment *e, pbt_error *error) {
+    pbt_yaml made, *child;
+    const char *names[PBT_LOSS_TYPES];
+    pbt_error reason;
+    node = as_list(node, &made, &child);
+    PBT_TRY(expect_list(key, node, source, 1, PBT_LOSS_TYPES, error));
+    for (size_t i = 0; i < node->n_children; i++) {
+        int index;
+        PBT_TRY(check_choice(key, node->children[i], source, &index, error));
+        names[i] = node->children[i]->text;
+    }
+    if (pbt_loss_mix_set_types(&PBT_KEY_FIELD(pbt_loss_mix, e, key), names, node->n_children, &reason) ==
+        PBT_OK)
+        return PBT_OK;
+    return wrong(key, node, source, "each loss once", error);
+}
+
+static pbt_code read_loss_weights(const setting_key *key, const pbt_yaml *node, const value_source *source,
+                                  pbt_experiment *e, pbt_error *error) {
+    pbt_yaml made, *child;
+    double weights[PBT_LOSS_TYPES];
+    node = as_list(node, &made, &child);
+    PBT_TRY(expect_list(key, node, source, 0, PBT_LOSS_TYPES, error));
+    for (size_t i = 0; i < node->n_children; i++)
+        PBT_TRY(read_number(key, node->children[i], source, false, &weights[i], error));
+    return pbt_loss_mix_set_weights(&PBT_KEY_FIELD(pbt_loss_mix, e, key), weights, node->n_children, error);
+}
+
 static pbt_code read_turns(const setting_key *key, const pbt_yaml *node, const value_source *source,
                            pbt_experiment *e, pbt_error *error) {
     pbt_tree_plan *plan = &e->trees.plan;
@@ -229,6 +258,10 @@ pbt_code pbt_value_read(const setting_key *key, const pbt_yaml *node, const valu
         return read_names(key, node, source, e, error);
     case KEY_NUMBERS:
         return read_numbers(key, node, source, e, error);
+    case KEY_LOSSES:
+        return read_losses(key, node, source, e, error);
+    case KEY_LOSS_WEIGHTS:
+        return read_loss_weights(key, node, source, e, error);
     case KEY_TURNS:
         return read_turns(key, node, source, e, error);
     }
@@ -263,6 +296,18 @@ static json_t *record_list(const setting_key *key, const pbt_experiment *e) {
     return array;
 }
 
+/* One loss is recorded as its name, as it was before there were lists; no weights as null. */
+static json_t *record_losses(const setting_key *key, const pbt_loss_mix *mix) {
+    bool weights = key->type == KEY_LOSS_WEIGHTS;
+    if (weights && mix->n_weights == 0) return json_null();
+    if (!weights && mix->n == 1) return json_string(pbt_loss_type_name(mix->types[0]));
+    json_t *array = json_array();
+    for (int32_t i = 0; array && i < (weights ? mix->n_weights : mix->n); i++)
+        json_array_append_new(array, weights ? json_real(mix->weights[i])
+                                             : json_string(pbt_loss_type_name(mix->types[i])));
+    return array;
+}
+
 static json_t *record_choice(const setting_key *key, int index) {
     const char *p = key->choices;
     for (int i = 0; i < index; i++) p = strchr(p, '|') + 1;
@@ -291,6 +336,9 @@ json_t *pbt_value_record(const setting_key *key, const pbt_experiment *e) {
     case KEY_NAMES:
     case KEY_NUMBERS:
         return record_list(key, e);
+    case KEY_LOSSES:
+    case KEY_LOSS_WEIGHTS:
+        return record_losses(key, &PBT_KEY_FIELD(pbt_loss_mix, e, key));
     case KEY_TURNS:
         return record_turns(&e->trees.plan);
     }

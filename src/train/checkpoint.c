@@ -49,13 +49,16 @@ uint64_t pbt_settings_fingerprint(const pbt_train_settings *s, int64_t total_ste
                               s->group_trees,
                               s->beta,
                               s->label_smoothing,
-                              s->loss_type,
                               s->sft_weight,
                               s->disable_dropout,
                               s->share_prefixes,
                               s->max_rows};
     uint64_t hash = pbt_hash(hashes, sizeof hashes, 2);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) hash = hash_number(hash, numbers[i]);
+    for (int32_t i = 0; i < s->loss.n; i++) {
+        hash = hash_number(hash, s->loss.types[i]);
+        hash = hash_number(hash, s->loss.n_weights > 0 ? s->loss.weights[i] : 1);
+    }
     return hash;
 }
 

@@ -29,6 +29,7 @@ typedef struct pbt_dataset {
                          */
     /* How rows are read; set before reading. TRL's names. */
     bool assistant_only_loss; /* "messages": loss on assistant turns only (TRL: false = every token) */
+    const char *text_field;   /* of plain-text rows; NULL: "text" */
     bool whole_text_loss;     /* prompt-completion: loss on the prompt too (completion_only_loss = false) */
 } pbt_dataset;
 void pbt_dataset_free(pbt_dataset *dataset);

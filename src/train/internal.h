@@ -36,11 +36,13 @@ typedef struct pbt_pair_logps {
     double chosen, rejected, ref_chosen, ref_rejected;
     int32_t chosen_tokens, rejected_tokens;
 } pbt_pair_logps;
-/* The loss of one pair and its derivatives by the two policy log-probabilities. */
+/* The loss of one pair, without its "sft" terms, and its derivatives by the two policy log-probabilities. */
 typedef struct pbt_pair_loss {
     double loss, d_chosen, d_rejected;
 } pbt_pair_loss;
 pbt_pair_loss pbt_pair_loss_of(const pbt_train_settings *settings, const pbt_pair_logps *pair);
+/* The weight of the "sft" terms together. */
+double pbt_sft_weight_of(const pbt_train_settings *settings);
 
 /* ---- batch.c ---- */
 

@@ -20,11 +20,9 @@ static pbt_pair_loss of_difference(double loss, double slope) {
     return (pbt_pair_loss){loss, slope, -slope};
 }
 
-/* -(1 - e) log sigmoid(beta d) - e log sigmoid(-beta d); e > 0 is conservative DPO. */
-static pbt_pair_loss smoothed_sigmoid(double beta, double e, double d) {
-    double x = beta * d;
-    return of_difference(-(1 - e) * log_sigmoid(x) - e * log_sigmoid(-x),
-                         beta * (-(1 - e) * sigmoid(-x) + e * sigmoid(x)));
+/* -log sigmoid(beta d) */
+static pbt_pair_loss plain_sigmoid(double beta, double d) {
+    return of_difference(-log_sigmoid(beta * d), -beta * sigmoid(-beta * d));
 }
 
 /* (-(1 - e) log sigmoid(beta d) + e log sigmoid(-beta d)) / (1 - 2 e) */
@@ -53,13 +51,12 @@ static pbt_pair_loss per_token(pbt_pair_loss loss, double chosen_tokens, double 
     return loss;
 }
 
-pbt_pair_loss pbt_pair_loss_of(const pbt_train_settings *settings, const pbt_pair_logps *pair) {
-    double beta = settings->beta, e = settings->label_smoothing;
+static pbt_pair_loss loss_of_type(pbt_loss_type type, double beta, double e, const pbt_pair_logps *pair) {
     double c = pair->chosen - pair->ref_chosen, r = pair->rejected - pair->ref_rejected;
     double chosen_tokens = pair->chosen_tokens > 1 ? pair->chosen_tokens : 1;
     double rejected_tokens = pair->rejected_tokens > 1 ? pair->rejected_tokens : 1;
     double mean_difference = c / chosen_tokens - r / rejected_tokens;
-    switch (settings->loss_type) {
+    switch (type) {
     case PBT_IPO: { /* (d' - 1 / (2 beta))^2, d' of per-token means */
         double distance = mean_difference - 1.0 / (2.0 * beta);
         return per_token(of_difference(distance * distance, 2.0 * distance), chosen_tokens, rejected_tokens);
@@ -75,9 +72,37 @@ pbt_pair_loss pbt_pair_loss_of(const pbt_train_settings *settings, const pbt_pai
     case PBT_APO_DOWN:
         return apo_down(beta, c, r);
     case PBT_SIGMOID_NORM:
-        return per_token(smoothed_sigmoid(beta, 0, mean_difference), chosen_tokens, rejected_tokens);
+        return per_token(plain_sigmoid(beta, mean_difference), chosen_tokens, rejected_tokens);
+    case PBT_SFT_TERM:
+    case PBT_LOSS_TYPES:
+        return of_difference(0, 0);
     case PBT_SIGMOID:
         break;
     }
-    return smoothed_sigmoid(beta, e, c - r);
+    return plain_sigmoid(beta, c - r);
+}
+
+static double weight_of(const pbt_loss_mix *mix, int32_t i) {
+    return mix->n_weights > 0 ? mix->weights[i] : 1;
+}
+
+pbt_pair_loss pbt_pair_loss_of(const pbt_train_settings *settings, const pbt_pair_logps *pair) {
+    const pbt_loss_mix *mix = &settings->loss;
+    pbt_pair_loss sum = {0};
+    for (int32_t i = 0; i < mix->n; i++) {
+        if (mix->types[i] == PBT_SFT_TERM) continue;
+        pbt_pair_loss term = loss_of_type(mix->types[i], settings->beta, settings->label_smoothing, pair);
+        double weight = weight_of(mix, i);
+        sum.loss += weight * term.loss;
+        sum.d_chosen += weight * term.d_chosen;
+        sum.d_rejected += weight * term.d_rejected;
+    }
+    return sum;
+}
+
+double pbt_sft_weight_of(const pbt_train_settings *settings) {
+    double weight = settings->sft_weight;
+    for (int32_t i = 0; i < settings->loss.n; i++)
+        if (settings->loss.types[i] == PBT_SFT_TERM) weight += weight_of(&settings->loss, i);
+    return weight;
 }

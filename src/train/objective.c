@@ -87,7 +87,7 @@ typedef struct batch_results {
 static void weigh_pairs(const pbt_training *training, const pbt_batch *batch, size_t pass, const double *logp,
                         batch_results *results) {
     const pbt_train_settings *settings = training->settings;
-    double n = (double)batch->n, sft = settings->sft_weight;
+    double n = (double)batch->n, sft = pbt_sft_weight_of(settings);
     for (size_t i = batch->pass_start[pass], j = 0; i < batch->pass_start[pass + 1]; i++, j++) {
         uint32_t at = batch->order[i];
         const pbt_example *example = batch->examples[at];
@@ -102,7 +102,7 @@ static void weigh_pairs(const pbt_training *training, const pbt_batch *batch, si
         results->loss[at] = loss.loss / n;
         results->slope[2 * j] = loss.d_chosen / n;
         results->slope[2 * j + 1] = loss.d_rejected / n;
-        if (sft > 0 && results->chosen_targets > 0) {
+        if (sft != 0 && results->chosen_targets > 0) {
             results->loss[at] -= sft * pair.chosen / (double)results->chosen_targets;
             results->slope[2 * j] -= sft / (double)results->chosen_targets;
         }

@@ -57,8 +57,11 @@ static void write_card(const pbt_trainer *trainer, const char *base_model, pbt_t
         pbt_text_addf(card, "| max_steps | %" PRId64 " |\n", s->max_steps);
     else
         pbt_text_addf(card, "| num_train_epochs | %g |\n", s->num_train_epochs);
-    if (s->objective == PBT_DPO)
-        pbt_text_addf(card, "| beta | %g |\n| loss_type | %s |\n", s->beta, pbt_loss_type_name(s->loss_type));
+    if (s->objective == PBT_DPO) {
+        pbt_text_addf(card, "| beta | %g |\n| loss_type | ", s->beta);
+        pbt_loss_mix_text(&s->loss, card);
+        pbt_text_add(card, " |\n");
+    }
     if (trainer->adapter)
         pbt_text_addf(card, "| LoRA r, alpha, dropout | %d, %g, %g |\n", trainer->adapter->settings.r,
                       trainer->adapter->settings.alpha, trainer->adapter->settings.dropout);

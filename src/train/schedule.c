@@ -11,47 +11,22 @@
 #include <string.h>
 
 static const char *const schedule_names[] = {"linear", "cosine", "constant", "constant_with_warmup"};
-static const char *const loss_type_names[] = {"sigmoid",  "ipo",      "hinge",       "robust",
-                                              "apo_zero", "apo_down", "sigmoid_norm"};
-enum {
-    SCHEDULES = sizeof schedule_names / sizeof *schedule_names,
-    LOSS_TYPES = sizeof loss_type_names / sizeof *loss_type_names
-};
+enum { SCHEDULES = sizeof schedule_names / sizeof *schedule_names };
 
 const char *pbt_schedule_name(pbt_schedule schedule) {
     return schedule_names[schedule];
 }
 
-const char *pbt_loss_type_name(pbt_loss_type loss_type) {
-    return loss_type_names[loss_type];
-}
-
-static int name_index(const char *text, const char *const *names, int n) {
-    for (int i = 0; i < n; i++)
-        if (strcmp(text, names[i]) == 0) return i;
-    return -1;
-}
-
 pbt_code pbt_schedule_parse(const char *text, pbt_schedule *schedule, pbt_error *error) {
-    int index = name_index(text, schedule_names, SCHEDULES);
-    if (index < 0)
-        return pbt_fail(error, PBT_USAGE,
-                        "lr_scheduler_type is '%.60s'; known are linear, cosine, constant and "
-                        "constant_with_warmup",
-                        text);
-    *schedule = (pbt_schedule)index;
-    return PBT_OK;
-}
-
-pbt_code pbt_loss_type_parse(const char *text, pbt_loss_type *loss_type, pbt_error *error) {
-    int index = name_index(text, loss_type_names, LOSS_TYPES);
-    if (index < 0)
-        return pbt_fail(error, PBT_USAGE,
-                        "loss_type is '%.60s'; known are sigmoid, ipo, hinge, robust, apo_zero, apo_down and "
-                        "sigmoid_norm",
-                        text);
-    *loss_type = (pbt_loss_type)index;
-    return PBT_OK;
+    for (int i = 0; i < SCHEDULES; i++)
+        if (strcmp(text, schedule_names[i]) == 0) {
+            *schedule = (pbt_schedule)i;
+            return PBT_OK;
+        }
+    return pbt_fail(error, PBT_USAGE,
+                    "lr_scheduler_type is '%.60s'; known are linear, cosine, constant and "
+                    "constant_with_warmup",
+                    text);
 }
 
 /* TRL 1.x: SFTConfig and DPOConfig over transformers' TrainingArguments. */
@@ -72,7 +47,7 @@ pbt_train_settings pbt_train_settings_default(pbt_objective objective) {
         .logging_steps = 10,
         .save_steps = 500,
         .beta = 0.1,
-        .loss_type = PBT_SIGMOID,
+        .loss = {.n = 1, .types = {PBT_SIGMOID}},
         .disable_dropout = objective == PBT_DPO,
         .share_prefixes = true,
     };

@@ -66,7 +66,7 @@ static pbt_code check_numbers(const pbt_train_settings *s, pbt_error *error) {
                         s->label_smoothing);
     if (!(s->sft_weight >= 0 && isfinite(s->sft_weight)))
         return pbt_fail(error, PBT_USAGE, "sft_weight is %g; it must not be negative", s->sft_weight);
-    return PBT_OK;
+    return pbt_loss_mix_check(&s->loss, error);
 }
 
 static pbt_code check_example(const pbt_trainer *trainer, const pbt_example *example, size_t index,
@@ -250,8 +250,7 @@ static pbt_code report_start(const training_run *run, const pbt_metrics *metrics
     const pbt_monitor *monitor = run->trainer->monitor;
     pbt_pair_logps nothing = {.chosen_tokens = 1, .rejected_tokens = 1};
     double expected = pbt_pair_loss_of(&run->settings, &nothing).loss;
-    bool ln2 = run->settings.loss_type == PBT_SIGMOID || run->settings.loss_type == PBT_ROBUST ||
-               run->settings.loss_type == PBT_SIGMOID_NORM;
+    bool ln2 = fabs(expected - log(2)) < 1e-12;
     bool equal = fabs(metrics->rewards_margins) <= 1e-4 &&
                  fabs(metrics->loss - expected) <= 1e-4 * (expected > 1 ? expected : 1);
     pbt_monitor_message(monitor, equal ? 1 : 0,
@@ -267,10 +266,20 @@ static pbt_code report_start(const training_run *run, const pbt_metrics *metrics
                     metrics->rewards_margins, metrics->loss, expected);
 }
 
+/* What the pairs' losses are at the reference is known beforehand; what the chosen texts' loss is, is not. */
+static void drop_sft_terms(pbt_train_settings *settings) {
+    settings->sft_weight = 0;
+    for (int32_t i = 0; i < settings->loss.n; i++) {
+        if (settings->loss.n_weights == 0) settings->loss.weights[i] = 1;
+        if (settings->loss.types[i] == PBT_SFT_TERM) settings->loss.weights[i] = 0;
+    }
+    settings->loss.n_weights = settings->loss.n;
+}
+
 static pbt_code check_start(training_run *run, bool given, pbt_error *error) {
     pbt_train_settings plain = run->settings;
     pbt_metrics metrics;
-    plain.sft_weight = 0;
+    drop_sft_terms(&plain);
     run->training.settings = &plain;
     pbt_code code = run_step(run, 0, false, &metrics, error);
     run->training.settings = &run->settings;

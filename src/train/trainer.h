@@ -23,8 +23,17 @@ typedef enum pbt_loss_type {
     PBT_ROBUST,
     PBT_APO_ZERO,
     PBT_APO_DOWN,
-    PBT_SIGMOID_NORM
+    PBT_SIGMOID_NORM,
+    PBT_SFT_TERM, /* "sft": mean negative log-probability of the chosen completions' tokens */
+    PBT_LOSS_TYPES
 } pbt_loss_type;
+
+/* TRL's loss_type and loss_weights: the loss is the weighted sum. n_weights 0: every weight is 1. */
+typedef struct pbt_loss_mix {
+    int32_t n, n_weights;
+    pbt_loss_type types[PBT_LOSS_TYPES];
+    double weights[PBT_LOSS_TYPES];
+} pbt_loss_mix;
 
 /* transformers' TrainingArguments and TRL's DPOConfig, by their names. pbt_train_settings_default fills TRL's
  * defaults. */
@@ -45,8 +54,8 @@ typedef struct pbt_train_settings {
     bool
         group_trees; /* shuffled, but the examples of a group (tree) stand together, so that more is shared */
     double beta, label_smoothing;
-    pbt_loss_type loss_type;
-    double sft_weight;    /* adds sft_weight * NLL of chosen to DPO */
+    pbt_loss_mix loss;
+    double sft_weight;    /* one more "sft" term of this weight */
     bool disable_dropout; /* TRL: true for DPO; dropout comes from the adapter's settings */
     bool share_prefixes;  /* token tries; false: sequence by sequence */
     int32_t max_rows;     /* rows of one forward/backward pass; batches are cut into passes; 0: chosen */
@@ -57,6 +66,15 @@ const char *pbt_schedule_name(pbt_schedule schedule);
 pbt_code pbt_schedule_parse(const char *text, pbt_schedule *schedule, pbt_error *error);
 const char *pbt_loss_type_name(pbt_loss_type loss_type);
 pbt_code pbt_loss_type_parse(const char *text, pbt_loss_type *loss_type, pbt_error *error);
+/* A single loss; a list of names; a list of weights (n 0: all 1), of finite numbers. Too many, unknown and
+ * doubled ones are PBT_USAGE. */
+pbt_loss_mix pbt_loss_mix_of(pbt_loss_type loss_type);
+pbt_code pbt_loss_mix_set_types(pbt_loss_mix *mix, const char *const *names, size_t n, pbt_error *error);
+pbt_code pbt_loss_mix_set_weights(pbt_loss_mix *mix, const double *weights, size_t n, pbt_error *error);
+/* PBT_USAGE where there are not as many weights as losses. */
+pbt_code pbt_loss_mix_check(const pbt_loss_mix *mix, pbt_error *error);
+/* The names with a comma between them, and weights where they were given: "sigmoid,sft (1, 0.1)". */
+void pbt_loss_mix_text(const pbt_loss_mix *mix, pbt_text *text);
 
 /* One logged step; names in metrics.jsonl as docs/FORMATS.md. */
 typedef struct pbt_metrics {

@@ -221,14 +221,16 @@ static bool empty_text(const turn_text *text) {
     return text->string ? text->string[0] == '\0' : text->n == 0;
 }
 
-/* TRL's extract_prompt: the texts' longest common beginning, less a space that ends it. */
+/* TRL's extract_prompt: the texts' longest common beginning, less a space that ends it; where one text begins
+ * the other, all but the last common character. */
 static void split_strings(turn_text *prompt, turn_text *chosen, turn_text *rejected, char **owned) {
     const char *c = chosen->string, *r = rejected->string;
     size_t i = 0, length_c = strlen(c), length_r = strlen(r), n = length_c < length_r ? length_c : length_r;
     while (i < n && c[i] == r[i]) i++;
-    if (i == n && n > 0) i--; /* one text begins the other: TRL leaves the last common character in both */
+    bool part = i < n; /* at a character that differs */
+    if (!part && n > 0) i--;
     while (i > 0 && ((unsigned char)c[i] & 0xC0) == 0x80) i--;
-    if (i > 0 && c[i - 1] == ' ') i--;
+    if (part && i > 0 && c[i - 1] == ' ') i--;
     *owned = pbt_string_format("%.*s", (int)i, c);
     prompt->string = *owned;
     chosen->string += i;
@@ -247,17 +249,23 @@ static void split_messages(turn_text *prompt, turn_text *chosen, turn_text *reje
     rejected->n -= i;
 }
 
+/* As in TRL, a string beside lists of messages repeats what stands at their beginning and is no prompt. (TRL
+ * also passes over messages beside strings; here that is refused.) */
+static bool explicit_prompt(const row_reader *reader) {
+    const json_t *prompt = json_object_get(reader->row, "prompt");
+    return prompt && (!json_is_string(prompt) || !json_is_array(json_object_get(reader->row, "chosen")));
+}
+
 static pbt_code add_preference(const row_reader *reader, pbt_example *example, pbt_error *error) {
     turn_text prompt = {0}, chosen = {0}, rejected = {0};
     pbt_message *own_prompt = NULL, *own_chosen = NULL, *own_rejected = NULL;
     char *own_string = NULL;
-    bool implicit = !json_object_get(reader->row, "prompt");
     pbt_code code;
     PBT_GOTO(read_text(reader, "chosen", &chosen, error));
     own_chosen = chosen.messages;
     PBT_GOTO(read_text(reader, "rejected", &rejected, error));
     own_rejected = rejected.messages;
-    if (!implicit) {
+    if (explicit_prompt(reader)) {
         PBT_GOTO(read_text(reader, "prompt", &prompt, error));
         own_prompt = prompt.messages;
     } else if (!chosen.string != !rejected.string) {
@@ -402,11 +410,12 @@ static pbt_code add_sft(const row_reader *reader, pbt_example *example, pbt_erro
         return add_completion(reader, "completion", example, error);
     if (prompt && json_object_get(reader->row, "chosen"))
         return add_completion(reader, "chosen", example, error);
-    static const char *const whole[] = {"messages", "conversations", "text"};
+    const char *field = reader->dataset->text_field ? reader->dataset->text_field : "text";
+    const char *const whole[] = {"messages", "conversations", field};
     for (size_t i = 0; i < 3; i++)
         if (json_object_get(reader->row, whole[i])) return add_whole(reader, whole[i], example, error);
     return fail_row(reader, error,
-                    "an SFT row needs \"prompt\" and \"completion\", or \"messages\", or \"text\"");
+                    "an SFT row needs \"prompt\" and \"completion\", or \"messages\", or \"%s\"", field);
 }
 
 pbt_code pbt_dataset_add(pbt_dataset *dataset, const pbt_tokenizer *tokenizer, const pbt_chat_template *chat,

@@ -33,6 +33,8 @@ static int run(char **output, const char *format, ...) {
 
 #define SFT "sft --model_name_or_path $G/model --dataset $G/sft.jsonl --output_dir $O/sft --max_steps 4 "
 
+#define DPO "dpo --model_name_or_path $G/model --dataset $G/dpo.jsonl --output_dir $O/losses --max_steps 2 "
+
 static void expect(int code, const char *sentence, const char *arguments) {
     char *output;
     int found = run(&output, "%s", arguments);
@@ -84,6 +86,40 @@ static void sft_then_dpo(void **state) {
     assert_true(file_hash("dpo/adapter_model.safetensors") != file_hash("sft/adapter_model.safetensors"));
 }
 
+/* A metric of the first line of FOLDER/losses/metrics.jsonl. */
+static double first_metric(const char *name) {
+    char *path = pbt_string_format("%s/losses/metrics.jsonl", folder), *line;
+    pbt_lines *lines;
+    json_t *json;
+    size_t length, number;
+    assert_ok(pbt_lines_open(path, &lines, error));
+    assert_ok(pbt_lines_next(lines, &line, &length, &number, error));
+    assert_ok(pbt_json_parse(line, length, path, NULL, &json, error));
+    double value = json_number_value(json_object_get(json, name));
+    json_decref(json);
+    pbt_lines_close(lines);
+    free(path);
+    return value;
+}
+
+/* The sums of losses in every spelling. */
+static void lists_of_losses(void **state) {
+    (void)state;
+    static const char *const spellings[] = {
+        "--loss_type sigmoid,sft --loss_weights 1,0.1", "--loss_type sigmoid sft --loss_weights 1 0.1",
+        "--loss_type sigmoid --loss_type sft --loss_weights=1,0.1", "--sft_weight 0.1", "--rpo_alpha 0.1"};
+    double expected = 0;
+    for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++) {
+        char *arguments = pbt_string_format(DPO "--logging_steps 1 --overwrite_output_dir %s", spellings[i]);
+        expect(0, i == 4 ? "--rpo_alpha is an old name: use --loss_type sigmoid,sft" : "2 steps", arguments);
+        free(arguments);
+        double loss = first_metric("loss");
+        if (i == 0) expected = loss;
+        assert_true(loss > 0.8 && loss == expected);
+    }
+    expect(0, "--label_smoothing has no effect here", DPO "--overwrite_output_dir --label_smoothing 0.1");
+}
+
 static void all_weights(void **state) {
     (void)state;
     expect(0, "2 steps; model in",
@@ -122,6 +158,11 @@ static void refusals(void **state) {
     expect(2, "--max_length is 0", SFT "--max_length 0");
     expect(2, "per_device_train_batch_size is 0", SFT "--per_device_train_batch_size 0");
     expect(2, "loss_type", SFT "--loss_type sigmoid"); /* not an option of sft */
+    expect(2, "loss_type is 'kto'; known are sigmoid, ipo", DPO "--loss_type kto");
+    expect(2, "loss_type names 2 losses, but loss_weights has 1",
+           DPO "--loss_type sigmoid,sft --loss_weights 1");
+    expect(2, "--loss_weights: expected a number, found \"x\"", DPO "--loss_weights x");
+    expect(2, "loss_type names ipo twice", DPO "--loss_type ipo --loss_type ipo");
     expect(3, "line 1: a preference row needs \"chosen\" and \"rejected\"",
            "dpo --model_name_or_path $G/model --dataset $G/sft.jsonl --output_dir $O/bad");
     expect(3, "longer than max_length (2 tokens)", SFT "--max_length 2");
@@ -145,10 +186,8 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sft_then_dpo),
-        cmocka_unit_test(all_weights),
-        cmocka_unit_test(dry_run),
-        cmocka_unit_test(refusals),
+        cmocka_unit_test(sft_then_dpo), cmocka_unit_test(lists_of_losses), cmocka_unit_test(all_weights),
+        cmocka_unit_test(dry_run),      cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

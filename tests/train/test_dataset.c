@@ -112,6 +112,21 @@ static void implicit_prompts(void **state) {
     assert_ids(&d.items[1].prompt, "The sky is");
     assert_ids(&d.items[1].chosen, " blue.</s>");
     assert_ids(&d.items[1].rejected, " green.</s>");
+    /* The prompt repeated as a string; a text that begins the other one; a character of several bytes. */
+    assert_ok(
+        add(&d,
+            "{\"prompt\": \"Sky?\", \"chosen\": [{\"role\": \"user\", \"content\": \"Sky?\"}, {\"role\": "
+            "\"assistant\", \"content\": \"It is blue.\"}], \"rejected\": [{\"role\": \"user\", "
+            "\"content\": \"Sky?\"}, {\"role\": \"assistant\", \"content\": \"No.\"}]}",
+            true, 1024, error));
+    assert_ids(&d.items[2].prompt, "<|im_start|>user\nSky?<|im_end|>\n<|im_start|>assistant\n");
+    assert_ids(&d.items[2].rejected, "No.<|im_end|>\n");
+    assert_ok(add(&d, "{\"chosen\": \"the sky\", \"rejected\": \"the sky is\"}", true, 1024, error));
+    assert_ids(&d.items[3].chosen, " sky</s>");
+    assert_ids(&d.items[3].rejected, " sky is</s>");
+    assert_ok(add(&d, "{\"chosen\": \"the \u00e9\", \"rejected\": \"the \u00e8\"}", true, 1024, error));
+    assert_ids(&d.items[4].prompt, "the");
+    assert_ids(&d.items[4].chosen, " \u00e9</s>");
     pbt_dataset_free(&d);
 }
 

@@ -34,7 +34,7 @@ static pbt_train_settings settings_of(const json_t *json, pbt_objective objectiv
     s.sequential = true;
     assert_ok(pbt_schedule_parse(json_string_value(json_object_get(json, "lr_scheduler_type")),
                                  &s.lr_scheduler_type, error));
-    if (loss_type) assert_ok(pbt_loss_type_parse(loss_type, &s.loss_type, error));
+    if (loss_type) assert_ok(pbt_loss_type_parse(loss_type, &s.loss.types[0], error));
     return s;
 }
 

@@ -13,7 +13,7 @@ static const pbt_pair_logps pair = {.chosen = -10,
 
 static pbt_train_settings of(pbt_loss_type type, double smoothing) {
     pbt_train_settings s = pbt_train_settings_default(PBT_DPO);
-    s.loss_type = type;
+    s.loss = pbt_loss_mix_of(type);
     s.label_smoothing = smoothing;
     return s;
 }
@@ -25,14 +25,38 @@ static double loss_of(pbt_loss_type type, double smoothing) {
 
 static void values(void **state) {
     (void)state;
-    assert_near(loss_of(PBT_SIGMOID, 0), 0.55435524, 1e-8);                            /* log(1 + e^-0.3) */
-    assert_near(loss_of(PBT_SIGMOID, 0.1), 0.9 * 0.55435524 + 0.1 * 0.85435524, 1e-8); /* + 0.3 flipped */
+    assert_near(loss_of(PBT_SIGMOID, 0), 0.55435524, 1e-8);   /* log(1 + e^-0.3) */
+    assert_near(loss_of(PBT_SIGMOID, 0.1), 0.55435524, 1e-8); /* label_smoothing belongs to robust */
     assert_near(loss_of(PBT_ROBUST, 0.1), (0.9 * 0.55435524 - 0.1 * 0.85435524) / 0.8, 1e-8);
     assert_near(loss_of(PBT_HINGE, 0), 0.7, 1e-12);
     assert_near(loss_of(PBT_IPO, 0), (0.7 - 5) * (0.7 - 5), 1e-12);
     assert_near(loss_of(PBT_APO_ZERO, 0), 1 - 0.54983400 + 0.47502081, 1e-8); /* s(0.2), s(-0.1) */
     assert_near(loss_of(PBT_APO_DOWN, 0), 0.54983400 + 1 - 0.57444252, 1e-8); /* s(0.2), s(0.3) */
     assert_near(loss_of(PBT_SIGMOID_NORM, 0), 0.65875956, 1e-8);              /* log(1 + e^-0.07) */
+}
+
+static void weighted_sums(void **state) {
+    (void)state;
+    pbt_train_settings s = of(PBT_SIGMOID, 0);
+    const char *const names[] = {"sigmoid", "sft", "ipo"};
+    const double weights[] = {0.8, 0.5, -0.25};
+    assert_ok(pbt_loss_mix_set_types(&s.loss, names, 3, error));
+    assert_near(pbt_pair_loss_of(&s, &pair).loss, loss_of(PBT_SIGMOID, 0) + loss_of(PBT_IPO, 0), 1e-12);
+    assert_near(pbt_sft_weight_of(&s), 1, 0);
+    assert_ok(pbt_loss_mix_set_weights(&s.loss, weights, 3, error));
+    assert_near(pbt_pair_loss_of(&s, &pair).loss, 0.8 * loss_of(PBT_SIGMOID, 0) - 0.25 * loss_of(PBT_IPO, 0),
+                1e-12);
+    s.sft_weight = 0.25;
+    assert_near(pbt_sft_weight_of(&s), 0.75, 0);
+    assert_ok(pbt_loss_mix_check(&s.loss, error));
+    pbt_text text = {0};
+    pbt_loss_mix_text(&s.loss, &text);
+    assert_string_equal(pbt_text_string(&text), "sigmoid,sft,ipo (0.8, 0.5, -0.25)");
+    pbt_text_free(&text);
+    assert_ok(pbt_loss_mix_set_weights(&s.loss, weights, 2, error));
+    assert_fails(pbt_loss_mix_check(&s.loss, error), PBT_USAGE, "names 3 losses, but loss_weights has 2");
+    const char *const twice[] = {"ipo", "ipo"};
+    assert_fails(pbt_loss_mix_set_types(&s.loss, twice, 2, error), PBT_USAGE, "names ipo twice");
 }
 
 static void at_the_start(void **state) {
@@ -92,6 +116,7 @@ static void hinge_is_flat_beyond_its_margin(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values),
+        cmocka_unit_test(weighted_sums),
         cmocka_unit_test(at_the_start),
         cmocka_unit_test(derivatives),
         cmocka_unit_test(extremes_stay_finite),
