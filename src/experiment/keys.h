@@ -20,7 +20,7 @@ typedef enum key_type {
     KEY_NUMBERS,
     KEY_LOSSES,       /* the names in a pbt_loss_mix */
     KEY_LOSS_WEIGHTS, /* its weights */
-    KEY_TURNS /* list of lists of roles */
+    KEY_TURNS         /* list of lists of roles */
 } key_type;
 
 typedef struct setting_key {
