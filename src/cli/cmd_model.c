@@ -1,11 +1,11 @@
 /*
- * pbt model inspect, random, merge: model folders.
+ * pbt model inspect, random: model folders. merge and quantize: cmd_model_merge.c.
  */
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "cli/command.h"
-#include "model/adapter.h"
+#include "cli/model_files.h"
 #include "text/chat.h"
 
 #include <stddef.h>
@@ -121,36 +121,6 @@ typedef struct random_options {
     double std;
 } random_options;
 
-static pbt_code dtype_named(const char *name, pbt_dtype *dtype, pbt_error *error) {
-    for (int d = PBT_F32; d <= PBT_BF16; d++)
-        if (strcmp(pbt_dtype_name((pbt_dtype)d), name) == 0) {
-            *dtype = (pbt_dtype)d;
-            return PBT_OK;
-        }
-    return pbt_fail(error, PBT_USAGE, "--dtype %s: expected float32, float16 or bfloat16", name);
-}
-
-/* Tokenizer files beside the configuration come along, so that the folder works with text. */
-static pbt_code copy_text_files(const char *from, const char *to, pbt_error *error) {
-    static const char *const names[] = {
-        "tokenizer.json",         "tokenizer_config.json",   "tokenizer.model",  "chat_template.jinja",
-        "generation_config.json", "special_tokens_map.json", "added_tokens.json"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        char *a = pbt_path_join(from, names[i]), *b = pbt_path_join(to, names[i]), *data = NULL;
-        size_t length;
-        pbt_code code = a && b ? PBT_OK : pbt_fail_memory(error, 0, "a path");
-        if (code == PBT_OK && pbt_file_exists(a)) {
-            code = pbt_file_read(a, (size_t)256 << 20, &data, &length, error);
-            if (code == PBT_OK) code = pbt_file_write(b, data, length, error);
-            free(data);
-        }
-        free(a);
-        free(b);
-        if (code != PBT_OK) return code;
-    }
-    return PBT_OK;
-}
-
 static pbt_code run_random(const pbt_cli *cli, const void *settings, int n_arguments, char **arguments,
                            pbt_error *error) {
     (void)n_arguments, (void)arguments;
@@ -161,7 +131,7 @@ static pbt_code run_random(const pbt_cli *cli, const void *settings, int n_argum
     json_t *raw = NULL;
     if (!o->like || !o->output_dir)
         return pbt_fail(error, PBT_USAGE, "model random: expected --like CONFIG and --output_dir DIR");
-    PBT_TRY(dtype_named(o->dtype, &dtype, error));
+    PBT_TRY(pbt_cli_dtype("dtype", o->dtype, false, &dtype, error));
     if (pbt_folder_exists(o->like)) {
         PBT_TRY(pbt_config_read(o->like, &config, error));
     } else {
@@ -173,7 +143,8 @@ static pbt_code run_random(const pbt_cli *cli, const void *settings, int n_argum
     pbt_code code =
         pbt_model_random(&config, pbt_key_of_seed((uint64_t)o->seed), o->std, pbt_ops_cpu(), &model, error);
     if (code == PBT_OK) code = pbt_model_save(model, o->output_dir, dtype, error);
-    if (code == PBT_OK && pbt_folder_exists(o->like)) code = copy_text_files(o->like, o->output_dir, error);
+    if (code == PBT_OK && pbt_folder_exists(o->like))
+        code = pbt_cli_copy_text_files(o->like, o->output_dir, error);
     if (code == PBT_OK && cli->json)
         code = pbt_cli_print_json(json_pack("{s:s, s:I}", "path", o->output_dir, "parameters",
                                             (json_int_t)pbt_config_parameters(&config)),
@@ -205,57 +176,4 @@ const pbt_command pbt_command_model_random = {
     .n_options = sizeof random_table / sizeof *random_table,
     .settings_size = sizeof(random_options),
     .run = run_random,
-};
-
-/* ---- merge ---- */
-
-typedef struct merge_options {
-    const char *adapter, *output_dir, *dtype;
-} merge_options;
-
-static pbt_code run_merge(const pbt_cli *cli, const void *settings, int n_arguments, char **arguments,
-                          pbt_error *error) {
-    (void)n_arguments;
-    const merge_options *o = settings;
-    const pbt_model_options options = {.dtype = PBT_F32, .writable = true};
-    pbt_model *model = NULL;
-    pbt_adapter *adapter = NULL;
-    pbt_dtype dtype;
-    if (!o->adapter || !o->output_dir)
-        return pbt_fail(error, PBT_USAGE, "model merge: expected --adapter DIR and --output_dir DIR");
-    PBT_TRY(dtype_named(o->dtype, &dtype, error));
-    pbt_code code = pbt_model_open(arguments[0], &options, pbt_ops_cpu(), &model, error);
-    if (code == PBT_OK) code = pbt_adapter_open(o->adapter, model, &adapter, error);
-    if (code == PBT_OK) code = pbt_adapter_merge(model, adapter, error);
-    if (code == PBT_OK) code = pbt_model_save(model, o->output_dir, dtype, error);
-    if (code == PBT_OK) code = copy_text_files(arguments[0], o->output_dir, error);
-    if (code == PBT_OK && cli->json)
-        code = pbt_cli_print_json(json_pack("{s:s}", "path", o->output_dir), error);
-    pbt_adapter_free(adapter);
-    pbt_model_free(model);
-    return code;
-}
-
-static const pbt_option merge_table[] = {
-    {"adapter", 0, PBT_OPTION_STRING, offsetof(merge_options, adapter), "DIR", NULL, "a PEFT adapter folder",
-     NULL},
-    {"output_dir", 0, PBT_OPTION_STRING, offsetof(merge_options, output_dir), "DIR", NULL, "the new folder",
-     NULL},
-    {"dtype", 0, PBT_OPTION_STRING, offsetof(merge_options, dtype), "NAME", "float32", "as stored",
-     "float32|float16|bfloat16"},
-};
-
-const pbt_command pbt_command_model_merge = {
-    .name = "model merge",
-    .summary = "Add an adapter to the weights of its model and write the result",
-    .usage = "MODEL --adapter DIR --output_dir DIR [options]",
-    .details = "The sum is made in float32 and stored as --dtype; tokenizer files come along.\n\n"
-               "Example:\n  pbt model merge models/small --adapter runs/x/seed-1/pbt/adapter --output_dir "
-               "models/pbt",
-    .options = merge_table,
-    .n_options = sizeof merge_table / sizeof *merge_table,
-    .settings_size = sizeof(merge_options),
-    .least_arguments = 1,
-    .most_arguments = 1,
-    .run = run_merge,
 };

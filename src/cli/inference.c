@@ -1,6 +1,7 @@
 #include "cli/inference.h"
 
 #include "base/memory.h"
+#include "cli/model_files.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,13 +10,6 @@
 #include <unistd.h>
 
 /* ---- models ---- */
-
-static pbt_dtype dtype_of(const pbt_inference_options *o) {
-    if (o->load_in_4bit) return strcmp(o->bnb_4bit_quant_type, "fp4") == 0 ? PBT_FP4 : PBT_NF4;
-    if (strcmp(o->dtype, "float32") == 0) return PBT_F32;
-    if (strcmp(o->dtype, "float16") == 0) return PBT_F16;
-    return strcmp(o->dtype, "bfloat16") == 0 ? PBT_BF16 : PBT_DTYPES;
-}
 
 static pbt_code to_int32(const char *name, int64_t value, int32_t *out, pbt_error *error) {
     if (value < 0 || value > INT32_MAX)
@@ -37,8 +31,9 @@ static void open_text(const char *path, const char *date_string, pbt_inference *
 static pbt_code open_parts(const char *path, const pbt_inference_options *o, pbt_inference *inference,
                            pbt_error *error) {
     pbt_engine_options engine = {.share_prefixes = o->share_prefixes};
-    pbt_model_options model = {
-        .dtype = dtype_of(o), .nested_quantization = o->use_bnb_nested_quant, .prepare = true};
+    pbt_model_options model = {.nested_quantization = o->use_bnb_nested_quant, .prepare = true};
+    PBT_TRY(pbt_cli_load_dtype(o->load_in_4bit, o->bnb_4bit_quant_type, o->load_in_8bit, o->dtype,
+                               &model.dtype, error));
     PBT_TRY(to_int32("max_batch", o->max_batch, &engine.max_batch, error));
     PBT_TRY(to_int32("kv_rows", o->kv_rows, &engine.kv_rows, error));
     PBT_TRY(to_int32("prefill_rows", o->prefill_rows, &engine.prefill_rows, error));

@@ -12,7 +12,7 @@
 
 typedef struct pbt_inference_options {
     const char *adapter, *dtype, *bnb_4bit_quant_type, *date_string;
-    bool load_in_4bit, use_bnb_nested_quant, share_prefixes;
+    bool load_in_4bit, load_in_8bit, use_bnb_nested_quant, share_prefixes;
     int64_t max_batch, kv_rows, prefill_rows;
 } pbt_inference_options;
 
@@ -36,6 +36,8 @@ typedef struct pbt_sampling_options {
                              "quantise the weights to 4 bits"),                                              \
         PBT_INFERENCE_OPTION(S, field, bnb_4bit_quant_type, PBT_OPTION_STRING, "NAME", "nf4", "nf4|fp4",     \
                              "form of the 4 bits"),                                                          \
+        PBT_INFERENCE_OPTION(S, field, load_in_8bit, PBT_OPTION_FLAG, NULL, NULL, NULL,                      \
+                             "quantise the weights to int8, a scale a row"),                                 \
         PBT_INFERENCE_OPTION(S, field, use_bnb_nested_quant, PBT_OPTION_FLAG, NULL, NULL, NULL,              \
                              "quantise the 4-bit scales too"),                                               \
         PBT_INFERENCE_OPTION(S, field, date_string, PBT_OPTION_STRING, "TEXT", NULL, NULL,                   \

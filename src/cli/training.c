@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "cli/model_files.h"
 #include "train/output.h"
 
 #include <inttypes.h>
@@ -23,14 +24,6 @@ typedef struct training_job {
 } training_job;
 
 /* ---- model, adapter, data ---- */
-
-static pbt_dtype dtype_of(const pbt_training_options *o) {
-    if (o->load_in_4bit) return strcmp(o->bnb_4bit_quant_type, "fp4") == 0 ? PBT_FP4 : PBT_NF4;
-    const char *dtype = o->old.torch_dtype ? o->old.torch_dtype : o->dtype;
-    if (o->full || strcmp(dtype, "float32") == 0) return PBT_F32;
-    if (strcmp(dtype, "float16") == 0) return PBT_F16;
-    return strcmp(dtype, "bfloat16") == 0 ? PBT_BF16 : PBT_DTYPES;
-}
 
 static pbt_code new_adapter(const training_job *job, pbt_adapter **adapter, pbt_error *error) {
     const pbt_training_options *o = job->options;
@@ -54,8 +47,10 @@ static pbt_code new_adapter(const training_job *job, pbt_adapter **adapter, pbt_
 
 static pbt_code open_model(training_job *job, pbt_error *error) {
     const pbt_training_options *o = job->options;
-    pbt_model_options options = {
-        .dtype = dtype_of(o), .nested_quantization = o->use_bnb_nested_quant, .writable = o->full};
+    pbt_model_options options = {.nested_quantization = o->use_bnb_nested_quant, .writable = o->full};
+    PBT_TRY(pbt_cli_load_dtype(o->load_in_4bit, o->bnb_4bit_quant_type, o->load_in_8bit,
+                               o->old.torch_dtype ? o->old.torch_dtype : o->dtype, &options.dtype, error));
+    if (o->full) options.dtype = PBT_F32;
     PBT_TRY(pbt_model_open(o->model_name_or_path, &options, pbt_ops_cpu(), &job->trainer.model, error));
     if (o->full) return PBT_OK;
     if (o->adapter) return pbt_adapter_open(o->adapter, job->trainer.model, &job->trainer.adapter, error);

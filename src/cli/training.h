@@ -9,7 +9,7 @@
 
 typedef struct pbt_training_options {
     const char *model_name_or_path, *dataset, *output_dir, *adapter, *dtype, *date_string;
-    bool full, load_in_4bit, use_bnb_nested_quant, dry_run, overwrite_output_dir;
+    bool full, load_in_4bit, load_in_8bit, use_bnb_nested_quant, dry_run, overwrite_output_dir;
     const char *bnb_4bit_quant_type;
     int64_t seed, per_device_train_batch_size, gradient_accumulation_steps, max_steps, logging_steps,
         save_steps, max_length, max_rows, lora_r;
@@ -84,6 +84,7 @@ pbt_code pbt_training_command_run(const pbt_cli *cli, const pbt_training_options
                             "type of the frozen weights"),                                                   \
         PBT_TRAINING_FLAG(load_in_4bit, NULL, "quantise the frozen weights to 4 bits (QLoRA)"),              \
         PBT_TRAINING_CHOICE(bnb_4bit_quant_type, "nf4", "nf4|fp4", "form of the 4 bits"),                    \
+        PBT_TRAINING_FLAG(load_in_8bit, NULL, "quantise the frozen weights to int8, a scale a row"),         \
         PBT_TRAINING_FLAG(use_bnb_nested_quant, NULL, "quantise the 4-bit scales too"),                      \
         PBT_TRAINING_INTEGER(seed, "42", "of data order, new adapter and dropout"),                          \
         PBT_TRAINING_INTEGER(per_device_train_batch_size, "8", "examples of a micro-batch"),                 \

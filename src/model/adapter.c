@@ -173,15 +173,7 @@ pbt_code pbt_adapter_merge(pbt_model *model, const pbt_adapter *adapter, pbt_err
             if (!lora->A) continue;
             if (W->dtype != PBT_F32 || W->prepared)
                 return pbt_fail(error, PBT_USAGE, "merging needs a model opened as writable float32");
-            /* W[n][k] += scaling * sum_r B[n][r] A[r][k]: a weight gradient with rows r and dy = B^T. */
-            float *transposed = pbt_alloc((size_t)lora->r * (size_t)W->rows, sizeof *transposed);
-            if (!transposed) return pbt_fail_memory(error, 0, "an adapter to merge");
-            for (int32_t n = 0; n < W->rows; n++)
-                for (int32_t r = 0; r < lora->r; r++)
-                    transposed[(int64_t)r * W->rows + n] = lora->B[(int64_t)n * lora->r + r];
-            model->ops->linear_backward_weight((float *)(uintptr_t)W->data, transposed, W->rows, lora->A,
-                                               W->cols, lora->r, W->rows, W->cols, lora->scaling);
-            free(transposed);
+            PBT_TRY(pbt_lora_add(model->ops, lora, (float *)(uintptr_t)W->data, error));
         }
     return PBT_OK;
 }

@@ -53,7 +53,9 @@ void pbt_adapter_free(pbt_adapter *adapter);
 /* Parses "all-linear" or "q_proj,k_proj" (also a list with spaces); an unknown name is an error with the
  * known ones. */
 pbt_code pbt_adapter_targets(const char *text, bool targets[PBT_LINEARS], pbt_error *error);
-/* Adds scaling * B A to the weights of a writable model. */
+/* W += scaling * B A for a matrix of floats [outputs, inputs]. */
+pbt_code pbt_lora_add(const pbt_ops *ops, const pbt_lora *lora, float *W, pbt_error *error);
+/* Adds scaling * B A to the weights of a writable model; merge.h does it to any. */
 pbt_code pbt_adapter_merge(pbt_model *model, const pbt_adapter *adapter, pbt_error *error);
 
 #endif

@@ -3,6 +3,7 @@
 #include "model/config.h"
 
 #include "base/file.h"
+#include "model/bitsandbytes.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -150,12 +151,7 @@ static pbt_code switches(const json_t *raw, const char *file, pbt_config *config
     const char *activation = json_string_value(json_object_get(raw, "hidden_act"));
     if (activation && strcmp(activation, "silu") != 0)
         return refuse(file, "hidden_act", activation, "silu", error);
-    const json_t *quantization = json_object_get(raw, "quantization_config");
-    if (json_is_object(quantization)) {
-        const char *method = json_string_value(json_object_get(quantization, "quant_method"));
-        return refuse(file, "quantization_config", method ? method : "an unnamed method",
-                      "weights that are not quantised", error);
-    }
+    PBT_TRY(pbt_bitsandbytes_config(raw, file, config, error));
     bool bias = config->architecture == PBT_QWEN2;
     config->attention_bias = bias || flag(raw, "attention_bias", false);
     config->output_bias = !bias && config->attention_bias;

@@ -5,6 +5,7 @@
 #define PBT_MODEL_CONFIG_H
 
 #include "base/json.h"
+#include "tensor/tensor.h"
 
 enum { PBT_MAX_LAYERS = 512, PBT_MAX_EOS = 16 };
 
@@ -48,8 +49,10 @@ typedef struct pbt_config {
     int32_t pad_token_id;               /* -1 = none */
     int32_t eos_token_ids[PBT_MAX_EOS]; /* from generation_config.json where present, else config.json */
     int32_t n_eos;
-    char torch_dtype[16]; /* as stored: "float32", "bfloat16", ... */
-    json_t *raw;          /* the whole config.json; owned */
+    char torch_dtype[16];   /* as stored: "float32", "bfloat16", ... */
+    pbt_dtype quantization; /* PBT_NF4, PBT_FP4, PBT_INT8: bitsandbytes' stored form; PBT_DTYPES: none */
+    bool nested_quantization;
+    json_t *raw; /* the whole config.json; owned */
 } pbt_config;
 
 /* Reads FOLDER/config.json (and generation_config.json's eos_token_id where there); refuses unknown

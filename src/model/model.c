@@ -3,7 +3,9 @@
 
 #include "base/memory.h"
 #include "base/text.h"
-#include "model/weights.h"
+#include "model/bitsandbytes.h"
+#include "model/quantize.h"
+#include "tensor/quantize.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,15 +76,6 @@ static pbt_code open_files(pbt_model *model, pbt_error *error) {
     return code;
 }
 
-static const pbt_stored_tensor *find(const pbt_model *model, const char *name, const char **file) {
-    for (size_t i = 0; i < model->weights->n_files; i++) {
-        const pbt_stored_tensor *tensor = pbt_safetensors_find(&model->weights->files[i], name);
-        *file = model->weights->files[i].path;
-        if (tensor) return tensor;
-    }
-    return NULL;
-}
-
 static pbt_code check_tensor(const pbt_slot *slot, const pbt_stored_tensor *tensor, const char *file,
                              pbt_error *error) {
     char expected[96], found[192], where[160];
@@ -111,12 +104,32 @@ static void to_halves(const pbt_stored_tensor *tensor, pbt_dtype dtype, uint16_t
     }
 }
 
-static pbt_code take_matrix(pbt_model *model, pbt_slot *slot, const pbt_stored_tensor *tensor,
+/* Floats of a quantised matrix, its own from now on. */
+static pbt_code unquantise(pbt_model *model, pbt_matrix *matrix, pbt_error *error) {
+    float *memory =
+        pbt_weights_alloc(model, (size_t)matrix->rows * (size_t)matrix->cols * sizeof *memory, error);
+    if (!memory) return PBT_FAILED;
+    pbt_matrix_floats(matrix, memory);
+    *matrix = (pbt_matrix){.dtype = PBT_F32, .rows = matrix->rows, .cols = matrix->cols, .data = memory};
+    return PBT_OK;
+}
+
+static pbt_code take_quantised(pbt_model *model, const pbt_slot *slot, const pbt_stored_tensor *tensor,
+                               const pbt_model_options *options, const char *file, pbt_error *error) {
+    pbt_dtype stored = pbt_bitsandbytes_dtype(model, slot, tensor);
+    if (options->dtype < PBT_DTYPES && pbt_dtype_bits(options->dtype) < 16 && options->dtype != stored)
+        return pbt_fail_at(error, PBT_BAD_INPUT, file, slot->name,
+                           "is stored as %s and cannot be quantised to %s; expected 16- or 32-bit weights",
+                           pbt_dtype_name(stored), pbt_dtype_name(options->dtype));
+    PBT_TRY(pbt_bitsandbytes_take(model, slot, tensor, file, error));
+    return options->writable ? unquantise(model, slot->matrix, error) : PBT_OK;
+}
+
+static pbt_code take_floats(pbt_model *model, pbt_slot *slot, const pbt_stored_tensor *tensor,
                             const pbt_model_options *options, pbt_error *error) {
     pbt_matrix *matrix = slot->matrix;
-    pbt_dtype dtype = options->writable              ? PBT_F32
-                      : options->dtype == PBT_DTYPES ? tensor->dtype
-                                                     : options->dtype;
+    bool as_stored = options->dtype == PBT_DTYPES || pbt_dtype_bits(options->dtype) < 16;
+    pbt_dtype dtype = options->writable ? PBT_F32 : as_stored ? tensor->dtype : options->dtype;
     *matrix = (pbt_matrix){.dtype = dtype, .rows = (int32_t)slot->rows, .cols = (int32_t)slot->cols};
     bool aligned = (uintptr_t)tensor->data % 4 == 0;
     if (!options->writable && dtype == tensor->dtype && aligned) {
@@ -133,11 +146,22 @@ static pbt_code take_matrix(pbt_model *model, pbt_slot *slot, const pbt_stored_t
     return PBT_OK;
 }
 
+static pbt_code take_matrix(pbt_model *model, pbt_slot *slot, const pbt_stored_tensor *tensor,
+                            const pbt_model_options *options, const char *file, pbt_error *error) {
+    bool wanted;
+    PBT_TRY(pbt_quantize_wanted(slot, options, &wanted, error));
+    if (!wanted) return take_floats(model, slot, tensor, options, error);
+    PBT_TRY(pbt_quantize_slot(model, slot, tensor->data, tensor->dtype, options, file, error));
+    return options->writable ? unquantise(model, slot->matrix, error) : PBT_OK;
+}
+
 static pbt_code take(pbt_model *model, pbt_slot *slot, const pbt_model_options *options, pbt_error *error) {
-    const char *file = model->weights->files[0].path;
-    const pbt_stored_tensor *tensor = find(model, slot->name, &file);
-    PBT_TRY(check_tensor(slot, tensor, tensor ? file : model->path, error));
-    if (slot->matrix) return take_matrix(model, slot, tensor, options, error);
+    const char *file = model->path;
+    const pbt_stored_tensor *tensor = pbt_weights_find(model->weights, slot->name, &file);
+    if (tensor && pbt_bitsandbytes_dtype(model, slot, tensor) != PBT_DTYPES)
+        return take_quantised(model, slot, tensor, options, file, error);
+    PBT_TRY(check_tensor(slot, tensor, file, error));
+    if (slot->matrix) return take_matrix(model, slot, tensor, options, file, error);
     float *memory = pbt_weights_alloc(model, (size_t)tensor->count * sizeof *memory, error);
     if (!memory) return PBT_FAILED;
     pbt_stored_to_floats(tensor->data, tensor->dtype, tensor->count, memory);
@@ -146,14 +170,13 @@ static pbt_code take(pbt_model *model, pbt_slot *slot, const pbt_model_options *
 }
 
 /* Weights nobody asked for mean that the configuration is not theirs. */
-static pbt_code refuse_others(const pbt_model *model, const pbt_slot *slots, size_t n, pbt_error *error) {
+static pbt_code refuse_others(const pbt_model *model, pbt_error *error) {
     for (size_t f = 0; f < model->weights->n_files; f++) {
         const pbt_safetensors *file = &model->weights->files[f];
-        for (size_t i = 0, s; i < file->n_tensors; i++) {
+        for (size_t i = 0; i < file->n_tensors; i++) {
             const char *name = file->tensors[i].name;
-            for (s = 0; s < n && strcmp(slots[s].name, name) != 0; s++) continue;
             bool tied = model->config.tie_word_embeddings && strcmp(name, "lm_head.weight") == 0;
-            if (s < n || tied || pbt_string_ends(name, "rotary_emb.inv_freq")) continue;
+            if (file->tensors[i].used || tied || pbt_string_ends(name, "rotary_emb.inv_freq")) continue;
             char where[160], shape[192];
             snprintf(where, sizeof where, "tensor %.140s", name);
             pbt_shape_text(file->tensors[i].shape, file->tensors[i].n_dimensions, shape, sizeof shape);
@@ -178,7 +201,7 @@ static pbt_code fill(pbt_model *model, const pbt_model_options *options, pbt_err
     PBT_TRY(pbt_model_slots(model, &slots, &n, error));
     pbt_code code = PBT_OK;
     for (size_t i = 0; code == PBT_OK && i < n; i++) code = take(model, &slots[i], options, error);
-    if (code == PBT_OK) code = refuse_others(model, slots, n, error);
+    if (code == PBT_OK) code = refuse_others(model, error);
     free(slots);
     if (code != PBT_OK) return code;
     if (model->config.tie_word_embeddings) model->output = model->embedding;
@@ -189,10 +212,6 @@ pbt_code pbt_model_open(const char *path, const pbt_model_options *options, cons
                         pbt_model **model, pbt_error *error) {
     pbt_config config;
     *model = NULL;
-    if (options->dtype == PBT_NF4 || options->dtype == PBT_FP4 || options->dtype == PBT_INT8)
-        return pbt_fail(error, PBT_USAGE,
-                        "%s: weights cannot be quantised to %s yet; use float32, float16 or bfloat16", path,
-                        pbt_dtype_name(options->dtype));
     PBT_TRY(pbt_config_read(path, &config, error));
     PBT_TRY(pbt_model_empty(&config, path, ops, model, error));
     (*model)->weights->writable = options->writable;
@@ -248,6 +267,19 @@ pbt_code pbt_model_random(const pbt_config *config, pbt_key key, double std, con
     return code;
 }
 
+/* The scales of a quantised matrix. */
+static uint64_t hash_quantization(const pbt_matrix *matrix, uint64_t h) {
+    const pbt_quantization *q = matrix->quantization;
+    size_t count = (size_t)matrix->rows * (size_t)matrix->cols;
+    size_t blocks = (count + (size_t)q->block - 1) / (size_t)q->block;
+    if (!q->nested) return pbt_hash(q->absmax, blocks * sizeof *q->absmax, h);
+    h = pbt_hash(q->nested, blocks, h);
+    h = pbt_hash(q->nested_map, 256 * sizeof *q->nested_map, h);
+    h = pbt_hash(q->nested_absmax,
+                 (blocks + PBT_NESTED_BLOCK - 1) / PBT_NESTED_BLOCK * sizeof *q->nested_absmax, h);
+    return pbt_hash(&q->offset, sizeof q->offset, h);
+}
+
 pbt_code pbt_model_hash(pbt_model *model, uint64_t *hash, pbt_error *error) {
     if (model->hash && !model->weights->writable) {
         *hash = model->hash;
@@ -265,7 +297,8 @@ pbt_code pbt_model_hash(pbt_model *model, uint64_t *hash, pbt_error *error) {
         h = pbt_hash(slot->name, strlen(slot->name), h);
         h = pbt_hash(shape, sizeof shape, h);
         h = pbt_hash(slot->matrix ? slot->matrix->data : *slot->vector,
-                     (size_t)count * (size_t)pbt_dtype_bits(dtype) / 8, h);
+                     ((size_t)count * (size_t)pbt_dtype_bits(dtype) + 7) / 8, h);
+        if (slot->matrix && slot->matrix->quantization) h = hash_quantization(slot->matrix, h);
     }
     free(slots);
     model->hash = *hash = h ? h : 1;

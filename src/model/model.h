@@ -49,9 +49,14 @@ typedef struct pbt_model {
 
 typedef struct pbt_model_options {
     pbt_dtype dtype; /* PBT_F32, PBT_F16, PBT_BF16: convert to it; PBT_DTYPES: keep as stored; NF4/FP4/INT8:
-                        quantise at load */
-    bool nested_quantization;
-    bool writable; /* private fp32 weights that training may change (dtype must be PBT_F32) */
+                        quantise the linear layers of the blocks at load and keep the rest as stored.
+                        Weights stored in 4 or 8 bits stay so under every dtype. */
+    bool nested_quantization;        /* quantise the scales of 4-bit blocks too */
+    pbt_dtype load_dtype;            /* F16, BF16: what is quantised is rounded to it first; F32: as stored */
+    const char *const *skip_modules; /* as llm_int8_skip_modules: names that are not quantised */
+    size_t n_skip_modules;
+    bool writable; /* private fp32 weights that training may change; quantised ones (stored so, or by dtype)
+                      are given back as floats */
     bool prepare;  /* pack the linear layers for fast inference */
 } pbt_model_options;
 

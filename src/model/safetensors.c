@@ -167,19 +167,27 @@ void pbt_stored_to_floats(const void *data, pbt_dtype dtype, int64_t count, floa
 }
 
 static int64_t count_of(const pbt_tensor_out *tensor) {
-    return tensor->n_dimensions == 2 ? tensor->shape[0] * tensor->shape[1] : tensor->shape[0];
+    int64_t count = 1;
+    for (int i = 0; i < tensor->n_dimensions; i++) count *= tensor->shape[i];
+    return count;
+}
+
+int64_t pbt_tensor_out_bytes(const pbt_tensor_out *tensor, pbt_dtype dtype) {
+    int64_t size = pbt_dtype_bits(dtype) / 8;
+    if (tensor->type) size = strcmp(tensor->type, "F32") == 0 ? 4 : 1;
+    return count_of(tensor) * size;
 }
 
 static void header_of(const pbt_tensor_out *tensors, size_t n, pbt_dtype dtype, pbt_text *text) {
-    int64_t offset = 0, size = pbt_dtype_bits(dtype) / 8;
+    int64_t offset = 0;
     pbt_text_add(text, "{\"__metadata__\":{\"format\":\"pt\"}");
     for (size_t i = 0; i < n; i++) {
         char shape[64];
-        int64_t bytes = count_of(&tensors[i]) * size;
+        int64_t bytes = pbt_tensor_out_bytes(&tensors[i], dtype);
         pbt_shape_text(tensors[i].shape, tensors[i].n_dimensions, shape, sizeof shape);
         pbt_text_addf(text, ",\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%lld,%lld]}",
-                      tensors[i].name, types[dtype].name, shape, (long long)offset,
-                      (long long)(offset + bytes));
+                      tensors[i].name, tensors[i].type ? tensors[i].type : types[dtype].name, shape,
+                      (long long)offset, (long long)(offset + bytes));
         offset += bytes;
     }
     pbt_text_add(text, "}");
@@ -190,6 +198,9 @@ static pbt_code write_tensor(pbt_file_writer *writer, const pbt_tensor_out *tens
                              pbt_error *error) {
     enum { PIECE = 4096 };
     int64_t count = count_of(tensor), from = pbt_dtype_bits(tensor->dtype) / 8;
+    if (tensor->type)
+        return pbt_file_writer_write(writer, tensor->data, (size_t)pbt_tensor_out_bytes(tensor, dtype),
+                                     error);
     for (int64_t at = 0; at < count; at += PIECE) {
         float values[PIECE];
         uint16_t halves[PIECE];

@@ -20,6 +20,7 @@ typedef struct pbt_stored_tensor {
     int64_t count; /* elements */
     const unsigned char *data;
     size_t bytes;
+    bool used; /* by the model that was made of the file */
 } pbt_stored_tensor;
 
 typedef struct pbt_safetensors {
@@ -42,14 +43,17 @@ void pbt_stored_to_floats(const void *data, pbt_dtype dtype, int64_t count, floa
 /* "[3072, 192]" */
 void pbt_shape_text(const int64_t *shape, int n, char *text, size_t size);
 
-/* Writing: a list of float arrays under their names, stored as `dtype`. Atomic. */
+/* Writing: a list of arrays under their names, floats stored as `dtype`. Atomic. */
 typedef struct pbt_tensor_out {
     const char *name;
-    int n_dimensions;
+    int n_dimensions; /* 0 to 2 */
     int64_t shape[2];
     const void *data;
-    pbt_dtype dtype; /* of data */
+    pbt_dtype dtype;  /* of data */
+    const char *type; /* "U8", "I8", "F32": data is written as it is; NULL: floats, converted */
 } pbt_tensor_out;
+/* Bytes it takes in a file of `dtype`. */
+int64_t pbt_tensor_out_bytes(const pbt_tensor_out *tensor, pbt_dtype dtype);
 pbt_code pbt_safetensors_write(const char *path, const pbt_tensor_out *tensors, size_t n, pbt_dtype dtype,
                                pbt_error *error);
 

@@ -26,6 +26,9 @@ pbt_code pbt_model_slots(pbt_model *model, pbt_slot **slots, size_t *n, pbt_erro
 /* An empty model of the configuration (taken over), with frequencies; no weights yet. */
 pbt_code pbt_model_empty(pbt_config *config, const char *path, const pbt_ops *ops, pbt_model **model,
                          pbt_error *error);
+/* A stored tensor by its name, marked as used; NULL when there is none. *file (may be NULL): the file's path.
+ */
+const pbt_stored_tensor *pbt_weights_find(pbt_weights *weights, const char *name, const char **file);
 /* Memory owned by the model. */
 void *pbt_weights_alloc(pbt_model *model, size_t bytes, pbt_error *error);
 

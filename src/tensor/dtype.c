@@ -21,7 +21,7 @@ const float pbt_nf4_codes[16] = {-1.0f,
                                  1.0f};
 
 const float pbt_fp4_codes[16] = {0.0f,       0.0625f / 12, 8.0f / 12,  1.0f,          4.0f / 12,  0.5f,
-                                 2.0f / 12,  0.25f,        -0.0f,      -0.0625f / 12, -8.0f / 12, -1.0f,
+                                 2.0f / 12,  0.25f,        0.0f,       -0.0625f / 12, -8.0f / 12, -1.0f,
                                  -4.0f / 12, -0.5f,        -2.0f / 12, -0.25f};
 
 const char *pbt_dtype_name(pbt_dtype dtype) {

@@ -26,12 +26,17 @@ uint16_t pbt_f32_to_bf16(float value); /* round to nearest even; NaN stays NaN *
 extern const float pbt_nf4_codes[16];
 extern const float pbt_fp4_codes[16];
 
-/* Scales of a blockwise quantised matrix (bitsandbytes): one absmax per `block` consecutive elements of the
- * row-major matrix. PBT_INT8 has one absmax a row instead (block = cols): element = (q * absmax) * (1/127).
- */
+/* Scales of a quantised matrix (bitsandbytes). 4 bits: one absmax per `block` consecutive elements of the
+ * row-major matrix, element = code's value * absmax; the absmax itself may be quantised ("nested"): absmax[i]
+ * = nested_map[nested[i]] * nested_absmax[i / 256] + offset (quantize.h). PBT_INT8 has one absmax a row
+ * instead: element = (q * absmax) * (1/127). Does not own its memory. */
 typedef struct pbt_quantization {
-    int32_t block;       /* 64 */
-    const float *absmax; /* [ceil(rows*cols / block)] */
+    int32_t block;              /* 64; a power of two from 32 to 4096 */
+    const float *absmax;        /* [ceil(rows*cols / block)], or [rows] of int8; NULL when nested */
+    const uint8_t *nested;      /* [ceil(rows*cols / block)] or NULL */
+    const float *nested_map;    /* [256] */
+    const float *nested_absmax; /* [ceil(ceil(rows*cols / block) / 256)] */
+    float offset;
 } pbt_quantization;
 
 /* A weight matrix [rows = outputs][cols = inputs], row-major, as y = x * W^T. Does not own its memory. */

@@ -113,30 +113,65 @@ static void check_parameters(setting *s, pbt_gradients *gradients) {
     }
 }
 
-static void check_model(const char *type, const char *class, const char *more) {
-    setting s = {.model = model_of(type, class, more)};
+/* Gradients of an adapter on the setting's model. */
+static void check_adapter(setting *s) {
     pbt_gradients *gradients;
+    pbt_adapter_settings settings = {.r = 3, .alpha = 6, .dropout = 0.2};
+    for (int i = 0; i < PBT_LINEARS; i++) settings.targets[i] = true;
+    OK(pbt_adapter_create(s->model, &settings, pbt_key_of_seed(2), &s->adapter, &problem));
+    for (int32_t l = 0; l < s->adapter->n_layers; l++)
+        for (int i = 0; i < PBT_LINEARS; i++)
+            for (int32_t j = 0; j < s->adapter->lora[l][i].outputs * 3; j++)
+                s->adapter->lora[l][i].B[j] =
+                    (float)(0.2 * pbt_random_normal(pbt_key_of_seed(3), (uint64_t)j));
+    s->dropout = 0.2f;
+    OK(pbt_gradients_for_adapter(s->model, s->adapter, &gradients, &problem));
+    check_parameters(s, gradients);
+    pbt_gradients_free(gradients);
+    pbt_adapter_free(s->adapter);
+}
+
+static setting open_setting(pbt_model *model) {
+    setting s = {.model = model};
     OK(pbt_kv_create(s.model, ROWS, &s.kv, &problem));
     OK(pbt_activations_create(s.model, ROWS, 3, true, &s.activations, &problem));
+    return s;
+}
+
+static void close_setting(setting *s) {
+    pbt_activations_free(s->activations);
+    pbt_kv_free(s->model, &s->kv);
+    pbt_model_free(s->model);
+}
+
+static void check_model(const char *type, const char *class, const char *more) {
+    setting s = open_setting(model_of(type, class, more));
+    pbt_gradients *gradients;
     OK(pbt_gradients_for_model(s.model, &gradients, &problem));
     check_parameters(&s, gradients);
     pbt_gradients_free(gradients);
-    pbt_adapter_settings settings = {.r = 3, .alpha = 6, .dropout = 0.2};
-    for (int i = 0; i < PBT_LINEARS; i++) settings.targets[i] = true;
-    OK(pbt_adapter_create(s.model, &settings, pbt_key_of_seed(2), &s.adapter, &problem));
-    for (int32_t l = 0; l < s.adapter->n_layers; l++)
-        for (int i = 0; i < PBT_LINEARS; i++)
-            for (int32_t j = 0; j < s.adapter->lora[l][i].outputs * 3; j++)
-                s.adapter->lora[l][i].B[j] =
-                    (float)(0.2 * pbt_random_normal(pbt_key_of_seed(3), (uint64_t)j));
-    s.dropout = 0.2f;
-    OK(pbt_gradients_for_adapter(s.model, s.adapter, &gradients, &problem));
-    check_parameters(&s, gradients);
-    pbt_gradients_free(gradients);
-    pbt_adapter_free(s.adapter);
-    pbt_activations_free(s.activations);
-    pbt_kv_free(s.model, &s.kv);
-    pbt_model_free(s.model);
+    check_adapter(&s);
+    close_setting(&s);
+}
+
+/* QLoRA: the adapter's gradients go through weights of 4 and 8 bits. */
+static void test_quantised_base(void **state) {
+    (void)state;
+    char folder[] = "/tmp/pbt-gradients-XXXXXX", command[64];
+    assert_non_null(mkdtemp(folder));
+    pbt_model *model = model_of("llama", "LlamaForCausalLM", "");
+    OK(pbt_model_save(model, folder, PBT_F32, &problem));
+    pbt_model_free(model);
+    for (int dtype = PBT_NF4; dtype <= PBT_INT8; dtype++) {
+        pbt_model_options options = {.dtype = (pbt_dtype)dtype, .nested_quantization = dtype == PBT_NF4};
+        OK(pbt_model_open(folder, &options, pbt_ops_cpu(), &model, &problem));
+        assert_int_equal(model->layers[1].linear[PBT_DOWN_PROJ].dtype, dtype);
+        setting s = open_setting(model);
+        check_adapter(&s);
+        close_setting(&s);
+    }
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
 }
 
 static void test_llama(void **state) {
@@ -200,8 +235,8 @@ static void test_bad_passes(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_llama), cmocka_unit_test(test_others),
-                                       cmocka_unit_test(test_decode_is_prefill),
-                                       cmocka_unit_test(test_bad_passes)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_llama), cmocka_unit_test(test_others), cmocka_unit_test(test_quantised_base),
+        cmocka_unit_test(test_decode_is_prefill), cmocka_unit_test(test_bad_passes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* Reading weights of every element type, and packing them into panels of sixteen outputs. */
 #include "tensor/cpu/kernels/kernel.h"
+#include "tensor/quantize.h"
 
 static void read_16(float *to, const uint16_t *from, int64_t n, pbt_dtype dtype) {
     int64_t i = 0;
@@ -17,13 +18,46 @@ static void read_16(float *to, const uint16_t *from, int64_t n, pbt_dtype dtype)
     for (; i < n; i++) to[i] = pbt_f16_to_f32(from[i]);
 }
 
+/* Sixteen codes of eight bytes times a scale. */
+INLINE void read_16_codes(float *to, const uint8_t *bytes, const float *codes, float scale) {
+#if LANES == 16
+    __m128i raw = _mm_loadl_epi64((const __m128i *)bytes), low = _mm_set1_epi8(15);
+    __m128i high = _mm_and_si128(_mm_srli_epi16(raw, 4), low);
+    __m512i index = _mm512_cvtepu8_epi32(_mm_unpacklo_epi8(high, _mm_and_si128(raw, low)));
+    __m512 values = _mm512_permutexvar_ps(index, _mm512_loadu_ps(codes));
+    _mm512_storeu_ps(to, _mm512_mul_ps(values, _mm512_set1_ps(scale)));
+#elif LANES == 8
+    __m128i raw = _mm_loadl_epi64((const __m128i *)bytes), low = _mm_set1_epi8(15);
+    __m128i high = _mm_and_si128(_mm_srli_epi16(raw, 4), low);
+    __m128i index = _mm_unpacklo_epi8(high, _mm_and_si128(raw, low));
+    __m256 first = _mm256_loadu_ps(codes), second = _mm256_loadu_ps(codes + 8);
+    for (int half = 0; half < 2; half++, index = _mm_srli_si128(index, 8)) {
+        __m256i eight = _mm256_cvtepu8_epi32(index);
+        __m256 upper = _mm256_castsi256_ps(_mm256_slli_epi32(eight, 28)); /* sign: 8 or more */
+        __m256 values = _mm256_blendv_ps(_mm256_permutevar8x32_ps(first, eight),
+                                         _mm256_permutevar8x32_ps(second, eight), upper);
+        _mm256_storeu_ps(to + 8 * half, _mm256_mul_ps(values, _mm256_set1_ps(scale)));
+    }
+#else
+    for (int i = 0; i < 8; i++) {
+        to[2 * i] = codes[bytes[i] >> 4] * scale;
+        to[2 * i + 1] = codes[bytes[i] & 15] * scale;
+    }
+#endif
+}
+
+/* Elements first .. of the matrix, block by block. */
 static void read_4(float *to, const pbt_matrix *from, int64_t first, int64_t n) {
     const uint8_t *bytes = from->data;
     const float *codes = from->dtype == PBT_NF4 ? pbt_nf4_codes : pbt_fp4_codes;
-    for (int64_t i = 0; i < n; i++) {
-        int64_t at = first + i;
-        uint8_t code = at & 1 ? bytes[at / 2] & 15 : bytes[at / 2] >> 4;
-        to[i] = codes[code] * from->quantization->absmax[at / from->quantization->block];
+    const int shift = __builtin_ctz((unsigned)from->quantization->block);
+    for (int64_t at = first, end = first + n; at < end;) {
+        int64_t block = at >> shift, last = (block + 1) << shift;
+        float scale = pbt_block_absmax(from->quantization, block);
+        if (last > end) last = end;
+        if (at & 1) *to++ = codes[bytes[at++ / 2] & 15] * scale;
+        for (; at + 16 <= last; at += 16, to += 16) read_16_codes(to, bytes + at / 2, codes, scale);
+        for (; at < last; at++) *to++ = codes[at & 1 ? bytes[at / 2] & 15 : bytes[at / 2] >> 4] * scale;
     }
 }
 

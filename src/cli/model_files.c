@@ -1,0 +1,50 @@
+#include "cli/model_files.h"
+
+#include "base/file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+pbt_code pbt_cli_dtype(const char *option, const char *name, bool all, pbt_dtype *dtype, pbt_error *error) {
+    for (int d = PBT_F32; d <= (all ? PBT_INT8 : PBT_BF16); d++)
+        if (strcmp(pbt_dtype_name((pbt_dtype)d), name) == 0) {
+            *dtype = (pbt_dtype)d;
+            return PBT_OK;
+        }
+    *dtype = PBT_DTYPES;
+    if (strcmp(name, "auto") == 0) return PBT_OK;
+    return pbt_fail(error, PBT_USAGE, "--%s %s: expected auto, float32, float16%s", option, name,
+                    all ? ", bfloat16, nf4, fp4 or int8" : " or bfloat16");
+}
+
+pbt_code pbt_cli_load_dtype(bool load_in_4bit, const char *bnb_4bit_quant_type, bool load_in_8bit,
+                            const char *dtype, pbt_dtype *result, pbt_error *error) {
+    if (load_in_4bit && load_in_8bit)
+        return pbt_fail(error, PBT_USAGE, "--load_in_4bit and --load_in_8bit cannot both be");
+    if (load_in_8bit) {
+        *result = PBT_INT8;
+        return PBT_OK;
+    }
+    if (load_in_4bit) return pbt_cli_dtype("bnb_4bit_quant_type", bnb_4bit_quant_type, true, result, error);
+    return pbt_cli_dtype("dtype", dtype, false, result, error);
+}
+
+pbt_code pbt_cli_copy_text_files(const char *from, const char *to, pbt_error *error) {
+    static const char *const names[] = {
+        "tokenizer.json",         "tokenizer_config.json",   "tokenizer.model",  "chat_template.jinja",
+        "generation_config.json", "special_tokens_map.json", "added_tokens.json"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *a = pbt_path_join(from, names[i]), *b = pbt_path_join(to, names[i]), *data = NULL;
+        size_t length;
+        pbt_code code = a && b ? PBT_OK : pbt_fail_memory(error, 0, "a path");
+        if (code == PBT_OK && pbt_file_exists(a)) {
+            code = pbt_file_read(a, (size_t)256 << 20, &data, &length, error);
+            if (code == PBT_OK) code = pbt_file_write(b, data, length, error);
+            free(data);
+        }
+        free(a);
+        free(b);
+        if (code != PBT_OK) return code;
+    }
+    return PBT_OK;
+}
