@@ -57,8 +57,10 @@ const pbt_command pbt_command_report = {
     .summary = "Print and write the report of a run",
     .usage = "RUN",
     .details =
-        "Reads only the run's store (RUN/run.sqlite): no model, no question file. Writes RUN/report.json and "
-        "RUN/report.md and prints the tables, with the paper's figures beside ours.\n\n"
+        "Reads only the run's store (RUN/run.sqlite): no model, no question file. Writes RUN/report.json, "
+        "RUN/report.md and RUN/report.html (one file to open in a browser: tables, drawings, training "
+        "curves, "
+        "and the debates to walk through) and prints the tables, with the paper's figures beside ours.\n\n"
         "Example:\n  pbt report runs/pocket",
     .least_arguments = 1,
     .most_arguments = 1,

@@ -61,7 +61,7 @@ static pbt_code report_again(const pbt_cli *cli, const char *folder, pbt_error *
     pbt_report report;
     PBT_TRY(pbt_store_open(folder, false, &store, error));
     pbt_code code = pbt_report_read(store, &report, error);
-    if (code == PBT_OK) code = pbt_report_write(&report, folder, error);
+    if (code == PBT_OK) code = pbt_report_write(store, &report, folder, error);
     pbt_report_free(&report);
     if (code == PBT_OK) code = print_result(cli, "report", store, error);
     pbt_store_close(store);

@@ -265,7 +265,7 @@ pbt_code pbt_run_all(pbt_run *run, pbt_error *error) {
 pbt_code pbt_stage_report(pbt_run *run, pbt_error *error) {
     pbt_report report;
     pbt_code code = pbt_report_read(run->store, &report, error);
-    if (code == PBT_OK) code = pbt_report_write(&report, run->folder, error);
+    if (code == PBT_OK) code = pbt_report_write(run->store, &report, run->folder, error);
     pbt_report_free(&report);
     return code;
 }

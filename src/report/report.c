@@ -99,7 +99,7 @@ static pbt_code write_in(const char *folder, const char *name, const char *bytes
     return code;
 }
 
-pbt_code pbt_report_write(const pbt_report *report, const char *folder, pbt_error *error) {
+pbt_code pbt_report_write(pbt_store *store, const pbt_report *report, const char *folder, pbt_error *error) {
     json_t *value = pbt_report_json(report);
     char *json = value ? json_dumps(value, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) : NULL;
     pbt_text text = {0};
@@ -112,6 +112,9 @@ pbt_code pbt_report_write(const pbt_report *report, const char *folder, pbt_erro
     pbt_text_clear(&text);
     if (code == PBT_OK) code = pbt_report_markdown(report, &text, error);
     if (code == PBT_OK) code = write_in(folder, "report.md", text.data, text.length, error);
+    pbt_text_clear(&text);
+    if (code == PBT_OK) code = pbt_report_html(store, report, &text, error);
+    if (code == PBT_OK) code = write_in(folder, "report.html", text.data, text.length, error);
     pbt_text_free(&text);
     return code;
 }

@@ -47,8 +47,11 @@ void pbt_tables_free(pbt_table *tables, size_t n);
 void pbt_report_finding(const pbt_report *report, pbt_text *out);
 pbt_code pbt_report_markdown(const pbt_report *report, pbt_text *out, pbt_error *error);
 pbt_code pbt_report_terminal(const pbt_report *report, bool bold, pbt_text *out, pbt_error *error);
-/* Writes FOLDER/report.json and FOLDER/report.md. */
-pbt_code pbt_report_write(const pbt_report *report, const char *folder, pbt_error *error);
+/* One self-contained page: tables and drawings, and the debates to walk through (page.h). `store` is the one
+ * that `report` was read from. */
+pbt_code pbt_report_html(pbt_store *store, const pbt_report *report, pbt_text *out, pbt_error *error);
+/* Writes FOLDER/report.json, FOLDER/report.md and FOLDER/report.html. */
+pbt_code pbt_report_write(pbt_store *store, const pbt_report *report, const char *folder, pbt_error *error);
 
 /* Several runs side by side; `names` head the rows. */
 pbt_code pbt_compare_table(const pbt_report *reports, const char *const *names, size_t n, pbt_table *table,

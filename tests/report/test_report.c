@@ -155,7 +155,7 @@ static void test_same_bytes_and_no_places(void **state) {
     for (int i = 0; i < 2; i++) {
         pbt_report report;
         assert_int_equal(pbt_report_read(store, &report, &problem), PBT_OK);
-        assert_int_equal(pbt_report_write(&report, folder, &problem), PBT_OK);
+        assert_int_equal(pbt_report_write(store, &report, folder, &problem), PBT_OK);
         pbt_report_free(&report);
         assert_int_equal(pbt_file_read(path, 1 << 24, i ? &second : &first, i ? &m : &n, &problem), PBT_OK);
     }

@@ -1,0 +1,305 @@
+/* Figures of report.html: the picture of the finding, dots with intervals, tables in the paper's layout. */
+#include "report/html.h"
+#include "report/page.h"
+#include "report/paper.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PAPER_MODEL "Llama-3.1-70B"
+
+const pbt_mark pbt_arm_marks[PBT_REPORT_ARMS] = {PBT_MARK_CIRCLE, PBT_MARK_TRIANGLE, PBT_MARK_SQUARE,
+                                                 PBT_MARK_DIAMOND};
+const char *const pbt_arm_styles[PBT_REPORT_ARMS] = {"arm-base", "arm-accept", "arm-resist", "arm-pbt"};
+static const char *const paper_models[] = {"Llama-3.1-70B", "Llama-3.1-8B", "Mistral-7B"};
+enum { N_PAPER_MODELS = sizeof paper_models / sizeof *paper_models };
+
+pbt_measure_group pbt_measure_group_find(const char *group) {
+    pbt_measure_group g = {0, 0};
+    while (g.first < PBT_REPORT_MEASURES && strcmp(pbt_report_measures[g.first].group, group) != 0) g.first++;
+    while (g.first + g.n < PBT_REPORT_MEASURES &&
+           strcmp(pbt_report_measures[g.first + g.n].group, group) == 0)
+        g.n++;
+    return g;
+}
+
+static const pbt_paper_figure *paper_of(const char *model, size_t arm, size_t measure) {
+    return pbt_paper_find(model, pbt_report_arms[arm], pbt_report_measures[measure].group,
+                          pbt_report_measures[measure].figure);
+}
+
+/* ---- dots ---- */
+
+enum { ROW = 26, DOTS_WIDTH = 320, DOTS_LEFT = 56, DOTS_RIGHT = 52, DOTS_TOP = 26, DOTS_BOTTOM = 24 };
+
+/* 0..100 where everything is; otherwise what there is, and 0, at round ends. */
+static void dots_range(const pbt_report *r, size_t measure, double range[2]) {
+    range[0] = 0, range[1] = 100;
+    double least = 0, most = 0;
+    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
+        const pbt_figure *f = &r->arms[a].figures[measure];
+        const pbt_paper_figure *p = paper_of(PAPER_MODEL, a, measure);
+        if (f->known) least = fmin(least, f->mean), most = fmax(most, f->mean);
+        if (f->known && isfinite(f->ci95[0])) least = fmin(least, f->ci95[0]), most = fmax(most, f->ci95[1]);
+        if (p) least = fmin(least, p->mean), most = fmax(most, p->mean);
+    }
+    if (least >= 0 && most <= 100) return;
+    /* The interval of a share of something small may be anything: what lies far out is cut. */
+    least = fmax(least, -200), most = fmin(most, 200);
+    double step = pbt_tick_step(least, most, 4);
+    range[0] = floor(least / step) * step;
+    range[1] = ceil(most / step) * step;
+}
+
+static double dots_x(const double range[2], double value) {
+    double clamped = fmin(fmax(value, range[0]), range[1]);
+    return DOTS_LEFT + (clamped - range[0]) / (range[1] - range[0]) * (DOTS_WIDTH - DOTS_LEFT - DOTS_RIGHT);
+}
+
+static void dots_axis(const double range[2], double bottom, pbt_text *out) {
+    double step = pbt_tick_step(range[0], range[1], 4);
+    for (double x = ceil(range[0] / step - 1e-9) * step; x <= range[1] + 1e-9 * step; x += step) {
+        char text[32];
+        pbt_tick_text(x, step, text, sizeof text);
+        pbt_text_addf(out,
+                      "<line class=\"%s\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%.1f\"/>"
+                      "<text class=\"tick\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>\n",
+                      fabs(x) < 1e-9 * step && range[0] < 0 ? "axis" : "grid", dots_x(range, x),
+                      dots_x(range, x), DOTS_TOP, bottom, dots_x(range, x), bottom + 16, text);
+    }
+}
+
+static void dots_row(const pbt_report *r, size_t measure, size_t arm, const double range[2], double y,
+                     pbt_text *out) {
+    const pbt_figure *f = &r->arms[arm].figures[measure];
+    const pbt_paper_figure *p = paper_of(PAPER_MODEL, arm, measure);
+    const char *style = pbt_arm_styles[arm];
+    char title[160];
+    pbt_text_addf(out, "<text class=\"label %s\" x=\"0\" y=\"%.1f\">%s</text>\n", style, y + 4,
+                  pbt_report_arms[arm]);
+    if (p) {
+        snprintf(title, sizeof title, "%s in the paper (%s): %.1f", p->arm, p->model, p->mean);
+        pbt_mark_draw(pbt_arm_marks[arm], dots_x(range, p->mean), y, 4, "paper", title, out);
+    }
+    if (!f->known) return;
+    if (isfinite(f->ci95[0]))
+        pbt_text_addf(out, "<line class=\"ci %s\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>\n", style,
+                      dots_x(range, f->ci95[0]), dots_x(range, f->ci95[1]), y, y);
+    snprintf(title, sizeof title, "%s: %.1f [%.1f, %.1f], n %lld", pbt_report_arms[arm], f->mean, f->ci95[0],
+             f->ci95[1], (long long)f->n);
+    pbt_mark_draw(pbt_arm_marks[arm], dots_x(range, f->mean), y, 4.5, style, title, out);
+    pbt_text_addf(out, "<text class=\"value\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s%.1f</text>\n",
+                  DOTS_WIDTH, y + 4, f->mean < -0.05 ? "−" : "", fabs(f->mean));
+}
+
+void pbt_dots_draw(const pbt_report *r, size_t measure, pbt_text *out) {
+    size_t rows = 0;
+    double range[2];
+    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) rows += r->arms[a].present;
+    double bottom = DOTS_TOP + ROW * (double)rows, y = DOTS_TOP + ROW / 2.0;
+    dots_range(r, measure, range);
+    const char *label = pbt_report_measures[measure].label;
+    pbt_text_addf(out, "<svg class=\"plot dots\" role=\"img\" viewBox=\"0 0 %d %.0f\" aria-label=\"%s\">\n",
+                  DOTS_WIDTH, bottom + DOTS_BOTTOM, label);
+    pbt_text_addf(out, "<text class=\"plot-title\" x=\"0\" y=\"14\">%s</text>\n", label);
+    dots_axis(range, bottom, out);
+    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
+        if (!r->arms[a].present) continue;
+        dots_row(r, measure, a, range, y, out);
+        y += ROW;
+    }
+    pbt_text_add(out, "</svg>\n");
+}
+
+/* ---- the picture of the finding ---- */
+
+enum { PLANE_SERIES = 4 * PBT_REPORT_ARMS };
+
+typedef struct plane {
+    pbt_series series[PLANE_SERIES];
+    size_t n;
+    double values[PLANE_SERIES][4]; /* x, x, y, y of what is drawn */
+    bool failed;
+} plane;
+
+static void plane_add(plane *p, const char *style, const char *label, pbt_mark mark, const double x[2],
+                      const double y[2]) {
+    double *v = p->values[p->n];
+    v[0] = x[0], v[1] = x[1], v[2] = y[0], v[3] = y[1];
+    bool line = mark == PBT_MARK_NONE;
+    p->series[p->n] = (pbt_series){
+        .style = style, .label = label, .x = v, .y = v + 2, .n = line ? 2 : 1, .line = line, .mark = mark};
+    p->failed = p->failed || !style;
+    p->n++;
+}
+
+static void plane_arm(pbt_page *page, plane *p, size_t arm, const pbt_measure_group *g) {
+    const pbt_figure *resist = &page->report->arms[arm].figures[g->first];
+    const pbt_figure *accept = &page->report->arms[arm].figures[g->first + 1];
+    const pbt_figure *overall = &page->report->arms[arm].figures[g->first + 2];
+    const char *style = pbt_arm_styles[arm];
+    if (!resist->known || !accept->known) return;
+    double x[2] = {accept->mean, accept->mean}, y[2] = {resist->mean, resist->mean};
+    const char *thin = pbt_page_string(page, "ci %s", style);
+    plane_add(p, thin, NULL, PBT_MARK_NONE, accept->ci95, y);
+    plane_add(p, thin, NULL, PBT_MARK_NONE, x, resist->ci95);
+    plane_add(p, style, pbt_page_string(page, "%s %.1f", pbt_report_arms[arm], overall->mean),
+              pbt_arm_marks[arm], x, y);
+}
+
+static void plane_paper(pbt_page *page, plane *p, size_t arm, const pbt_measure_group *g) {
+    const pbt_paper_figure *resist = paper_of(PAPER_MODEL, arm, g->first),
+                           *accept = paper_of(PAPER_MODEL, arm, g->first + 1),
+                           *overall = paper_of(PAPER_MODEL, arm, g->first + 2);
+    if (!resist || !accept || !overall) return;
+    double x[2] = {accept->mean, accept->mean}, y[2] = {resist->mean, resist->mean};
+    plane_add(p, pbt_arm_styles[arm], pbt_page_string(page, "%s %.1f", pbt_report_arms[arm], overall->mean),
+              pbt_arm_marks[arm], x, y);
+}
+
+pbt_code pbt_page_picture(pbt_page *page) {
+    pbt_measure_group g = pbt_measure_group_find("balanced");
+    bool known = false;
+    for (size_t a = 0; a < PBT_REPORT_ARMS && g.n >= 3; a++)
+        known = known || page->report->arms[a].figures[g.first + 2].known;
+    if (!known) return PBT_OK;
+    pbt_text_add(page->out, "<figure class=\"picture\">\n<div class=\"pair\">\n");
+    for (int paper = 0; paper < 2; paper++) {
+        plane p = {.n = 0};
+        for (size_t a = 0; a < PBT_REPORT_ARMS; a++) (paper ? plane_paper : plane_arm)(page, &p, a, &g);
+        if (p.failed) return pbt_fail_memory(page->error, 0, "a picture");
+        pbt_plot plot = {.title = paper ? "The paper, " PAPER_MODEL : "This run",
+                         .x_title = "accepts the right claim when wrong (− → +), %",
+                         .y_title = "keeps its right answer (+ → −), %",
+                         .about = "Accuracy on both sides of the balanced test, an arm a point",
+                         .width = 500,
+                         .height = 430,
+                         .right = 64,
+                         .x_range = {0, 100},
+                         .y_range = {0, 100},
+                         .series = p.series,
+                         .n_series = p.n,
+                         .diagonals = true};
+        pbt_plot_draw(&plot, page->out);
+    }
+    pbt_text_add(
+        page->out,
+        "</div>\n<figcaption>Up: keeps its right answer when misled. Right: takes the right answer "
+        "when corrected. The best place is the upper right corner; numbers are the overall accuracy, "
+        "equal along the dotted lines, bars are 95% intervals.</figcaption>\n</figure>\n");
+    return PBT_OK;
+}
+
+/* ---- the table ---- */
+
+static void number_html(double value, pbt_text *out) {
+    pbt_text_addf(out, "%s%.1f", value < -0.05 ? "−" : "", fabs(value));
+}
+
+static void figure_cell(const pbt_figure *f, size_t n_seeds, pbt_text *out) {
+    if (!f->known) {
+        pbt_text_add(out, "<td class=\"none\">–</td>");
+        return;
+    }
+    pbt_text_add(out, "<td><span class=\"v\">");
+    number_html(f->mean, out);
+    if (n_seeds > 1) pbt_text_addf(out, "<span class=\"pm\"> ± %.1f</span>", f->std);
+    pbt_text_add(out, "</span><span class=\"ci\">[");
+    number_html(f->ci95[0], out);
+    pbt_text_add(out, ", ");
+    number_html(f->ci95[1], out);
+    pbt_text_add(out, "]</span>");
+    if (n_seeds > 1) {
+        pbt_text_add(out, "<span class=\"seeds\" title=\"each seed\">");
+        for (size_t s = 0; s < f->n_seeds; s++) {
+            if (s) pbt_text_add(out, " · ");
+            if (isfinite(f->per_seed[s]))
+                number_html(f->per_seed[s], out);
+            else
+                pbt_text_add(out, "–");
+        }
+        pbt_text_add(out, "</span>");
+    }
+    pbt_text_add(out, "</td>");
+}
+
+static void paper_cell(const pbt_paper_figure *p, pbt_text *out) {
+    if (!p) {
+        pbt_text_add(out, "<td class=\"none\">–</td>");
+        return;
+    }
+    pbt_text_add(out, "<td><span class=\"v\">");
+    number_html(p->mean, out);
+    if (!isnan(p->std)) pbt_text_addf(out, "<span class=\"pm\"> ± %.1f</span>", p->std);
+    pbt_text_add(out, "</span></td>");
+}
+
+static void arm_head(size_t arm, pbt_text *out) {
+    pbt_text_addf(out, "<tr><th scope=\"row\" class=\"%s\">%s%s</th>", pbt_arm_styles[arm], arm ? "+ " : "",
+                  pbt_report_arms[arm]);
+}
+
+static void own_rows(pbt_page *page, const pbt_measure_group *g) {
+    const pbt_report *r = page->report;
+    pbt_text_addf(page->out,
+                  "<tbody class=\"own\"><tr class=\"group\"><th colspan=\"%zu\">This run</th></tr>\n",
+                  g->n + 2);
+    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
+        if (!r->arms[a].present) continue;
+        int64_t n = 0;
+        arm_head(a, page->out);
+        for (size_t i = 0; i < g->n; i++) {
+            const pbt_figure *f = &r->arms[a].figures[g->first + i];
+            figure_cell(f, r->n_seeds, page->out);
+            if (f->n > n) n = f->n;
+        }
+        pbt_text_addf(page->out, "<td>%lld</td></tr>\n", (long long)n);
+    }
+    pbt_text_add(page->out, "</tbody>\n");
+}
+
+static void paper_rows(pbt_page *page, const pbt_measure_group *g, const char *model) {
+    const char *source = NULL;
+    for (size_t i = 0; i < g->n && !source; i++) {
+        const pbt_paper_figure *p = paper_of(model, 0, g->first + i);
+        if (p) source = p->table;
+    }
+    if (!source) return;
+    pbt_text_addf(page->out,
+                  "<tbody><tr class=\"group\"><th colspan=\"%zu\">The paper, %s "
+                  "<span class=\"source\">%s</span></th></tr>\n",
+                  g->n + 1, model, source);
+    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
+        bool any = false;
+        for (size_t i = 0; i < g->n; i++) any = any || paper_of(model, a, g->first + i);
+        if (!any) continue;
+        arm_head(a, page->out);
+        for (size_t i = 0; i < g->n; i++) paper_cell(paper_of(model, a, g->first + i), page->out);
+        pbt_text_add(page->out, "</tr>\n");
+    }
+    pbt_text_add(page->out, "</tbody>\n");
+}
+
+static void table_open(pbt_page *page, const pbt_measure_group *g, const char *style, bool count) {
+    pbt_text_addf(page->out,
+                  "<div class=\"scroll\"><table class=\"%s\">\n<thead><tr><th scope=\"col\">arm</th>", style);
+    for (size_t i = 0; i < g->n; i++)
+        pbt_text_addf(page->out, "<th scope=\"col\">%s</th>", pbt_report_measures[g->first + i].label);
+    pbt_text_add(page->out, count ? "<th scope=\"col\">n</th></tr></thead>\n" : "</tr></thead>\n");
+}
+
+void pbt_page_measure_table(pbt_page *page, const pbt_measure_group *g) {
+    bool paper = false;
+    for (size_t i = 0; i < g->n; i++) paper = paper || paper_of(PAPER_MODEL, 0, g->first + i);
+    pbt_text_add(page->out, "<div class=\"beside\">\n");
+    table_open(page, g, "own", true);
+    own_rows(page, g);
+    pbt_text_add(page->out, "</table></div>\n");
+    if (paper) {
+        table_open(page, g, "paper-rows", false);
+        for (size_t m = 0; m < N_PAPER_MODELS; m++) paper_rows(page, g, paper_models[m]);
+        pbt_text_add(page->out, "</table></div>\n");
+    }
+    pbt_text_add(page->out, "</div>\n");
+}

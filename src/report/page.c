@@ -1,0 +1,187 @@
+/* report.html: one file, no network, the same bytes for the same run. */
+#include "report/page.h"
+#include "base/file.h"
+#include "report/assets.h"
+#include "report/html.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *pbt_page_string(pbt_page *page, const char *format, ...) {
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return pbt_arena_string(page->arena, text);
+}
+
+/* ---- sections of tables ---- */
+
+/* "Balanced persuasion: accuracy, % (paper: Table 3)" becomes a heading and what stands after the colon. */
+static void section_open(pbt_page *page, const pbt_table *table) {
+    const char *colon = strstr(table->title, ": ");
+    size_t length = colon ? (size_t)(colon - table->title) : strlen(table->title);
+    pbt_text_addf(page->out, "<section id=\"%s\">\n<h2>", table->name ? table->name : "table");
+    pbt_html_addf(page->out, "%.*s", (int)length, table->title);
+    pbt_text_add(page->out, "</h2>\n");
+    if (!colon) return;
+    pbt_text_add(page->out, "<p class=\"lead\">");
+    pbt_html_addf(page->out, "%c%s", colon[2] >= 'a' && colon[2] <= 'z' ? colon[2] - 32 : colon[2],
+                  colon + 3);
+    pbt_text_add(page->out, "</p>\n");
+}
+
+static void measure_section(pbt_page *page, const pbt_table *table, const pbt_measure_group *group) {
+    pbt_text_add(page->out, "<figure><div class=\"panels\">\n");
+    for (size_t i = 0; i < group->n; i++) {
+        bool known = false;
+        for (size_t a = 0; a < PBT_REPORT_ARMS; a++)
+            known = known || page->report->arms[a].figures[group->first + i].known;
+        if (known) pbt_dots_draw(page->report, group->first + i, page->out);
+    }
+    pbt_text_add(page->out, "</div><figcaption>Filled: this run, with its 95% interval. Hollow: the paper, "
+                            "Llama-3.1-70B, where it gives the figure.</figcaption></figure>\n");
+    pbt_page_measure_table(page, group);
+    if (!table->note) return;
+    pbt_text_add(page->out, "<p class=\"note\">");
+    pbt_html_add(page->out, table->note);
+    pbt_text_add(page->out, "</p>\n");
+}
+
+static pbt_code table_section(pbt_page *page, const pbt_table *table) {
+    const char *name = table->name ? table->name : "";
+    pbt_measure_group group = pbt_measure_group_find(name);
+    section_open(page, table);
+    pbt_code code = PBT_OK;
+    if (group.n > 0)
+        measure_section(page, table, &group);
+    else if (strcmp(name, "pairs") == 0)
+        code = pbt_page_pairs(page);
+    else
+        pbt_html_table(page->out, table);
+    if (code == PBT_OK && strcmp(name, "training") == 0) code = pbt_page_training(page);
+    pbt_text_add(page->out, "</section>\n");
+    return code;
+}
+
+/* ---- head and foot ---- */
+
+static void head(pbt_page *page, const char *nonce) {
+    pbt_text *out = page->out;
+    pbt_text_add(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n");
+    /* Nothing is loaded from anywhere, and no script runs but ours, whatever a model may have written. */
+    pbt_text_addf(out,
+                  "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
+                  "'unsafe-inline'; script-src 'nonce-%s'; base-uri 'none'; form-action 'none'\"/>\n",
+                  nonce);
+    pbt_text_add(out, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
+                      "<meta name=\"color-scheme\" content=\"light dark\"/>\n<title>");
+    pbt_html_add(out, page->report->experiment);
+    pbt_text_add(out, " – pbt report</title>\n<style>\n");
+    pbt_text_add(out, pbt_asset_report_css);
+    pbt_text_add(out, "</style>\n</head>\n<body>\n");
+}
+
+static void introduction(pbt_page *page) {
+    const pbt_report *r = page->report;
+    pbt_text *out = page->out, finding = {0};
+    pbt_text_add(out, "<header class=\"top\"><p class=\"kicker\">Persuasion-balanced training</p>\n<h1>");
+    pbt_html_add(out, r->experiment);
+    pbt_text_add(out, "</h1>\n<p class=\"finding\">");
+    pbt_report_finding(r, &finding);
+    pbt_html_add(out, finding.length
+                          ? pbt_text_string(&finding)
+                          : "The balanced test has not been run yet, so there is no finding to state.");
+    pbt_text_free(&finding);
+    pbt_text_add(out, "</p>\n<p class=\"meta\">");
+    pbt_text_addf(out, "Seed%s ", r->n_seeds == 1 ? "" : "s");
+    for (size_t s = 0; s < r->n_seeds; s++)
+        pbt_text_addf(out, "%s%lld", s ? ", " : "", (long long)r->seeds[s]);
+    pbt_text_add(out, " · arms");
+    for (size_t a = 0; a < PBT_REPORT_ARMS; a++)
+        if (r->arms[a].present)
+            pbt_text_addf(out, " <span class=\"chip %s\">%s</span>", pbt_arm_styles[a], pbt_report_arms[a]);
+    pbt_text_add(out, "</p></header>\n");
+}
+
+static void navigation(pbt_page *page, const pbt_table *tables, size_t n, bool debates) {
+    pbt_text_add(page->out, "<nav aria-label=\"Sections\"><ul>\n");
+    for (size_t i = 0; i < n; i++) {
+        if (!tables[i].name) continue;
+        const char *end = strpbrk(tables[i].title, ":,");
+        size_t length = end ? (size_t)(end - tables[i].title) : strlen(tables[i].title);
+        if (strcmp(tables[i].name, "balanced_mixed") == 0) continue;
+        pbt_text_addf(page->out, "<li><a href=\"#%s\">", tables[i].name);
+        pbt_html_addf(page->out, "%.*s", (int)length, tables[i].title);
+        pbt_text_add(page->out, "</a></li>\n");
+    }
+    if (debates) pbt_text_add(page->out, "<li><a href=\"#debates\">Debates</a></li>\n");
+    pbt_text_add(page->out, "</ul></nav>\n");
+}
+
+static void foot(pbt_page *page, const char *nonce) {
+    pbt_text_addf(
+        page->out,
+        "</main>\n<footer><h2>How to read the figures</h2>\n<p>Everything is percent%s. Brackets hold "
+        "95%% intervals: questions are drawn with replacement, %zu times, the items of all seeds "
+        "together, so that they say how much depends on which questions were asked. n counts judged "
+        "items%s. The paper is Stengel-Eskin, Hase and Bansal, <cite>Teaching Models to Balance "
+        "Resisting and Accepting Persuasion</cite> (2024); its models are a thousand times larger, "
+        "so that directions, not heights, are to be compared.</p></footer>\n",
+        page->report->n_seeds > 1 ? ", mean ± standard deviation over seeds; under it the seeds one by one"
+                                  : "",
+        page->report->draws, page->report->n_seeds > 1 ? " over all seeds" : "");
+    pbt_text_addf(page->out, "<script nonce=\"%s\">\n", nonce);
+    pbt_text_add(page->out, pbt_asset_report_js);
+    pbt_text_add(page->out, "</script>\n</body>\n</html>\n");
+}
+
+static bool has_trees(const pbt_page *page) {
+    for (size_t s = 0; s < page->report->n_seeds; s++) {
+        pbt_artefact_key key = {"trees", page->report->seeds[s], "train", "tree", ""};
+        if (pbt_store_count(page->store, &key) > 0) return true;
+    }
+    return false;
+}
+
+static pbt_code body(pbt_page *page, const pbt_table *tables, size_t n) {
+    introduction(page);
+    navigation(page, tables, n, has_trees(page));
+    pbt_text_add(page->out, "<main>\n");
+    PBT_TRY(pbt_page_picture(page));
+    for (size_t i = 0; i < n; i++) PBT_TRY(table_section(page, &tables[i]));
+    return pbt_page_explorer(page);
+}
+
+/* A word that no text of a model can have foreseen, and that is the same for the same run. */
+static pbt_code make_nonce(const pbt_report *report, char nonce[20], pbt_error *error) {
+    json_t *value = pbt_report_json(report);
+    char *line = value ? pbt_json_line(value) : NULL;
+    json_decref(value);
+    if (!line) return pbt_fail_memory(error, 0, "report.html");
+    snprintf(nonce, 20, "%016llx", (unsigned long long)pbt_hash(line, strlen(line), 0));
+    free(line);
+    return PBT_OK;
+}
+
+pbt_code pbt_report_html(pbt_store *store, const pbt_report *report, pbt_text *out, pbt_error *error) {
+    pbt_table *tables;
+    size_t n;
+    char nonce[20];
+    pbt_page page = {store, report, out, pbt_arena_create(), error};
+    if (!page.arena) return pbt_fail_memory(error, 0, "report.html");
+    pbt_code code = make_nonce(report, nonce, error);
+    if (code == PBT_OK) code = pbt_report_tables(report, &tables, &n, error);
+    if (code == PBT_OK) {
+        head(&page, nonce);
+        code = body(&page, tables, n);
+        foot(&page, nonce);
+        pbt_tables_free(tables, n);
+    }
+    pbt_arena_free(page.arena);
+    if (code == PBT_OK && out->failed) code = pbt_fail_memory(error, out->length, "report.html");
+    return code;
+}

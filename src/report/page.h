@@ -1,0 +1,44 @@
+/*
+ * The sections of report.html. page.c puts them together; each section is left out where the run has nothing
+ * to show for it. Private to src/report.
+ */
+#ifndef PBT_REPORT_PAGE_H
+#define PBT_REPORT_PAGE_H
+
+#include "base/memory.h"
+#include "report/plot.h"
+#include "report/report.h"
+
+typedef struct pbt_page {
+    pbt_store *store;
+    const pbt_report *report;
+    pbt_text *out;
+    pbt_arena *arena; /* whatever a drawing needs, until the page is written */
+    pbt_error *error;
+} pbt_page;
+
+extern const pbt_mark pbt_arm_marks[PBT_REPORT_ARMS];
+/* "arm-base", ...: the CSS class of an arm. */
+extern const char *const pbt_arm_styles[PBT_REPORT_ARMS];
+/* An arena string; NULL when memory is out. */
+const char *pbt_page_string(pbt_page *page, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The measures of one group: consecutive in pbt_report_measures. n = 0: there is no such group. */
+typedef struct pbt_measure_group {
+    size_t first, n;
+} pbt_measure_group;
+pbt_measure_group pbt_measure_group_find(const char *group);
+
+/* <svg> of one measure: a row for each arm, the mean with its interval, the paper's figure beside it. */
+void pbt_dots_draw(const pbt_report *report, size_t measure, pbt_text *out);
+/* The picture of the finding: resisting against accepting, this run and the paper. */
+pbt_code pbt_page_picture(pbt_page *page);
+/* Rows for the run's arms and the paper's models, with intervals, seeds, counts. */
+void pbt_page_measure_table(pbt_page *page, const pbt_measure_group *group);
+
+pbt_code pbt_page_training(pbt_page *page);
+pbt_code pbt_page_pairs(pbt_page *page);
+/* The debates as data for report.js, and the elements that it fills. */
+pbt_code pbt_page_explorer(pbt_page *page);
+
+#endif
