@@ -14,5 +14,5 @@ echo "3/3 Two small models debate real trivia questions, learn from it, and are 
 echo
 build/release/pbt run experiments/pocket.yaml --set "seeds=[1]" --output_dir runs/demo "$@"
 echo
-echo "The report: runs/demo/report.md. Talk to the trained model:"
+echo "The report: open runs/demo/report.html in a browser (or read report.md). Talk to the trained model:"
 echo "  build/release/pbt chat pocket/models/agent-a --adapter runs/demo/seed-1/pbt/adapter"

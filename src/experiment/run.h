@@ -63,7 +63,7 @@ pbt_code pbt_stage_trees(pbt_run *run, int64_t seed, pbt_error *error);
 pbt_code pbt_stage_pairs(pbt_run *run, int64_t seed, pbt_error *error);
 pbt_code pbt_stage_train(pbt_run *run, int64_t seed, pbt_error *error);
 pbt_code pbt_stage_eval(pbt_run *run, int64_t seed, pbt_error *error);
-/* Reads the store and writes report.json and report.md into the folder. */
+/* Reads the store and writes report.json, report.md and report.html into the folder. */
 pbt_code pbt_stage_report(pbt_run *run, pbt_error *error);
 
 /* One stage for all seeds ("trees", "pairs", "train", "eval", "report"), or all stages of every seed. */
