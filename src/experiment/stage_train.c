@@ -21,9 +21,10 @@ typedef struct arm_training {
     pbt_agent *agent; /* the model under `adapter` */
     pbt_dev_set *dev; /* NULL: no dev set, the last step is kept */
     pbt_dataset data;
-    int64_t steps, every; /* of DPO */
-    double loss;          /* last logged one of the stage in progress */
-    json_t *kinds;        /* {"resist": n, "accept": n} */
+    const pbt_trainer *trainer; /* at work; NULL: none */
+    int64_t steps, every;       /* of DPO */
+    double loss;                /* last logged one of the stage in progress */
+    json_t *kinds;              /* {"resist": n, "accept": n} */
 } arm_training;
 
 static pbt_artefact_key arm_key(const arm_training *t, const char *kind, const char *name) {
@@ -69,17 +70,31 @@ static void hash_text(const pbt_adapter *adapter, char text[20]) {
     snprintf(text, 20, "%016llx", (unsigned long long)pbt_adapter_hash(adapter));
 }
 
+/* A look's figures in metrics.jsonl and TensorBoard's file. */
+static pbt_code log_check(const arm_training *t, const json_t *check, pbt_error *error) {
+    json_t *line = json_pack("{s:O?, s:O?, s:O?, s:O?}", "step", json_object_get(check, "step"),
+                             "eval_criterion", json_object_get(check, "criterion"), "eval_plus_minus",
+                             json_object_get(check, "plus_minus"), "eval_minus_plus",
+                             json_object_get(check, "minus_plus"));
+    pbt_code code = line ? PBT_OK : pbt_fail_memory(error, 512, "a line of metrics");
+    if (code == PBT_OK && t->trainer) code = pbt_train_log(t->trainer, line, error);
+    json_decref(line);
+    return code;
+}
+
 /* Whether this very adapter was looked at already (training goes over steps again after an interruption). */
 static pbt_code was_checked(const arm_training *t, const char *name, bool *checked, pbt_error *error) {
     json_t *value;
+    pbt_code code = PBT_OK;
     char hash[20];
     pbt_artefact_key key = arm_key(t, "check", name);
     PBT_TRY(pbt_store_get(t->run->store, &key, &value, error));
     hash_text(t->adapter, hash);
     const char *before = json_string_value(json_object_get(value, "adapter"));
     *checked = before && strcmp(before, hash) == 0;
+    if (*checked) code = log_check(t, value, error);
     json_decref(value);
-    return PBT_OK;
+    return code;
 }
 
 static pbt_code keep_check(arm_training *t, int64_t step, const char *name, const pbt_dev_result *dev,
@@ -101,6 +116,7 @@ static pbt_code keep_check(arm_training *t, int64_t step, const char *name, cons
                               "plus_minus", dev->plus_minus, "minus_plus", dev->minus_plus, "adapter", hash);
     pbt_artefact_key key = arm_key(t, "check", name);
     if (code == PBT_OK) code = pbt_store_put(t->run->store, &key, value, error);
+    if (code == PBT_OK) code = log_check(t, value, error);
     json_decref(value);
     if (code == PBT_OK && old) pbt_adapter_folder_remove(old);
     free(folder);
@@ -186,7 +202,9 @@ static pbt_code run_trainer(arm_training *t, const pbt_train_settings *settings,
                            .after_step_user = t,
                            .monitor = t->run->monitor};
     trainer.settings.seed = pbt_key_named(pbt_run_key(t->seed, "train"), t->arm).value;
+    t->trainer = &trainer;
     pbt_code code = pbt_train(&trainer, error);
+    t->trainer = NULL;
     if (code == PBT_OK)
         code = pbt_metrics_keep(t->run->store, t->seed, t->arm, name, folder, &t->loss, error);
     free(folder);

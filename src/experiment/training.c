@@ -42,8 +42,11 @@ pbt_code pbt_metrics_keep(pbt_store *store, int64_t seed, const char *arm, const
     pbt_code code = path && list ? read_lines(path, list, error) : pbt_fail_memory(error, 64, "metrics");
     if (code == PBT_OK)
         code = pbt_store_put(store, &(pbt_artefact_key){"train", seed, arm, "metrics", name}, list, error);
-    const json_t *last = json_array_get(list, json_array_size(list) - 1);
-    *loss = json_number_value(json_object_get(last, "loss"));
+    *loss = 0;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *value = json_object_get(json_array_get(list, i), "loss");
+        if (value) *loss = json_number_value(value); /* lines of evaluations have none */
+    }
     json_decref(list);
     free(path);
     return code;

@@ -9,8 +9,8 @@
 /* A fresh adapter as the experiment wants it; every arm of a seed begins with the same numbers. */
 pbt_code pbt_lora_create(const pbt_run *run, int64_t seed, const pbt_model *model, pbt_adapter **adapter,
                          pbt_error *error);
-/* Copies FOLDER/metrics.jsonl into the store, so that a report needs no other file; *loss: that of the last
- * line, 0 where there is none. */
+/* Copies FOLDER/metrics.jsonl into the store, so that a report needs no other file; *loss: the last
+ * one logged, 0 where there is none. */
 pbt_code pbt_metrics_keep(pbt_store *store, int64_t seed, const char *arm, const char *name,
                           const char *folder, double *loss, pbt_error *error);
 /* Removes an adapter's folder that is no longer needed; what cannot be removed stays. */

@@ -5,6 +5,7 @@
 #ifndef PBT_TRAIN_INTERNAL_H
 #define PBT_TRAIN_INTERNAL_H
 
+#include "train/events.h"
 #include "train/trainer.h"
 #include "train/trie.h"
 
@@ -112,22 +113,36 @@ typedef struct pbt_metric_sums {
 void pbt_metric_sums_add(pbt_metric_sums *sums, const pbt_metrics *metrics);
 /* The line to log: means over the interval, the rest as `last` has it; starts the next interval. */
 pbt_metrics pbt_metric_sums_take(pbt_metric_sums *sums, const pbt_metrics *last);
-/* One line of metrics.jsonl (without the newline), malloc'ed; keys in their documented order. */
-char *pbt_metrics_line(const pbt_metrics *metrics, pbt_objective objective);
-typedef struct pbt_metrics_file {
-    int descriptor; /* -1: closed */
+/* A line of metrics.jsonl; keys in their documented order. NULL when memory is out. */
+json_t *pbt_metrics_line(const pbt_metrics *metrics, pbt_objective objective);
+
+/* ---- log.c ---- */
+
+struct pbt_training_log {
+    int descriptor; /* of metrics.jsonl; -1: closed */
     char *path;
-} pbt_metrics_file;
-/* Opens FOLDER/metrics.jsonl for appending after dropping every line of a step beyond `last_step`. */
-pbt_code pbt_metrics_file_open(pbt_metrics_file *file, const char *folder, int64_t last_step,
+    pbt_event_file events;
+};
+typedef struct pbt_training_log pbt_training_log;
+/* Opens FOLDER/metrics.jsonl and, with `events`, the event file for appending after dropping every line of a
+ * step beyond `last_step`. */
+pbt_code pbt_training_log_open(pbt_training_log *log, const char *folder, int64_t last_step, bool events,
                                pbt_error *error);
-pbt_code pbt_metrics_file_append(pbt_metrics_file *file, const pbt_metrics *metrics, pbt_objective objective,
-                                 pbt_error *error);
-pbt_code pbt_metrics_file_sync(pbt_metrics_file *file, pbt_error *error);
-void pbt_metrics_file_close(pbt_metrics_file *file);
-/* Writes FOLDER/trainer_state.json (transformers' names) from metrics.jsonl. */
+pbt_code pbt_training_log_append(pbt_training_log *log, const json_t *line, pbt_error *error);
+pbt_code pbt_training_log_sync(pbt_training_log *log, pbt_error *error);
+void pbt_training_log_close(pbt_training_log *log);
+
+/* ---- state.c ---- */
+
+/* Best evaluation so far; step 0: none. */
+typedef struct pbt_best {
+    int64_t step;
+    double metric;
+} pbt_best;
+/* Writes FOLDER/trainer_state.json, as transformers' TrainerState reads it, from metrics.jsonl. `best` may be
+ * NULL. */
 pbt_code pbt_trainer_state_write(const char *folder, const pbt_train_settings *settings, int64_t step,
-                                 int64_t max_steps, double epoch, pbt_error *error);
+                                 int64_t max_steps, double epoch, const pbt_best *best, pbt_error *error);
 
 /* ---- checkpoint.c ---- */
 

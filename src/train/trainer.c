@@ -21,7 +21,7 @@ typedef struct training_run {
     int64_t order_epoch;       /* the epoch `order` belongs to, -1: none */
     uint32_t *order, *group;
     pbt_metric_sums sums;
-    pbt_metrics_file metrics_file;
+    pbt_training_log log;
     uint64_t fingerprint;
 } training_run;
 
@@ -178,7 +178,8 @@ static void close_training(training_run *run) {
     free(run->training.ref_rejected);
     free(run->order);
     free(run->group);
-    pbt_metrics_file_close(&run->metrics_file);
+    run->trainer->log = NULL;
+    pbt_training_log_close(&run->log);
 }
 
 /* ---- the examples of a step ---- */
@@ -295,7 +296,7 @@ static pbt_code check_start(training_run *run, bool given, pbt_error *error) {
 static pbt_code save_checkpoint(training_run *run, pbt_error *error) {
     if (!run->trainer->folder) return PBT_OK;
     pbt_checkpoint_state state = {run->fingerprint, run->step, run->sums};
-    PBT_TRY(pbt_metrics_file_sync(&run->metrics_file, error));
+    PBT_TRY(pbt_training_log_sync(&run->log, error));
     return pbt_checkpoint_write(run->trainer->folder, &state, &run->training.optimizer, error);
 }
 
@@ -319,6 +320,14 @@ static double epoch_after(const training_run *run, int64_t step) {
     return pbt_epoch_after(&run->settings, run->trainer->dataset->count, step);
 }
 
+/* Takes the reference. */
+static pbt_code append_line(training_run *run, json_t *line, pbt_error *error) {
+    if (!line) return pbt_fail_memory(error, 512, "a line of metrics");
+    pbt_code code = pbt_training_log_append(&run->log, line, error);
+    json_decref(line);
+    return code;
+}
+
 static pbt_code log_step(training_run *run, const pbt_metrics *metrics, pbt_error *error) {
     pbt_metric_sums_add(&run->sums, metrics);
     char note[64];
@@ -331,7 +340,7 @@ static pbt_code log_step(training_run *run, const pbt_metrics *metrics, pbt_erro
                         "step %" PRId64 " epoch %.3f loss %.6f learning_rate %.3g grad_norm %.4f", line.step,
                         line.epoch, line.loss, line.learning_rate, line.grad_norm);
     if (!run->trainer->folder) return PBT_OK;
-    return pbt_metrics_file_append(&run->metrics_file, &line, run->settings.objective, error);
+    return append_line(run, pbt_metrics_line(&line, run->settings.objective), error);
 }
 
 static pbt_code train_step(training_run *run, pbt_error *error) {
@@ -373,7 +382,9 @@ static pbt_code resume_or_start(training_run *run, bool *resumed, pbt_error *err
                                 run->step, run->total_steps);
         }
     }
-    return pbt_metrics_file_open(&run->metrics_file, trainer->folder, run->step, error);
+    PBT_TRY(pbt_training_log_open(&run->log, trainer->folder, run->step, !trainer->no_events, error));
+    trainer->log = &run->log;
+    return PBT_OK;
 }
 
 static pbt_code run_all(training_run *run, pbt_error *error) {
@@ -396,14 +407,19 @@ static pbt_code run_all(training_run *run, pbt_error *error) {
     }
     if (!trainer->folder) return PBT_OK;
     return pbt_trainer_state_write(trainer->folder, &run->settings, run->step, run->total_steps,
-                                   epoch_after(run, run->step), error);
+                                   epoch_after(run, run->step), NULL, error);
 }
 
 pbt_code pbt_train(pbt_trainer *trainer, pbt_error *error) {
     PBT_TRY(check_trainer(trainer, error));
     if (trainer->folder) PBT_TRY(pbt_folder_make(trainer->folder, error));
-    training_run run = {.trainer = trainer, .order_epoch = -1, .metrics_file = {.descriptor = -1}};
+    training_run run = {
+        .trainer = trainer, .order_epoch = -1, .log = {.descriptor = -1, .events = {.descriptor = -1}}};
     pbt_code code = run_all(&run, error);
     close_training(&run);
     return code;
+}
+
+pbt_code pbt_train_log(const pbt_trainer *trainer, const json_t *line, pbt_error *error) {
+    return trainer->log ? pbt_training_log_append(trainer->log, line, error) : PBT_OK;
 }

@@ -99,6 +99,7 @@ typedef struct pbt_trainer {
     pbt_code (*next_batch)(void *user, int64_t step, pbt_dataset *batch, pbt_error *error);
     void *next_batch_user;
     const char *folder; /* output_dir: metrics.jsonl, checkpoint; NULL: nothing is written */
+    bool no_events;     /* metrics.jsonl only, no TensorBoard file beside it */
     bool resume;        /* continue from the folder's checkpoint when there is one of the same settings */
     /* Called after every optimizer step, before that step's checkpoint is written (and once before the first,
      * step 0, for DPO): evaluate, keep the best. After an interruption it is called again for the steps since
@@ -106,11 +107,15 @@ typedef struct pbt_trainer {
     pbt_code (*after_step)(void *user, int64_t step, const pbt_metrics *metrics, pbt_error *error);
     void *after_step_user;
     const pbt_monitor *monitor;
+    struct pbt_training_log *log; /* set while pbt_train runs */
 } pbt_trainer;
 /* DPO: reference log-probabilities are computed once, under the adapter as it is at the start (or the base
  * model for a fresh adapter), unless the dataset has them; step 0 must show margin 0 and loss ln 2 within
  * 1e-4, reported through the monitor. */
 pbt_code pbt_train(pbt_trainer *trainer, pbt_error *error);
+/* For after_step: one more line of metrics.jsonl and of the event file, with "step" and numbers of its own
+ * (eval_NAME). Nothing happens where nothing is logged. */
+pbt_code pbt_train_log(const pbt_trainer *trainer, const json_t *line, pbt_error *error);
 /* The number of optimizer steps settings and data give. */
 int64_t pbt_train_steps(const pbt_train_settings *settings, size_t n_examples);
 /* The rows of one pass: settings.max_rows, or where that is 0 what the model's shape gives. */
