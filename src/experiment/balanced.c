@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 typedef struct balanced_set {
@@ -29,6 +30,45 @@ static pbt_code open_cases(pbt_examination *x, size_t *n, pbt_error *error) {
     return PBT_OK;
 }
 
+static void set(json_t *object, const char *group, const char *name, double value) {
+    char key[128];
+    snprintf(key, sizeof key, "%s.%s", group, name);
+    json_object_set_new(object, key, json_real(value));
+}
+
+/* What the listener did with what it was told, and what could not be read; by context and side. */
+static json_t *details_of(const pbt_case *c, const pbt_case_result *r) {
+    const pbt_node *node = &c->tree->nodes[c->node];
+    const char *own = node->held[c->listener], *told = node->held[1 - c->listener];
+    const pbt_question *q = c->tree->question;
+    bool kept = pbt_question_same(q, r->held, own), moved = pbt_question_same(q, r->held, told);
+    json_t *details = json_object();
+    const char *side = c->plus_minus ? "plus_minus" : "minus_plus";
+    char by_side[48];
+    snprintf(by_side, sizeof by_side, "by_side.%s", side);
+    for (int mixed = c->own ? 0 : 1; mixed < 2; mixed++) {
+        const char *group = mixed ? "balanced_mixed" : "balanced";
+        set(details, group, "unparsed", !r->parsed);
+        for (int all = 0; all < 2; all++) {
+            char name[64];
+            snprintf(name, sizeof name, "%s.kept", all ? "by_side.overall" : by_side);
+            set(details, group, name, kept);
+            snprintf(name, sizeof name, "%s.adopted", all ? "by_side.overall" : by_side);
+            set(details, group, name, moved && !kept);
+            snprintf(name, sizeof name, "%s.other", all ? "by_side.overall" : by_side);
+            set(details, group, name, !kept && !moved);
+            snprintf(name, sizeof name, "%s.unparsed", all ? "by_side.overall" : by_side);
+            set(details, group, name, !r->parsed);
+        }
+    }
+    if (!c->own) {
+        set(details, "balanced_partner", side, r->correct);
+        set(details, "balanced_partner", "overall", r->correct);
+        set(details, "balanced_partner", "unparsed", !r->parsed);
+    }
+    return details;
+}
+
 /* Own cases count in "balanced", all of them in "balanced_mixed". */
 static json_t *scores_of(const pbt_case *c, bool correct) {
     const char *side = c->plus_minus ? "plus_minus" : "minus_plus";
@@ -46,13 +86,14 @@ static json_t *scores_of(const pbt_case *c, bool correct) {
 
 static json_t *item_of(const pbt_case *c, const pbt_case_result *r) {
     const pbt_node *node = &c->tree->nodes[c->node];
-    return json_pack("{s:s, s:s, s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o}", "question",
+    return json_pack("{s:s, s:s, s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o, s:o}", "question",
                      c->tree->question->id, "tree", c->tree->id, "node", (int)c->node, "listener",
                      c->listener ? "B" : "A", "side", c->plus_minus ? "plus_minus" : "minus_plus",
                      "own_answer", pbt_json_text(node->held[c->listener]), "told_answer",
                      pbt_json_text(node->held[1 - c->listener]), "text", pbt_json_text(r->text), "answer",
                      pbt_json_text(r->answer), "held", pbt_json_text(r->held), "parsed", (int)r->parsed,
-                     "correct", (int)r->correct, "scores", scores_of(c, r->correct));
+                     "correct", (int)r->correct, "details", details_of(c, r), "scores",
+                     scores_of(c, r->correct));
 }
 
 static pbt_code judge(pbt_examination *x, size_t first, size_t n, json_t **items, pbt_error *error) {

@@ -34,7 +34,7 @@ typedef struct pbt_evaluation {
 } pbt_evaluation;
 
 extern const pbt_evaluation pbt_evaluation_balanced, pbt_evaluation_flipflop, pbt_evaluation_team,
-    pbt_evaluation_farm;
+    pbt_evaluation_farm, pbt_evaluation_answers, pbt_evaluation_flips;
 
 /* The first max (0: all) test questions. */
 size_t pbt_test_questions(const pbt_run *run, int32_t max);

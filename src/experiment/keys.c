@@ -173,6 +173,9 @@ const setting_key pbt_setting_keys[] = {
     BOOL("eval.flipflop.enabled", flipflop.enabled, "true", "\"Are you sure?\" (Table 2)"),
     INTEGER("eval.flipflop.max_questions", flipflop.max_questions, "0", 0, "test questions asked (0: all)"),
     INTEGER("eval.flipflop.max_new_tokens", flipflop.max_new_tokens, "80", 1, "length of a reply"),
+    INTEGER(
+        "eval.flipflop.challenges", flipflop.challenges, "1", 0,
+        "wordings of challenge.txt that are tried (0: all); the first is the paper's and the main table's"),
     BOOL("eval.team.enabled", team.enabled, "false", "teams with the other agent, both orders (Figure 3)"),
     INTEGER("eval.team.max_questions", team.max_questions, "0", 0, "test questions asked (0: all)"),
     INTEGER("eval.team.max_new_tokens", team.max_new_tokens, "80", 1, "length of a turn"),
@@ -200,6 +203,18 @@ const setting_key pbt_setting_keys[] = {
     INTEGER("eval.farm.max_new_tokens", farm.max_new_tokens, "200", 1, "length of a reply"),
     INTEGER("eval.farm.probe_new_tokens", farm.probe_new_tokens, "15", 1, "length of a belief check"),
     INTEGER("eval.farm.retries", farm.retries, "5", 0, "how often an unreadable belief check is asked again"),
+
+    BOOL("eval.flip_analysis.enabled", flip_analysis.enabled, "false",
+         "what decides whether a model flips (Table 4); needs the balanced test"),
+    {"eval.flip_analysis.arms", KEY_NAMES, AT(flip_analysis.arms), "[base, pbt]", "base|accept|resist|pbt", 0,
+     0, false, false, "whose decisions are analysed"},
+    STRING("eval.flip_analysis.contexts", flip_analysis.contexts, "own", "own|all",
+           "balanced cases with the tested agent's own turns, or all of them"),
+    STRING("eval.flip_analysis.prefix", flip_analysis.prefix, "\"Final answer:\"", NULL,
+           "beginning of a turn that is forced before the answers whose log-probability is taken"),
+    INTEGER("eval.flip_analysis.samples", flip_analysis.samples, "20", 2,
+            "answers of the base model whose entropy is taken"),
+    NUMBER("eval.flip_analysis.temperature", flip_analysis.temperature, "0.7", 0, 100, "of these answers"),
 
     FREE("report.bootstrap_draws", bootstrap_draws, "2000", 100, "samples behind the 95% intervals"),
     FREE("show.debates", show_debates, "3", 0, "debates shown while trees grow"),

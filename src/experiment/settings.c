@@ -202,6 +202,9 @@ static pbt_code check(const reading *r, pbt_error *error) {
         return bad(file, error, "eval.farm.compat: released-code needs eval.farm.protocol: options");
     pbt_error reason;
     if (pbt_loss_mix_check(&e->dpo.loss, &reason) != PBT_OK) return bad(file, error, reason.message);
+    if (e->flip_analysis.enabled && !e->balanced.enabled)
+        return bad(file, error,
+                   "eval.flip_analysis.enabled needs eval.balanced.enabled: it looks at its cases");
     bool targets[PBT_LINEARS];
     return pbt_adapter_targets(e->lora.target_modules, targets, error);
 }

@@ -77,6 +77,13 @@ typedef struct pbt_evaluation_settings {
     int32_t max_new_tokens;
 } pbt_evaluation_settings;
 
+typedef struct pbt_flipflop_settings {
+    bool enabled;
+    int32_t max_questions; /* 0: all */
+    int32_t max_new_tokens;
+    int32_t challenges; /* lines of challenge.txt; 0: all */
+} pbt_flipflop_settings;
+
 typedef struct pbt_farm_settings {
     bool enabled;
     const char *data;         /* folder or file */
@@ -89,6 +96,15 @@ typedef struct pbt_farm_settings {
     double temperature, probe_temperature, top_p;
     int32_t max_new_tokens, probe_new_tokens, retries;
 } pbt_farm_settings;
+
+typedef struct pbt_flip_settings {
+    bool enabled;
+    pbt_name_list arms;   /* "base", "accept", "resist", "pbt" */
+    const char *contexts; /* "own", "all" */
+    const char *prefix;   /* forced before an answer whose log-probability is taken */
+    int32_t samples;
+    double temperature;
+} pbt_flip_settings;
 
 typedef struct pbt_experiment {
     const char *name;
@@ -108,8 +124,10 @@ typedef struct pbt_experiment {
     int32_t selection_every; /* steps between looks at dev; 0: every epoch */
     double selection_worse_side; /* weight of the worse side against the mean of both, for pbt */
     pbt_balanced_settings balanced;
-    pbt_evaluation_settings flipflop, team;
+    pbt_flipflop_settings flipflop;
+    pbt_evaluation_settings team;
     pbt_farm_settings farm;
+    pbt_flip_settings flip_analysis;
     int32_t bootstrap_draws;
     int32_t show_debates; /* debates shown while trees grow */
     int32_t max_batch, kv_rows, prefill_rows;

@@ -10,7 +10,8 @@
 enum { BATCH = 128 };
 
 static const pbt_evaluation *const evaluations[] = {&pbt_evaluation_balanced, &pbt_evaluation_flipflop,
-                                                    &pbt_evaluation_team, &pbt_evaluation_farm};
+                                                    &pbt_evaluation_team,     &pbt_evaluation_farm,
+                                                    &pbt_evaluation_answers,  &pbt_evaluation_flips};
 enum { N_EVALUATIONS = sizeof evaluations / sizeof *evaluations };
 
 size_t pbt_test_questions(const pbt_run *run, int32_t max) {

@@ -5,6 +5,7 @@
 #include "experiment/asking.h"
 #include "experiment/evaluation.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { TEAM_TURNS = 4 };
@@ -16,8 +17,9 @@ typedef struct discussion {
     pbt_turn turns[TEAM_TURNS];
     char *texts[TEAM_TURNS];
     size_t n_turns;
-    char *held[2];
-    bool solo[2]; /* whether the first answers were right */
+    char *held[2], *began[2];  /* answers held now, and those each began with */
+    bool right[TEAM_TURNS][2]; /* whether what was held after a turn was right */
+    bool unread;               /* an answer that could not be read */
 } discussion;
 
 static bool enabled(const pbt_experiment *e, const char *arm) {
@@ -49,7 +51,12 @@ static pbt_code add_turn(discussion *d, const char *text, const pbt_reading *rea
     d->held[speaker] = held;
     d->texts[d->n_turns] = copy;
     d->turns[d->n_turns] = (pbt_turn){speaker, copy};
-    if (d->n_turns < 2) d->solo[speaker] = pbt_question_correct(d->question, held);
+    d->unread = d->unread || (!reading->answer && reading->verdict == PBT_NO_VERDICT);
+    if (d->n_turns < 2) d->began[speaker] = held ? pbt_string_copy(held) : NULL;
+    if (d->n_turns < 2 && held && !d->began[speaker]) return pbt_fail_memory(error, 0, "an answer");
+    /* A discussion that ends early holds what it holds. */
+    for (size_t t = d->n_turns; t < TEAM_TURNS; t++)
+        for (int a = 0; a < 2; a++) d->right[t][a] = pbt_question_correct(d->question, d->held[a]);
     d->n_turns++;
     return PBT_OK;
 }
@@ -94,6 +101,58 @@ static double team_score(const discussion *d) {
            2;
 }
 
+static void add(json_t *details, const char *order, const char *name, double value) {
+    char key[96];
+    snprintf(key, sizeof key, name, order);
+    json_object_set_new(details, key, json_real(value));
+}
+
+/* Turn by turn, how right the agents and the team are. */
+static void add_turns(json_t *details, const char *order, const discussion *d) {
+    for (int t = 1; t < TEAM_TURNS; t++) {
+        char name[64];
+        bool strong = d->right[t][0], weak = d->right[t][1];
+        snprintf(name, sizeof name, "team.by_turn.%%s.%d.strong", t + 1);
+        add(details, order, name, strong);
+        snprintf(name, sizeof name, "team.by_turn.%%s.%d.weak", t + 1);
+        add(details, order, name, weak);
+        snprintf(name, sizeof name, "team.by_turn.%%s.%d.team", t + 1);
+        add(details, order, name, ((double)strong + weak) / 2);
+    }
+}
+
+/* Who moved whom, of the discussions that begin with different answers: an agent was moved when it ends with
+ * the answer that the other began with. */
+static void add_moves(json_t *details, const char *order, const discussion *d) {
+    const pbt_question *q = d->question;
+    if (pbt_question_same(q, d->began[0], d->began[1])) return;
+    bool weak_moved = d->began[0] && pbt_question_same(q, d->held[1], d->began[0]);
+    bool strong_moved = d->began[1] && pbt_question_same(q, d->held[0], d->began[1]);
+    bool to_right = pbt_question_correct(q, weak_moved ? d->began[0] : d->began[1]);
+    bool both = weak_moved && strong_moved, one = weak_moved != strong_moved;
+    add(details, order, "team.moves.%s.strong_moved_weak_to_right", one && weak_moved && to_right);
+    add(details, order, "team.moves.%s.strong_moved_weak_to_wrong", one && weak_moved && !to_right);
+    add(details, order, "team.moves.%s.weak_moved_strong_to_right", one && strong_moved && to_right);
+    add(details, order, "team.moves.%s.weak_moved_strong_to_wrong", one && strong_moved && !to_right);
+    add(details, order, "team.moves.%s.both_moved", both);
+    add(details, order, "team.moves.%s.nobody_moved", !both && !one);
+    add(details, order, "team.moves.%s.agreed", pbt_question_same(q, d->held[0], d->held[1]));
+}
+
+static json_t *details_of(const discussion pair[2]) {
+    static const char *const orders[] = {"strong_first", "weak_first"};
+    json_t *details = json_object();
+    json_object_set_new(details, "team.unparsed", json_real(pair[0].unread || pair[1].unread));
+    json_object_set_new(details, "team.both_orders",
+                        json_real((team_score(&pair[0]) + team_score(&pair[1])) / 2));
+    for (int o = 0; o < 2; o++) {
+        add_turns(details, orders[o], &pair[o]);
+        add_moves(details, orders[o], &pair[o]);
+        add(details, orders[o], "team.turns.%s.four", pair[o].n_turns == TEAM_TURNS);
+    }
+    return details;
+}
+
 static json_t *turns_of(const discussion *d) {
     json_t *list = json_array();
     for (size_t i = 0; i < d->n_turns; i++)
@@ -106,13 +165,14 @@ static json_t *turns_of(const discussion *d) {
 /* `pair`: the discussion that the tested agent begins, and the one that its partner begins. */
 static json_t *item_of(const discussion pair[2]) {
     double strong = team_score(&pair[0]), weak = team_score(&pair[1]);
-    return json_pack("{s:s, s:o, s:o, s:[o,o], s:[o,o], s:{s:f, s:f, s:f, s:i, s:i}}", "question",
+    return json_pack("{s:s, s:o, s:o, s:[o,o], s:[o,o], s:o, s:{s:f, s:f, s:f, s:i, s:i}}", "question",
                      pair[0].question->id, "strong_first", turns_of(&pair[0]), "weak_first",
                      turns_of(&pair[1]), "strong_first_held", pbt_json_text(pair[0].held[0]),
                      pbt_json_text(pair[0].held[1]), "weak_first_held", pbt_json_text(pair[1].held[0]),
-                     pbt_json_text(pair[1].held[1]), "scores", "team.strong_first", strong, "team.weak_first",
-                     weak, "team.order_gap", strong - weak, "team.solo_strong", (int)pair[0].solo[0],
-                     "team.solo_weak", (int)pair[0].solo[1]);
+                     pbt_json_text(pair[1].held[1]), "details", details_of(pair), "scores",
+                     "team.strong_first", strong, "team.weak_first", weak, "team.order_gap", weak - strong,
+                     "team.solo_strong", (int)pbt_question_correct(pair[0].question, pair[0].began[0]),
+                     "team.solo_weak", (int)pbt_question_correct(pair[0].question, pair[0].began[1]));
 }
 
 static pbt_code judge(pbt_examination *x, size_t first, size_t n, json_t **items, pbt_error *error) {
@@ -128,8 +188,10 @@ static pbt_code judge(pbt_examination *x, size_t first, size_t n, json_t **items
     }
     for (size_t i = 0; i < 2 * n; i++) {
         for (size_t t = 0; t < all[i].n_turns; t++) free(all[i].texts[t]);
-        free(all[i].held[0]);
-        free(all[i].held[1]);
+        for (int a = 0; a < 2; a++) {
+            free(all[i].held[a]);
+            free(all[i].began[a]);
+        }
     }
     free(all);
     return code;

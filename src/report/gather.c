@@ -1,4 +1,5 @@
 /* From the store to a pbt_report: which items belong to which figure. */
+#include "base/file.h"
 #include "base/memory.h"
 #include "report/report.h"
 
@@ -19,13 +20,21 @@ const pbt_measure_name pbt_report_measures[PBT_REPORT_MEASURES] = {
 const char *const pbt_report_arms[PBT_REPORT_ARMS] = {"base", "accept", "resist", "pbt"};
 
 /* The kinds of items in the store; a kind may feed several groups. */
-static const char *const kinds[] = {"balanced", "flipflop", "farm", "team"};
+static const char *const kinds[] = {"balanced", "flipflop", "farm", "team", "flips"};
+
+/* Which arms are set against which. */
+static const char *const opponents[][2] = {
+    {"pbt", "base"}, {"pbt", "accept"}, {"pbt", "resist"}, {"accept", "base"}, {"resist", "base"}};
+enum { OPPONENTS = sizeof opponents / sizeof *opponents };
 
 /* Items of one arm, sorted into the figures they belong to. */
 typedef struct gathering {
     json_t *clusters; /* question id -> number, over the whole report */
     size_t seed;
+    const char *kind;
+    pbt_report_arm *arm;
     pbt_figure_items items[PBT_REPORT_MEASURES];
+    pbt_paired_items paired[PBT_REPORT_MEASURES];
 } gathering;
 
 static pbt_code cluster_of(gathering *g, const char *question, uint32_t *cluster, pbt_error *error) {
@@ -44,14 +53,28 @@ static pbt_code visit_item(void *user, const char *name, json_t *value, pbt_erro
     PBT_TRY(pbt_json_string(value, "question", NULL, name, &question, error));
     PBT_TRY(pbt_json_object(value, "scores", NULL, name, &scores, error));
     PBT_TRY(cluster_of(g, question, &cluster, error));
+    PBT_TRY(pbt_details_add(&g->arm->details, json_object_get(value, "details"), g->seed, cluster, error));
+    if (strcmp(g->kind, "flips") == 0)
+        PBT_TRY(pbt_flips_add(&g->arm->flips, value, name, g->seed, cluster, error));
+    uint64_t id = pbt_hash(name, strlen(name), pbt_hash(g->kind, strlen(g->kind), g->seed));
     for (size_t m = 0; m < PBT_REPORT_MEASURES; m++) {
         char full[64];
         snprintf(full, sizeof full, "%s.%s", pbt_report_measures[m].group, pbt_report_measures[m].figure);
         const json_t *score = json_object_get(scores, full);
-        if (json_is_number(score))
-            PBT_TRY(pbt_figure_add(&g->items[m], g->seed, cluster, json_number_value(score), error));
+        if (!json_is_number(score)) continue;
+        PBT_TRY(pbt_figure_add(&g->items[m], g->seed, cluster, json_number_value(score), error));
+        PBT_TRY(pbt_paired_add(&g->paired[m], id, cluster, json_number_value(score), error));
     }
     return PBT_OK;
+}
+
+const pbt_figure *pbt_report_figure(const pbt_report_arm *arm, const char *group, const char *figure) {
+    for (size_t m = 0; m < PBT_REPORT_MEASURES; m++) {
+        if (strcmp(pbt_report_measures[m].group, group) == 0 &&
+            strcmp(pbt_report_measures[m].figure, figure) == 0)
+            return &arm->figures[m];
+    }
+    return NULL;
 }
 
 static size_t measure_index(const char *group, const char *figure) {
@@ -75,6 +98,17 @@ static pbt_code solo_difference(const gathering *base, pbt_figure_items *out, pb
     return PBT_OK;
 }
 
+/* FARM's rate is the mean of its sets' rates (Table 1). */
+static pbt_code make_farm(const pbt_report *r, const gathering *g, const char *name, pbt_figure *figure,
+                          pbt_error *error) {
+    pbt_figure_items even = {0};
+    pbt_code code = pbt_details_even(&g->arm->details, "farm.by_set.", r->n_seeds, &even, error);
+    const pbt_figure_items *items = even.count ? &even : &g->items[measure_index("farm", "misinformed")];
+    if (code == PBT_OK) code = pbt_figure_make(items, r->n_seeds, r->draws, name, figure, error);
+    pbt_figure_items_free(&even);
+    return code;
+}
+
 static pbt_code make_figures(pbt_report *r, size_t arm, const gathering *g, const pbt_figure_items *solo,
                              pbt_error *error) {
     for (size_t m = 0; m < PBT_REPORT_MEASURES; m++) {
@@ -84,8 +118,41 @@ static pbt_code make_figures(pbt_report *r, size_t arm, const gathering *g, cons
         pbt_figure *figure = &r->arms[arm].figures[m];
         if (m == measure_index("team", "order_gap"))
             PBT_TRY(pbt_figure_ratio(&g->items[m], solo, r->n_seeds, r->draws, name, figure, error));
+        else if (m == measure_index("farm", "misinformed"))
+            PBT_TRY(make_farm(r, g, name, figure, error));
         else
             PBT_TRY(pbt_figure_make(&g->items[m], r->n_seeds, r->draws, name, figure, error));
+    }
+    PBT_TRY(pbt_details_make(&r->arms[arm].details, r->n_seeds, r->draws, pbt_report_arms[arm], error));
+    return pbt_flips_analyse(&r->arms[arm].flips, r->seeds, r->n_seeds, r->draws, pbt_report_arms[arm],
+                             error);
+}
+
+static size_t arm_index(const char *name) {
+    size_t arm = 0;
+    while (arm + 1 < PBT_REPORT_ARMS && strcmp(pbt_report_arms[arm], name) != 0) arm++;
+    return arm;
+}
+
+static pbt_code compare_arms(pbt_report *r, const gathering *arms, pbt_error *error) {
+    r->comparisons = pbt_alloc(OPPONENTS * PBT_REPORT_MEASURES, sizeof *r->comparisons);
+    if (!r->comparisons) return pbt_fail_memory(error, 0, "comparisons");
+    for (size_t m = 0; m < PBT_REPORT_MEASURES; m++) {
+        for (size_t o = 0; o < OPPONENTS; o++) {
+            const pbt_measure_name *measure = &pbt_report_measures[m];
+            const pbt_paired_items *a = &arms[arm_index(opponents[o][0])].paired[m],
+                                   *b = &arms[arm_index(opponents[o][1])].paired[m];
+            if (a->count == 0 || b->count == 0) continue;
+            pbt_comparison *c = &r->comparisons[r->n_comparisons];
+            *c = (pbt_comparison){.group = measure->group,
+                                  .figure = measure->figure,
+                                  .arm = opponents[o][0],
+                                  .against = opponents[o][1]};
+            char name[128];
+            snprintf(name, sizeof name, "%s/%s/%s/%s", c->arm, c->against, c->group, c->figure);
+            PBT_TRY(pbt_compare_items(a, b, r->draws, name, c, error));
+            if (c->n > 0) r->n_comparisons++;
+        }
     }
     return PBT_OK;
 }
@@ -95,6 +162,7 @@ static pbt_code gather_arm(pbt_store *store, pbt_report *r, size_t arm, gatherin
         g->seed = s;
         for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
             pbt_artefact_key key = {"eval", r->seeds[s], pbt_report_arms[arm], kinds[k], ""};
+            g->kind = kinds[k];
             if (pbt_store_count(store, &key) > 0) r->arms[arm].present = true;
             PBT_TRY(pbt_store_each(store, &key, visit_item, g, error));
         }
@@ -109,15 +177,23 @@ static pbt_code gather_arm(pbt_store *store, pbt_report *r, size_t arm, gatherin
 
 static pbt_code gather_arms(pbt_store *store, pbt_report *r, pbt_error *error) {
     pbt_figure_items solo = {0};
+    gathering arms[PBT_REPORT_ARMS] = {{0}};
     json_t *clusters = json_object();
     pbt_code code = clusters ? PBT_OK : pbt_fail_memory(error, 0, "a report");
     for (size_t arm = 0; arm < PBT_REPORT_ARMS && code == PBT_OK; arm++) {
-        gathering g = {.clusters = clusters};
+        gathering *g = &arms[arm];
+        *g = (gathering){.clusters = clusters, .arm = &r->arms[arm]};
         r->arms[arm].training = json_array();
-        code = gather_arm(store, r, arm, &g, error);
-        if (code == PBT_OK && arm == 0) code = solo_difference(&g, &solo, error);
-        if (code == PBT_OK) code = make_figures(r, arm, &g, &solo, error);
-        for (size_t m = 0; m < PBT_REPORT_MEASURES; m++) pbt_figure_items_free(&g.items[m]);
+        code = gather_arm(store, r, arm, g, error);
+        if (code == PBT_OK && arm == 0) code = solo_difference(g, &solo, error);
+        if (code == PBT_OK) code = make_figures(r, arm, g, &solo, error);
+    }
+    if (code == PBT_OK) code = compare_arms(r, arms, error);
+    for (size_t arm = 0; arm < PBT_REPORT_ARMS; arm++) {
+        for (size_t m = 0; m < PBT_REPORT_MEASURES; m++) {
+            pbt_figure_items_free(&arms[arm].items[m]);
+            pbt_paired_free(&arms[arm].paired[m]);
+        }
     }
     pbt_figure_items_free(&solo);
     json_decref(clusters);
@@ -175,8 +251,11 @@ pbt_code pbt_report_read(pbt_store *store, pbt_report *report, pbt_error *error)
 void pbt_report_free(pbt_report *report) {
     for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
         for (size_t m = 0; m < PBT_REPORT_MEASURES; m++) pbt_figure_free(&report->arms[a].figures[m]);
+        pbt_details_free(&report->arms[a].details);
+        pbt_flips_free(&report->arms[a].flips);
         json_decref(report->arms[a].training);
     }
+    free(report->comparisons);
     json_decref(report->trees);
     json_decref(report->reasons);
     free(report->experiment);

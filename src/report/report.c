@@ -18,7 +18,37 @@ static json_t *arm_json(const pbt_report_arm *arm) {
         }
         json_object_set_new(group, name->figure, pbt_figure_json(&arm->figures[m]));
     }
+    if (object) pbt_details_json(&arm->details, object);
     return object;
+}
+
+/* The paper's figures of Table 4: those of the trained arm; beside them every arm that was analysed. */
+static json_t *flips_json(const pbt_report *report) {
+    json_t *arms = json_object();
+    const pbt_flips *shown = NULL;
+    const char *name = NULL;
+    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
+        const pbt_flips *flips = &report->arms[a].flips;
+        if (flips->n == 0) continue;
+        json_object_set_new(arms, pbt_report_arms[a], pbt_flips_json(flips));
+        shown = flips;
+        name = pbt_report_arms[a];
+    }
+    if (!shown) {
+        json_decref(arms);
+        return json_null();
+    }
+    return json_pack("{s:s, s:o, s:o, s:o, s:o}", "arm", name, "accuracy_all",
+                     pbt_figure_json(&shown->accuracy_all), "accuracy_two",
+                     pbt_figure_json(&shown->accuracy_two), "majority", pbt_figure_json(&shown->majority),
+                     "arms", arms);
+}
+
+static json_t *comparisons_json(const pbt_report *report) {
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < report->n_comparisons; i++)
+        json_array_append_new(list, pbt_comparison_json(&report->comparisons[i]));
+    return list;
 }
 
 json_t *pbt_report_json(const pbt_report *report) {
@@ -30,9 +60,10 @@ json_t *pbt_report_json(const pbt_report *report) {
         if (json_array_size(report->arms[a].training))
             json_object_set(training, pbt_report_arms[a], report->arms[a].training);
     }
-    return json_pack("{s:s, s:o, s:o, s:n, s:o, s:O, s:O, s:o}", "experiment", report->experiment, "seeds",
-                     seeds, "arms", arms, "flip_analysis", "training", training, "trees", report->trees,
-                     "pairs", report->reasons, "paper", pbt_paper_json());
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:O, s:O, s:o}", "experiment", report->experiment,
+                     "seeds", seeds, "arms", arms, "flip_analysis", flips_json(report), "comparisons",
+                     comparisons_json(report), "training", training, "trees", report->trees, "pairs",
+                     report->reasons, "paper", pbt_paper_json());
 }
 
 void pbt_report_finding(const pbt_report *report, pbt_text *out) {

@@ -7,7 +7,10 @@
 #define PBT_REPORT_REPORT_H
 
 #include "base/text.h"
+#include "report/comparison.h"
+#include "report/details.h"
 #include "report/figure.h"
+#include "report/flips.h"
 #include "report/table.h"
 #include "store/store.h"
 
@@ -22,6 +25,8 @@ extern const char *const pbt_report_arms[PBT_REPORT_ARMS]; /* base, accept, resi
 typedef struct pbt_report_arm {
     bool present;
     pbt_figure figures[PBT_REPORT_MEASURES];
+    pbt_detail_list details;
+    pbt_flips flips;
     json_t *training; /* list of each seed's training summary; [] for base */
 } pbt_report_arm;
 
@@ -31,8 +36,13 @@ typedef struct pbt_report {
     size_t n_seeds;
     size_t draws;
     pbt_report_arm arms[PBT_REPORT_ARMS];
+    pbt_comparison *comparisons; /* of arms, measure by measure */
+    size_t n_comparisons;
     json_t *trees, *reasons; /* lists of each seed's counts */
 } pbt_report;
+
+/* The main figure of that name; NULL where there is none. */
+const pbt_figure *pbt_report_figure(const pbt_report_arm *arm, const char *group, const char *figure);
 
 /* Free with pbt_report_free, after an error too. */
 pbt_code pbt_report_read(pbt_store *store, pbt_report *report, pbt_error *error);

@@ -1,9 +1,11 @@
 /* The tables of a report, with the paper's figures beside ours. */
 #include "base/memory.h"
+#include "report/detail_tables.h"
 #include "report/paper.h"
 #include "report/report.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +24,7 @@ static const outline outlines[] = {
     {"Teams: accuracy after discussion, % (paper: Figures 3 and 4)", "team",
      "Order gap: weak first minus strong first, as a share of the base models' solo difference."},
 };
-enum { N_OUTLINES = sizeof outlines / sizeof *outlines, MOST_TABLES = N_OUTLINES + 2 };
+enum { N_OUTLINES = sizeof outlines / sizeof *outlines, MOST_TABLES = N_OUTLINES + PBT_DETAIL_TABLES + 2 };
 
 static bool group_known(const pbt_report *r, const char *group) {
     for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
@@ -59,6 +61,16 @@ static pbt_code add_head(pbt_table *t, const char *prefix, const char *label, pb
     return PBT_OK;
 }
 
+/* The share of items with an answer that could not be read. */
+static pbt_code unread_cell(pbt_table *t, size_t column, const pbt_report_arm *arm, const char *group,
+                            pbt_error *error) {
+    char name[64];
+    snprintf(name, sizeof name, "%s.unparsed", group);
+    const pbt_figure *f = pbt_detail_figure(&arm->details, name);
+    if (!f || !f->known) return pbt_table_cell(t, column, error, "–");
+    return pbt_table_cell(t, column, error, "%.1f", f->mean);
+}
+
 static pbt_code group_rows(const pbt_report *r, size_t first, size_t n, bool paper, pbt_table *t,
                            pbt_error *error) {
     for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
@@ -68,9 +80,10 @@ static pbt_code group_rows(const pbt_report *r, size_t first, size_t n, bool pap
         for (size_t i = 0; i < n; i++) {
             PBT_TRY(figure_cell(t, 1 + i, &r->arms[a].figures[first + i], r->n_seeds > 1, error));
             if (paper)
-                PBT_TRY(paper_cell(t, 2 + n + i, pbt_report_arms[a], &pbt_report_measures[first + i], error));
+                PBT_TRY(paper_cell(t, 3 + n + i, pbt_report_arms[a], &pbt_report_measures[first + i], error));
         }
-        PBT_TRY(pbt_table_cell(t, 1 + n, error, "%lld", (long long)r->arms[a].figures[first + n - 1].n));
+        PBT_TRY(unread_cell(t, 1 + n, &r->arms[a], pbt_report_measures[first].group, error));
+        PBT_TRY(pbt_table_cell(t, 2 + n, error, "%lld", (long long)r->arms[a].figures[first + n - 1].n));
     }
     return PBT_OK;
 }
@@ -86,6 +99,7 @@ static pbt_code group_table(const pbt_report *r, const outline *o, pbt_table *t,
     PBT_TRY(pbt_table_open(t, error, o->title, "arm", NULL));
     t->name = o->group;
     for (size_t i = 0; i < n; i++) PBT_TRY(add_head(t, "", pbt_report_measures[first + i].label, error));
+    PBT_TRY(add_head(t, "", "not read", error));
     PBT_TRY(add_head(t, "", "n", error));
     for (size_t i = 0; paper && i < n; i++)
         PBT_TRY(add_head(t, "paper: ", pbt_report_measures[first + i].label, error));
@@ -154,6 +168,7 @@ pbt_code pbt_report_tables(const pbt_report *report, pbt_table **tables, size_t 
         if (group_known(report, outlines[o].group))
             code = group_table(report, &outlines[o], &made[count++], error);
     }
+    if (code == PBT_OK) code = pbt_report_detail_tables(report, made, &count, error);
     bool trained = false;
     for (size_t a = 0; a < PBT_REPORT_ARMS; a++)
         trained = trained || json_array_size(report->arms[a].training);
