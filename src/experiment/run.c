@@ -9,12 +9,25 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 static const pbt_artefact_key settings_key = {"plan", 0, "", "experiment", "settings"};
 static const pbt_artefact_key inputs_key = {"plan", 0, "", "experiment", "inputs"};
 
 /* ---- opening ---- */
+
+/* A killed process may take a moment to be gone, and its lock with it. */
+enum { LOCK_TRIES = 100, LOCK_WAIT_NS = 50000000 };
+
+static bool lock_within_seconds(const pbt_run *run, pbt_error *error) {
+    for (int i = 0; i < LOCK_TRIES && pbt_monitor_check(run->monitor, error) == PBT_OK; i++) {
+        if (flock(run->lock, LOCK_EX | LOCK_NB) == 0) return true;
+        if (errno != EWOULDBLOCK && errno != EINTR) return false;
+        nanosleep(&(struct timespec){.tv_nsec = LOCK_WAIT_NS}, NULL);
+    }
+    return false;
+}
 
 static pbt_code take_lock(pbt_run *run, pbt_error *error) {
     char *path = pbt_path_join(run->folder, "run.lock");
@@ -23,7 +36,7 @@ static pbt_code take_lock(pbt_run *run, pbt_error *error) {
     pbt_code code = PBT_OK;
     if (run->lock < 0)
         code = pbt_fail_at(error, PBT_FAILED, path, NULL, "cannot open the run's lock: %s", strerror(errno));
-    else if (flock(run->lock, LOCK_EX | LOCK_NB) != 0)
+    else if (!lock_within_seconds(run, error))
         code = pbt_fail_at(error, PBT_FAILED, run->folder, NULL,
                            "another pbt is working on this run; wait for it or stop it");
     free(path);
