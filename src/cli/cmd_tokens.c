@@ -75,29 +75,29 @@ static pbt_code show(const tokens_work *w, const char *text, size_t length, bool
     return code;
 }
 
+/* What the row gives the template besides messages: tools, documents, and all of chat_template_kwargs. */
+static json_t *template_variables(const json_t *row) {
+    static const char *const names[] = {"tools", "documents"};
+    json_t *more = json_object(), *extra = json_object_get(row, "chat_template_kwargs");
+    for (int i = 0; i < 2; i++)
+        if (pbt_json_has(row, names[i])) json_object_set(more, names[i], json_object_get(row, names[i]));
+    if (json_is_object(extra)) json_object_update(more, extra);
+    return more;
+}
+
 static pbt_code show_messages(tokens_work *w, const json_t *row, const char *where, pbt_error *error) {
-    const json_t *list, *item;
-    size_t i;
+    const json_t *list;
     pbt_text text = {0};
     PBT_TRY(pbt_json_array(row, "messages", "standard input", where, &list, error));
     if (!w->chat)
         PBT_TRY(pbt_chat_template_open(w->model, w->tokenizer, w->options->date_string, &w->chat, error));
-    pbt_message *messages = pbt_alloc(json_array_size(list), sizeof *messages);
-    if (!messages) return pbt_fail_memory(error, 0, "messages");
-    pbt_code code = PBT_OK;
-    json_array_foreach((json_t *)(uintptr_t)list, i, item) {
-        code = pbt_json_string(item, "role", "standard input", where, &messages[i].role, error);
-        if (code == PBT_OK)
-            code = pbt_json_string(item, "content", "standard input", where, &messages[i].content, error);
-        if (code != PBT_OK) break;
-    }
+    json_t *more = template_variables(row);
     bool prompt = json_is_true(json_object_get(row, "add_generation_prompt"));
-    if (code == PBT_OK)
-        code = pbt_chat_render(w->chat, messages, json_array_size(list), prompt, &text, error);
+    pbt_code code = pbt_chat_render_json(w->chat, list, more, prompt, &text, error);
     if (code == PBT_OK)
         code = show(w, pbt_text_string(&text), text.length, false, false, json_object_get(row, "id"), error);
     pbt_text_free(&text);
-    free(messages);
+    json_decref(more);
     return code;
 }
 

@@ -6,6 +6,7 @@
 #ifndef PBT_TEXT_CHAT_H
 #define PBT_TEXT_CHAT_H
 
+#include "base/json.h"
 #include "text/tokenizer.h"
 
 typedef struct pbt_message {
@@ -22,11 +23,20 @@ pbt_code pbt_chat_template_open(const char *folder, const pbt_tokenizer *tokeniz
 pbt_code pbt_chat_template_parse(const char *source, size_t length, const char *bos_token,
                                  const char *eos_token, const char *date_string, pbt_chat_template **chat,
                                  pbt_error *error);
+/* The source of the folder's template, malloc'ed; at most `limit` bytes. */
+pbt_code pbt_chat_find_template(const char *folder, size_t limit, char **source, size_t *length,
+                                pbt_error *error);
 void pbt_chat_template_free(pbt_chat_template *chat);
 
 /* Appends the rendered text. A template's raise_exception becomes PBT_BAD_INPUT with its sentence. */
 pbt_code pbt_chat_render(const pbt_chat_template *chat, const pbt_message *messages, size_t n,
                          bool add_generation_prompt, pbt_text *text, pbt_error *error);
+
+/* As above, from JSON messages with whatever fields they have (tool calls, reasoning), handed to the template
+ * as transformers hands them; `more` (an object or NULL) holds further variables for it ("tools",
+ * "enable_thinking"). */
+pbt_code pbt_chat_render_json(const pbt_chat_template *chat, const json_t *messages, const json_t *more,
+                              bool add_generation_prompt, pbt_text *text, pbt_error *error);
 
 /* Renders and encodes a prompt (generation prompt added). Exactly one BOS is asserted where the tokenizer has
  * one and the template writes it. */

@@ -56,6 +56,16 @@ static void test_expressions(void **state) {
     renders("{{ {'a': 'b', 'c': [1, none, true]} | tojson }}", "{\"a\": \"b\", \"c\": [1, null, true]}");
     renders("{{ nothing | default('d') }}{{ ['p', 'q'] | join('-') }}", "dp-q");
     renders("{{ 'it\\'s\\n' }}", "it's\n");
+    renders("{{ 7 // 2 }} {{ -7 // 2 }} {{ -7 % 3 }} {{ 7 / 2 }} {{ 2 ** 10 }} {{ 1e3 }} {{ 0.1 + 0.2 }}",
+            "3 -4 2 3.5 1024 1000.0 0.30000000000000004");
+    renders("{{ [1, 'a', none, (2,), {'k': 0.5}] }}", "[1, 'a', None, (2,), {'k': 0.5}]");
+    renders("{{ 'h\u00e9llo'[1:3] }}{{ 'abc'[::-1] }}{{ 'abc'[-1] }}{{ [1, 2, 3, 4][::2] }}",
+            "\xc3\xa9lcbac[1, 3]");
+    renders("{{ messages | selectattr('role', 'equalto', 'user') | map(attribute='content') | join('+') }}",
+            "Hi+Bye");
+    renders("{{ 1 < 2 < 3 }} {{ 'a' if x is not defined else 'b' }} {{ 3 is divisibleby 3 }}", "True a True");
+    renders("{{ '%s' | replace('%', 1) }}{{ 'a b  c'.split() | length }}{{ 'x=1=2'.split('=', 1)[1] }}",
+            "1s31=2");
 }
 
 static void test_statements(void **state) {
@@ -69,6 +79,15 @@ static void test_statements(void **state) {
     renders("{% set i = 0 %}{% for m in messages %}{% set i = i + 1 %}{% endfor %}{{ i }}", "0");
     renders("{% if add_generation_prompt and messages %}A{% elif true %}B{% else %}C{% endif %}", "A");
     renders("{% for m in [] %}x{% else %}none{% endfor %}", "none");
+    renders("{% macro m(a, b='z') -%} {{ a }}{{ b }} {%- endmacro %}{{ m('x') }}{{ m(b='y', a='w') }}",
+            "xzwy");
+    renders("{% for m in messages %}{% if loop.index == 3 %}{% break %}{% endif %}{% if loop.first %}"
+            "{% continue %}{% endif %}{{ m.content }}{% endfor %}",
+            "Hi");
+    renders("{% set x | upper %}a{{ 'b' }}{% endset %}{{ x }}{% filter trim %}  q {% endfilter %}", "ABq");
+    renders("{% set a, b = 1, 2 %}{% with c = a + b %}{{ c }}{% endwith %}{{ c }}", "3");
+    renders("{% for k, v in {'p': 1, 'q': 2}.items() %}{{ k }}{{ v }}{% endfor %}", "p1q2");
+    renders("{% raw %}{{ x }}{% endraw %}", "{{ x }}");
     renders("{# a comment #}{%- generation %}g{% endgeneration -%}  ", "g");
 }
 
@@ -85,19 +104,37 @@ static void test_white_space(void **state) {
 static void test_refusals(void **state) {
     (void)state;
     refuses("{{ raise_exception('No system here') }}", "the template refuses these messages: No system here");
-    refuses("a\nb {% macro x() %}{% endmacro %}", "line 2: the statement \"macro\" is not supported");
-    refuses("{{ messages | map(attribute='role') }}", "the filter \"map\" on a list is not supported");
+    refuses("a\nb {% call x() %}{% endcall %}", "line 2: the statement \"call\" is not supported");
+    refuses("{{ messages | map(attribute='role') }}", "printing a generator is not supported");
+    refuses("{{ messages | batch(2) }}", "the filter \"batch\" on a list is not supported");
+    refuses("{{ messages.append(1) }}", "changing a list with \"append\" is not allowed");
+    refuses("{{ messages.pop }}", "changing a list with \"pop\" is not allowed");
+    refuses("{{ ''.__class__ }}", "\"__class__\" is not allowed");
     refuses("{{ nothing.at.all }}", "\"nothing\" is undefined, so it has no \"at\"");
     refuses("{{ strftime_now('%d') }}", "prints today's date");
-    refuses("{% if true %}x", "expected \"elif\" before the end of the template");
+    refuses("{% if true %}x", "expected \"endif\" before the end of the template");
     refuses("{{ 'x }}", "a string has no closing quote");
-    refuses("{{ 1 / 2 }}", "a number / a number is not supported");
+    refuses("{{ 1 / 0 }}", "a division by zero");
+    refuses("{{ 'a' + 1 }}", "a string + a number is not supported");
+    refuses("{% break %}", "\"break\" stands outside of a loop");
+    refuses("{% macro m(n) %}{{ m(n + 1) }}{% endmacro %}{{ m(0) }}", "is nested too deeply");
+    refuses(
+        "{% set n = namespace(s='aaaaaaaa') %}{% for i in range(100) %}{% set n.s = n.s + n.s %}{% endfor %}",
+        "more than");
+    refuses("{{ 'a' * 10000000000 }}", "a repetition is too long");
+    refuses("{% for i in range(1000) %}{{ 'a' * 1000000 }}{% endfor %}", "more than");
+    refuses("{% set n = namespace(l=[1]) %}{% for i in range(1000) %}{% set n.l = n.l + n.l %}{% endfor %}",
+            "more than");
     refuses("{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
+            "needs more than");
+    refuses("{% set r = range(100000) %}{% for a in r %}{% for b in r %}{% endfor %}{% endfor %}",
             "runs for too long");
     char *text;
-    assert_int_equal(render("{{ strftime_now('%d') }}|{{ date_string }}", 1, false, "1 May 2025", &text),
-                     PBT_OK);
-    assert_string_equal(text, "1 May 2025|1 May 2025");
+    assert_int_equal(
+        render("{{ strftime_now('%d %b %Y') }}|{{ date_string }}|{{ strftime_now('%Y-%m-%d, %B') }}", 1,
+               false, "1 May 2025", &text),
+        PBT_OK);
+    assert_string_equal(text, "1 May 2025|1 May 2025|2025-05-01, May");
     free(text);
     /* Nesting is bounded. */
     char deep[2000];
