@@ -48,7 +48,9 @@ typedef struct jinja_value jinja_value;
 typedef struct jinja_node jinja_node;
 struct jinja_value {
     jinja_kind kind;
-    int64_t number; /* of bools and ints; of loops: the place, from 0; of generators: 1 when used up */
+    /* Of bools and ints; of loops: the place, from 0; of generators: 1 when used up; of strings: 1 where the
+     * filter "safe" made it markup, to which other strings may be added only if they need no escaping. */
+    int64_t number;
     double real;
     const char *text; /* strings; the name of functions; the name that is undefined */
     size_t length;    /* of strings: bytes */
@@ -196,6 +198,7 @@ const jinja_value *jinja_int(jinja_run *run, int64_t number);
 const jinja_value *jinja_float(jinja_run *run, double real);
 const jinja_value *jinja_bool(jinja_run *run, bool truth);
 const jinja_value *jinja_string(jinja_run *run, const char *text, size_t length); /* copies */
+const jinja_value *jinja_markup(jinja_run *run, const jinja_value *string);
 /* A string of what was written to `text`, which is freed. */
 const jinja_value *jinja_take_text(jinja_run *run, pbt_text *text);
 void jinja_append(jinja_run *run, jinja_value *list, const jinja_value *item);

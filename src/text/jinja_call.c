@@ -64,7 +64,8 @@ static const jinja_value *call_range(jinja_run *run, const jinja_arguments *argu
     if (from < -limit || from > limit || to < -limit || to > limit || by < -limit || by > limit)
         return jinja_refuse(run, "range with numbers as large as these is not supported");
     int64_t count = by > 0 ? (to - from + by - 1) / by : (from - to - by - 1) / -by;
-    if (count > JINJA_RANGE_LIMIT) return jinja_refuse(run, "a range of more than %d numbers", JINJA_RANGE_LIMIT);
+    if (count > JINJA_RANGE_LIMIT)
+        return jinja_refuse(run, "a range of more than %d numbers", JINJA_RANGE_LIMIT);
     jinja_value *list = jinja_make(run, JINJA_RANGE);
     for (int64_t i = 0; i < count && run->code == PBT_OK; i++)
         jinja_append(run, list, jinja_int(run, from + i * by));

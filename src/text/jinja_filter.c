@@ -143,6 +143,9 @@ static const jinja_value *text_filter(jinja_run *run, const char *name, const ji
     bool trims = strcmp(name, "trim") == 0, replaces = strcmp(name, "replace") == 0;
     const jinja_value *string = jinja_to_string(run, value);
     if (run->code != PBT_OK) return string;
+    if (strcmp(name, "safe") == 0 && !arguments->count) return jinja_markup(run, string);
+    if (string->number && strcmp(name, "string") != 0 && strcmp(name, "trim") != 0)
+        return jinja_refuse(run, "the filter \"%s\" on a \"safe\" string is not supported", name);
     if (strcmp(name, "indent") == 0) return indented(run, string, arguments);
     if (!jinja_check_arguments(run, name, arguments,
                                trims      ? 1
@@ -152,7 +155,10 @@ static const jinja_value *text_filter(jinja_run *run, const char *name, const ji
                                : replaces ? replace
                                           : NULL))
         return string;
-    if (trims) return jinja_strip(run, string, jinja_argument(arguments, 0, "chars"), true, true);
+    if (trims) {
+        const jinja_value *rest = jinja_strip(run, string, jinja_argument(arguments, 0, "chars"), true, true);
+        return string->number ? jinja_markup(run, rest) : rest;
+    }
     if (replaces) {
         const jinja_value *from = jinja_argument(arguments, 0, "old"),
                           *to = jinja_argument(arguments, 1, "new");
@@ -168,8 +174,8 @@ static const jinja_value *text_filter(jinja_run *run, const char *name, const ji
 
 const jinja_value *jinja_filter(jinja_run *run, const char *name, const jinja_value *value,
                                 const jinja_arguments *arguments) {
-    static const char *const texts[] = {"trim",  "upper",   "lower",  "capitalize",
-                                        "title", "replace", "string", "indent"};
+    static const char *const texts[] = {"trim",    "upper",  "lower",  "capitalize", "title",
+                                        "replace", "string", "indent", "safe"};
     bool known;
     if (strcmp(name, "length") == 0 || strcmp(name, "count") == 0) return length_of(run, value);
     if (strcmp(name, "tojson") == 0) return jinja_to_json(run, value, arguments);

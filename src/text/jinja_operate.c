@@ -17,6 +17,17 @@ static const jinja_value *joined(jinja_run *run, const jinja_value *a, const jin
     return jinja_take_text(run, &text);
 }
 
+/* What is added to markup is escaped, in characters that mean something in HTML. */
+static const jinja_value *added_markup(jinja_run *run, const jinja_value *a, const jinja_value *b) {
+    for (int i = 0; i < 2; i++) {
+        const jinja_value *plain = i ? b : a;
+        if (!plain->number && strpbrk(plain->text, "&<>'\""))
+            return jinja_refuse(run,
+                                "adding a string that needs escaping to a \"safe\" one is not supported");
+    }
+    return jinja_markup(run, joined(run, a, b));
+}
+
 static const jinja_value *repeated(jinja_run *run, const jinja_value *value, int64_t times) {
     if (times < 0) times = 0;
     size_t n = value->kind == JINJA_STRING ? value->length : value->count;
@@ -94,12 +105,13 @@ const jinja_value *jinja_operate(jinja_run *run, const char *mark, const jinja_v
                                                                 : integers(run, mark, a->number, b->number);
     bool a_repeats = a->kind == JINJA_STRING || a->kind == JINJA_LIST || a->kind == JINJA_TUPLE;
     bool b_repeats = b->kind == JINJA_STRING || b->kind == JINJA_LIST || b->kind == JINJA_TUPLE;
-    if (strcmp(mark, "*") == 0) {
+    if (strcmp(mark, "*") == 0 && !(a->kind == JINJA_STRING && a->number) &&
+        !(b->kind == JINJA_STRING && b->number)) {
         if (a_repeats && (b->kind == JINJA_INT || b->kind == JINJA_BOOL)) return repeated(run, a, b->number);
         if (b_repeats && (a->kind == JINJA_INT || a->kind == JINJA_BOOL)) return repeated(run, b, a->number);
     }
     if (mark[0] != '+' || !a_repeats || a->kind != b->kind) return unknown(run, mark, a, b);
-    if (a->kind == JINJA_STRING) return joined(run, a, b);
+    if (a->kind == JINJA_STRING) return a->number || b->number ? added_markup(run, a, b) : joined(run, a, b);
     jinja_value *list = jinja_make(run, a->kind);
     if (!jinja_step(run, (int64_t)(a->count + b->count) / 4)) return list;
     for (size_t i = 0; i < a->count; i++) jinja_append(run, list, a->items[i]);
@@ -193,6 +205,7 @@ const jinja_value *jinja_slice(jinja_run *run, const jinja_value *object, const 
     jinja_value *list = jinja_make(run, string ? JINJA_LIST : object->kind);
     for (int64_t i = first; down ? i > last : i < last; i += stride) jinja_append(run, list, items->items[i]);
     if (!string) return list;
+    if (object->number) return jinja_refuse(run, "a slice of a \"safe\" string is not supported");
     pbt_text text = {0};
     for (size_t i = 0; i < list->count; i++)
         pbt_text_append(&text, list->items[i]->text, list->items[i]->length);

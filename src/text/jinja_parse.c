@@ -173,9 +173,6 @@ static jinja_node *raw(jinja_parser *p) {
 static jinja_node *output(jinja_parser *p) {
     jinja_node *node = jinja_new(p, NODE_OUTPUT);
     if (!node || !(node->a = jinja_parse_tuple(p, true, NULL)) || !jinja_close_tag(p, "}}")) return NULL;
-    /* "safe" changes nothing in what is printed. */
-    if (node->a->kind == NODE_FILTER && !node->a->b && strcmp(node->a->name, "safe") == 0)
-        node->a = node->a->a;
     return node;
 }
 

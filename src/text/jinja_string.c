@@ -328,6 +328,9 @@ static const jinja_value *part_or_place(jinja_run *run, const char *name, const 
 
 const jinja_value *jinja_string_method(jinja_run *run, const char *name, const jinja_value *self,
                                        const jinja_arguments *arguments) {
+    bool edges = strcmp(name, "startswith") == 0 || strcmp(name, "endswith") == 0;
+    if (self->number && !edges)
+        return jinja_refuse(run, "the method \"%s\" of a \"safe\" string is not supported", name);
     if (strcmp(name, "split") == 0 || strcmp(name, "rsplit") == 0)
         return split_method(run, self, arguments, name[0] == 'r');
     static const char *const count[] = {"", "", "count", NULL};
@@ -340,8 +343,7 @@ const jinja_value *jinja_string_method(jinja_run *run, const char *name, const j
     if (strcmp(name, "strip") == 0) return jinja_strip(run, self, first, true, true);
     if (strcmp(name, "lstrip") == 0) return jinja_strip(run, self, first, true, false);
     if (strcmp(name, "rstrip") == 0) return jinja_strip(run, self, first, false, true);
-    if (strcmp(name, "startswith") == 0 || strcmp(name, "endswith") == 0)
-        return edge_method(run, name, self, first);
+    if (edges) return edge_method(run, name, self, first);
     if (strcmp(name, "join") == 0 && first) return jinja_joined(run, self, first);
     if (!first) return plain_method(run, name, self);
     if (first->kind != JINJA_STRING)

@@ -86,6 +86,14 @@ const jinja_value *jinja_string(jinja_run *run, const char *text, size_t length)
     return value;
 }
 
+const jinja_value *jinja_markup(jinja_run *run, const jinja_value *string) {
+    jinja_value *value = jinja_make(run, JINJA_STRING);
+    value->text = string->text;
+    value->length = string->length;
+    value->number = 1;
+    return value;
+}
+
 const jinja_value *jinja_take_text(jinja_run *run, pbt_text *text) {
     const jinja_value *value =
         jinja_check_text(run, text) ? jinja_string(run, pbt_text_string(text), text->length) : &undefined;
