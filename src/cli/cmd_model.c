@@ -2,6 +2,7 @@
  * pbt model inspect, random: model folders. merge and quantize: cmd_model_merge.c.
  */
 #include "base/file.h"
+#include "base/hub.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "cli/command.h"
@@ -81,15 +82,20 @@ static pbt_code run_inspect(const pbt_cli *cli, const void *settings, int n_argu
     pbt_tokenizer *tokenizer = NULL;
     pbt_chat_template *chat = NULL;
     pbt_error no_text = {0}, no_chat = {0};
-    const char *path = arguments[0];
-    PBT_TRY(pbt_config_read(path, &config, error));
+    char *path;
+    PBT_TRY(pbt_hub_folder(arguments[0], &path, error));
+    pbt_code code = pbt_config_read(path, &config, error);
+    if (code != PBT_OK) {
+        free(path);
+        return code;
+    }
     /* Weights may be missing or too large to look at; text files too. What is wrong with them is told, not
      * hidden. */
     if (pbt_tokenizer_open(path, &tokenizer, &no_text) == PBT_OK)
         (void)pbt_chat_template_open(path, tokenizer, "1 Jan 2000", &chat, &no_chat);
     const char *told = chat ? "understood" : tokenizer ? no_chat.message : no_text.message;
     json_t *value = inspection(path, &config, tokenizer, told);
-    pbt_code code = value ? PBT_OK : pbt_fail(error, PBT_FAILED, "%s: cannot be described", path);
+    code = value ? PBT_OK : pbt_fail(error, PBT_FAILED, "%s: cannot be described", path);
     if (code == PBT_OK && cli->json) {
         code = pbt_cli_print_json(value, error);
     } else if (code == PBT_OK) {
@@ -99,6 +105,7 @@ static pbt_code run_inspect(const pbt_cli *cli, const void *settings, int n_argu
     pbt_chat_template_free(chat);
     pbt_tokenizer_free(tokenizer);
     pbt_config_free(&config);
+    free(path);
     return code;
 }
 

@@ -2,6 +2,7 @@
  * pbt model merge, quantize: new weights from old ones, and how far they are from them.
  */
 #include "base/file.h"
+#include "base/hub.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "cli/command.h"
@@ -162,7 +163,11 @@ static pbt_code merge(conversion *c, pbt_error *error) {
     pbt_model_options base = {.dtype = c->load, .nested_quantization = o->use_bnb_nested_quant};
     pbt_model *merged = NULL;
     PBT_TRY(pbt_model_open(c->path, &base, pbt_ops_cpu(), &c->model, error));
-    PBT_TRY(pbt_adapter_open(o->adapter, c->model, &c->adapter, error));
+    char *adapter;
+    PBT_TRY(pbt_hub_folder(o->adapter, &adapter, error));
+    pbt_code opened = pbt_adapter_open(adapter, c->model, &c->adapter, error);
+    free(adapter);
+    if (opened != PBT_OK) return opened;
     settle_dtype(c);
     PBT_TRY(pbt_model_open(c->path, &base, pbt_ops_cpu(), &merged, error));
     pbt_model_options stored = options_of(c, c->quantised == PBT_DTYPES ? c->plain : c->quantised);
@@ -189,12 +194,15 @@ static pbt_code quantize(conversion *c, pbt_error *error) {
 
 static pbt_code run(const pbt_cli *cli, const convert_options *options, const char *path,
                     pbt_code (*work)(conversion *c, pbt_error *error), pbt_error *error) {
-    conversion c = {.cli = cli, .options = options, .path = path};
-    PBT_TRY(read_options(&c, error));
-    pbt_code code = work(&c, error);
+    char *folder;
+    PBT_TRY(pbt_hub_folder(path, &folder, error));
+    conversion c = {.cli = cli, .options = options, .path = folder};
+    pbt_code code = read_options(&c, error);
+    if (code == PBT_OK) code = work(&c, error);
     if (code == PBT_OK) code = measure(&c, error);
     pbt_adapter_free(c.adapter);
     pbt_model_free(c.model);
+    free(folder);
     return code;
 }
 

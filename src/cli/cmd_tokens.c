@@ -2,6 +2,7 @@
  * pbt tokens: how a model's tokenizer cuts text, and how its template renders messages.
  */
 #include "base/file.h"
+#include "base/hub.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "cli/command.h"
@@ -137,13 +138,17 @@ static pbt_code show_input(tokens_work *w, pbt_error *error) {
 
 static pbt_code run(const pbt_cli *cli, const void *settings, int n_arguments, char **arguments,
                     pbt_error *error) {
-    tokens_work w = {.cli = cli, .options = settings, .model = arguments[0]};
-    PBT_TRY(pbt_tokenizer_open(arguments[0], &w.tokenizer, error));
-    pbt_code code = n_arguments == 2 ? show(&w, arguments[1], strlen(arguments[1]),
-                                            w.options->add_special_tokens, true, NULL, error)
-                                     : show_input(&w, error);
+    char *folder;
+    PBT_TRY(pbt_hub_folder(arguments[0], &folder, error));
+    tokens_work w = {.cli = cli, .options = settings, .model = folder};
+    pbt_code code = pbt_tokenizer_open(folder, &w.tokenizer, error);
+    if (code == PBT_OK)
+        code = n_arguments == 2 ? show(&w, arguments[1], strlen(arguments[1]), w.options->add_special_tokens,
+                                       true, NULL, error)
+                                : show_input(&w, error);
     pbt_chat_template_free(w.chat);
     pbt_tokenizer_free(w.tokenizer);
+    free(folder);
     return code;
 }
 

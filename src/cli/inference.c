@@ -1,5 +1,6 @@
 #include "cli/inference.h"
 
+#include "base/hub.h"
 #include "base/memory.h"
 #include "cli/model_files.h"
 
@@ -28,6 +29,14 @@ static void open_text(const char *path, const char *date_string, pbt_inference *
         inference->chat = NULL;
 }
 
+static pbt_code open_adapter(const char *name, pbt_inference *inference, pbt_error *error) {
+    char *folder;
+    PBT_TRY(pbt_hub_folder(name, &folder, error));
+    pbt_code code = pbt_adapter_open(folder, inference->model, &inference->adapter, error);
+    free(folder);
+    return code;
+}
+
 static pbt_code open_parts(const char *path, const pbt_inference_options *o, pbt_inference *inference,
                            pbt_error *error) {
     pbt_engine_options engine = {.share_prefixes = o->share_prefixes};
@@ -38,15 +47,18 @@ static pbt_code open_parts(const char *path, const pbt_inference_options *o, pbt
     PBT_TRY(to_int32("kv_rows", o->kv_rows, &engine.kv_rows, error));
     PBT_TRY(to_int32("prefill_rows", o->prefill_rows, &engine.prefill_rows, error));
     PBT_TRY(pbt_model_open(path, &model, pbt_ops_cpu(), &inference->model, error));
-    if (o->adapter) PBT_TRY(pbt_adapter_open(o->adapter, inference->model, &inference->adapter, error));
+    if (o->adapter) PBT_TRY(open_adapter(o->adapter, inference, error));
     open_text(path, o->date_string, inference);
     return pbt_engine_create(inference->model, &engine, &inference->engine, error);
 }
 
 pbt_code pbt_inference_open(const char *path, const pbt_inference_options *options, pbt_inference *inference,
                             pbt_error *error) {
+    char *folder;
     memset(inference, 0, sizeof *inference);
-    pbt_code code = open_parts(path, options, inference, error);
+    PBT_TRY(pbt_hub_folder(path, &folder, error));
+    pbt_code code = open_parts(folder, options, inference, error);
+    free(folder);
     if (code != PBT_OK) pbt_inference_close(inference);
     return code;
 }

@@ -5,6 +5,7 @@
 #include "cli/training.h"
 
 #include "base/file.h"
+#include "base/hub.h"
 #include "base/text.h"
 #include "cli/model_files.h"
 #include "train/output.h"
@@ -21,6 +22,7 @@ typedef struct training_job {
     pbt_dataset dataset;
     pbt_tokenizer *tokenizer;
     pbt_chat_template *chat;
+    char *model_folder, *adapter_folder; /* what --model_name_or_path and --adapter stand for */
 } training_job;
 
 /* ---- model, adapter, data ---- */
@@ -51,9 +53,10 @@ static pbt_code open_model(training_job *job, pbt_error *error) {
     PBT_TRY(pbt_cli_load_dtype(o->load_in_4bit, o->bnb_4bit_quant_type, o->load_in_8bit,
                                o->old.torch_dtype ? o->old.torch_dtype : o->dtype, &options.dtype, error));
     if (o->full) options.dtype = PBT_F32;
-    PBT_TRY(pbt_model_open(o->model_name_or_path, &options, pbt_ops_cpu(), &job->trainer.model, error));
+    PBT_TRY(pbt_model_open(job->model_folder, &options, pbt_ops_cpu(), &job->trainer.model, error));
     if (o->full) return PBT_OK;
-    if (o->adapter) return pbt_adapter_open(o->adapter, job->trainer.model, &job->trainer.adapter, error);
+    if (o->adapter)
+        return pbt_adapter_open(job->adapter_folder, job->trainer.model, &job->trainer.adapter, error);
     return new_adapter(job, &job->trainer.adapter, error);
 }
 
@@ -61,9 +64,9 @@ static pbt_code open_model(training_job *job, pbt_error *error) {
 static pbt_code open_data(training_job *job, bool preference, pbt_error *error) {
     const pbt_training_options *o = job->options;
     pbt_error no_template;
-    PBT_TRY(pbt_tokenizer_open(o->model_name_or_path, &job->tokenizer, error));
-    if (pbt_chat_template_open(o->model_name_or_path, job->tokenizer, o->date_string, &job->chat,
-                               &no_template) != PBT_OK) {
+    PBT_TRY(pbt_tokenizer_open(job->model_folder, &job->tokenizer, error));
+    if (pbt_chat_template_open(job->model_folder, job->tokenizer, o->date_string, &job->chat, &no_template) !=
+        PBT_OK) {
         job->chat = NULL;
         pbt_monitor_message(job->cli->monitor, 2, "no chat template: %s", no_template.message);
     }
@@ -130,6 +133,8 @@ static pbt_code run_job(training_job *job, pbt_error *error) {
     const pbt_training_options *o = job->options;
     pbt_trainer *trainer = &job->trainer;
     pbt_metrics last = {0};
+    PBT_TRY(pbt_hub_folder(o->model_name_or_path, &job->model_folder, error));
+    if (o->adapter) PBT_TRY(pbt_hub_folder(o->adapter, &job->adapter_folder, error));
     PBT_TRY(open_data(job, trainer->settings.objective == PBT_DPO, error));
     PBT_TRY(open_model(job, error));
     trainer->dataset = &job->dataset;
@@ -143,7 +148,7 @@ static pbt_code run_job(training_job *job, pbt_error *error) {
         pbt_monitor_message(job->cli->monitor, 1, "adapter %s, hash %016" PRIx64,
                             o->adapter ? o->adapter : "new", pbt_adapter_hash(trainer->adapter));
     PBT_TRY(pbt_train(trainer, error));
-    PBT_TRY(pbt_train_save(trainer, o->model_name_or_path, o->model_name_or_path, error));
+    PBT_TRY(pbt_train_save(trainer, job->model_folder, o->model_name_or_path, error));
     return print_result(job, pbt_train_steps(&trainer->settings, job->dataset.count), &last, error);
 }
 
@@ -157,5 +162,7 @@ pbt_code pbt_training_command_run(const pbt_cli *cli, const pbt_training_options
     if (job.trainer.model) pbt_model_free(job.trainer.model);
     if (job.chat) pbt_chat_template_free(job.chat);
     if (job.tokenizer) pbt_tokenizer_free(job.tokenizer);
+    free(job.model_folder);
+    free(job.adapter_folder);
     return code;
 }

@@ -1,6 +1,7 @@
 #include "experiment/inputs.h"
 
 #include "base/file.h"
+#include "base/hub.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -66,16 +67,25 @@ static pbt_code add(json_t *object, const char *name, const char *path, pbt_erro
                : pbt_fail_memory(error, 16, "a fingerprint");
 }
 
+static pbt_code add_model(json_t *object, const char *name, const char *model, pbt_error *error) {
+    char *folder;
+    if (!model) return PBT_OK;
+    PBT_TRY(pbt_hub_folder(model, &folder, error));
+    pbt_code code = add(object, name, folder, error);
+    free(folder);
+    return code;
+}
+
 static const char *path_of(const char *who) {
     bool name = strcmp(who, "a") == 0 || strcmp(who, "b") == 0 || strcmp(who, "none") == 0;
     return name ? NULL : who;
 }
 
 static pbt_code add_all(const pbt_experiment *e, json_t *object, pbt_error *error) {
-    PBT_TRY(add(object, "agents.a.model", e->agents[0].model, error));
-    PBT_TRY(add(object, "agents.b.model", e->agents[1].model, error));
-    PBT_TRY(add(object, "agents.extractor", path_of(e->extractor), error));
-    PBT_TRY(add(object, "agents.filter", path_of(e->filter), error));
+    PBT_TRY(add_model(object, "agents.a.model", e->agents[0].model, error));
+    PBT_TRY(add_model(object, "agents.b.model", e->agents[1].model, error));
+    PBT_TRY(add_model(object, "agents.extractor", path_of(e->extractor), error));
+    PBT_TRY(add_model(object, "agents.filter", path_of(e->filter), error));
     PBT_TRY(add(object, "prompts", e->prompts, error));
     PBT_TRY(add(object, "questions.file", e->questions.file, error));
     PBT_TRY(add(object, "questions.train", e->questions.part_file[0], error));

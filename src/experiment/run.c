@@ -1,6 +1,7 @@
 #include "experiment/run.h"
 
 #include "base/file.h"
+#include "base/hub.h"
 #include "experiment/inputs.h"
 #include "report/report.h"
 
@@ -193,8 +194,12 @@ static pbt_code open_model(pbt_run *run, pbt_speaker speaker, pbt_error *error) 
                                  .max_batch = run->experiment.max_batch,
                                  .prefill_rows = run->experiment.prefill_rows,
                                  .share_prefixes = true};
-    return pbt_chat_model_open(path, &model, &engine, run->experiment.date_string, &run->models[speaker],
-                               error);
+    char *folder;
+    PBT_TRY(pbt_hub_folder(path, &folder, error));
+    pbt_code code = pbt_chat_model_open(folder, &model, &engine, run->experiment.date_string,
+                                        &run->models[speaker], error);
+    free(folder);
+    return code;
 }
 
 pbt_code pbt_run_open_agent(pbt_run *run, pbt_speaker speaker, pbt_agent **agent, pbt_error *error) {

@@ -20,7 +20,7 @@ typedef struct reading {
 
 static const char *const type_names[] = {"text",
                                          "path",
-                                         "a, b or path",
+                                         "model folder or id; a, b",
                                          "integer",
                                          "integer",
                                          "number",
@@ -318,7 +318,8 @@ void pbt_experiment_differences(const json_t *before, const json_t *now, pbt_tex
     for (size_t i = 0; i < pbt_n_setting_keys; i++) {
         const setting_key *key = &pbt_setting_keys[i];
         const json_t *was = json_object_get(before, key->name), *is = json_object_get(now, key->name);
-        bool path = key->type == KEY_PATH && json_is_string(was) && json_is_string(is);
+        bool names_files = key->type == KEY_PATH || (key->type == KEY_MODEL && key->required);
+        bool path = names_files && json_is_string(was) && json_is_string(is);
         if (key->free || path || unused_evaluation(key->name, before) || (was && is && json_equal(was, is)))
             continue;
         char *a = was ? pbt_json_line(was) : NULL, *b = is ? pbt_json_line(is) : NULL;

@@ -1,6 +1,7 @@
 #include "experiment/values.h"
 
 #include "base/file.h"
+#include "base/hub.h"
 
 #include <errno.h>
 #include <math.h>
@@ -76,7 +77,10 @@ static pbt_code read_path(const setting_key *key, const pbt_yaml *node, const va
     else if (node->text[0] != '/' && source->folder)
         path = pbt_path_join(source->folder, node->text);
     if (!path) return copy_text(node->text, e, out, error);
-    pbt_code code = copy_text(path, e, out, error);
+    /* An id of the Hub ("org/name") stays one, unless such a folder is there. */
+    bool id = key->type == KEY_MODEL && strchr(node->text, '/') && pbt_hub_is_id(node->text) &&
+              !pbt_folder_exists(path);
+    pbt_code code = copy_text(id ? node->text : path, e, out, error);
     free(path);
     return code;
 }
@@ -88,7 +92,7 @@ static pbt_code read_string(const setting_key *key, const pbt_yaml *node, const 
     if (node->kind != PBT_YAML_SCALAR) return wrong(key, node, source, "a text", error);
     if (key->choices) PBT_TRY(check_choice(key, node, source, &index, error));
     if (key->type == KEY_PATH) return read_path(key, node, source, e, field, error);
-    if (key->type == KEY_MODEL && choice_index("a|b|none", node->text) < 0)
+    if (key->type == KEY_MODEL && (key->required || choice_index("a|b|none", node->text) < 0))
         return read_path(key, node, source, e, field, error);
     return copy_text(node->text, e, field, error);
 }

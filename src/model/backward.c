@@ -120,7 +120,7 @@ static pbt_code attention_half_backward(const work *w, int32_t l, bool need_inpu
     PBT_TRY(w->ops->attention_backward(b->q, b->kv_k, b->kv_v, b->attention, s->attention, s->stats, s->q,
                                        w->kv->k + cache, w->kv->v + cache, &w->pass->layout, c->n_heads,
                                        c->n_kv_heads, c->head_dim, 1.0f / sqrtf((float)c->head_dim),
-                                       c->sliding_window, error));
+                                       pbt_config_window(c, l), error));
     load(w, b->k, b->kv_k);
     load(w, b->v, b->kv_v);
     heads_backward(w, b->q, b->attention, s->q_raw, s->inv_q, layer->q_norm, w->g->layers[l].q_norm,

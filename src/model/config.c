@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "model/bitsandbytes.h"
+#include "model/rope.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +40,14 @@ static bool flag(const json_t *raw, const char *key, bool initial) {
     return json_is_boolean(value) ? json_is_true(value) : initial;
 }
 
+/* What transformers assumes of a missing key. 0: as many as there are heads. */
+static const struct {
+    int32_t kv_heads, positions;
+} initials[] = {[PBT_LLAMA] = {0, 2048},
+                [PBT_MISTRAL] = {8, 131072},
+                [PBT_QWEN2] = {32, 32768},
+                [PBT_QWEN3] = {32, 32768}};
+
 static pbt_code architecture(const json_t *raw, const char *file, pbt_config *config, pbt_error *error) {
     static const struct {
         const char *type, *class;
@@ -60,57 +69,6 @@ static pbt_code architecture(const json_t *raw, const char *file, pbt_config *co
         return PBT_OK;
     }
     return refuse(file, "model_type", type ? type : class ? class : "nothing", expected, error);
-}
-
-static pbt_code rope_type(const json_t *scaling, const char *file, pbt_rope *rope, pbt_error *error) {
-    static const char *const names[] = {"default", "linear", "llama3", "yarn"};
-    const char *name = json_string_value(json_object_get(scaling, "rope_type"));
-    if (!name) name = json_string_value(json_object_get(scaling, "type"));
-    if (!name) return PBT_OK;
-    for (int i = 0; i < 4; i++)
-        if (strcmp(name, names[i]) == 0) {
-            rope->type = (pbt_rope_type)i;
-            return PBT_OK;
-        }
-    return refuse(file, "rope_scaling", name, "a rope_type of default, linear, llama3 or yarn", error);
-}
-
-static pbt_code rope(const json_t *raw, const char *file, pbt_config *config, pbt_error *error) {
-    pbt_rope *r = &config->rope;
-    const json_t *scaling = json_object_get(raw, "rope_scaling");
-    const json_t *parameters = json_object_get(raw, "rope_parameters");
-    if (!json_is_object(scaling)) scaling = json_is_object(parameters) ? parameters : NULL;
-    PBT_TRY(number(raw, "rope_theta", 10000, file, &r->theta, error));
-    PBT_TRY(number(parameters ? parameters : raw, "rope_theta", r->theta, file, &r->theta, error));
-    if (!(r->theta > 0)) return pbt_fail_at(error, PBT_BAD_INPUT, file, "rope_theta", "expected more than 0");
-    r->attention_factor = -1;
-    r->truncate = true;
-    if (!scaling) return PBT_OK;
-    PBT_TRY(rope_type(scaling, file, r, error));
-    if (r->type == PBT_ROPE_DEFAULT) return PBT_OK;
-    PBT_TRY(number(scaling, "factor", 0, file, &r->factor, error));
-    if (!(r->factor > 0))
-        return pbt_fail_at(error, PBT_BAD_INPUT, file, "rope_scaling", "expected a factor above 0, found %g",
-                           r->factor);
-    double original = config->max_position_embeddings;
-    PBT_TRY(number(scaling, "original_max_position_embeddings", original, file, &original, error));
-    if (!(original >= 1 && original < 1e12))
-        return pbt_fail_at(error, PBT_BAD_INPUT, file, "rope_scaling",
-                           "expected original_max_position_embeddings of 1 or more, found %g", original);
-    r->original_max_position_embeddings = (int64_t)original;
-    PBT_TRY(number(scaling, "low_freq_factor", 1, file, &r->low_freq_factor, error));
-    PBT_TRY(number(scaling, "high_freq_factor", 4, file, &r->high_freq_factor, error));
-    PBT_TRY(number(scaling, "attention_factor", -1, file, &r->attention_factor, error));
-    PBT_TRY(number(scaling, "beta_fast", 32, file, &r->beta_fast, error));
-    PBT_TRY(number(scaling, "beta_slow", 1, file, &r->beta_slow, error));
-    PBT_TRY(number(scaling, "mscale", 0, file, &r->mscale, error));
-    PBT_TRY(number(scaling, "mscale_all_dim", 0, file, &r->mscale_all_dim, error));
-    r->truncate = flag(scaling, "truncate", true);
-    if (r->type == PBT_ROPE_LLAMA3 && !(r->low_freq_factor > 0 && r->high_freq_factor > r->low_freq_factor))
-        return pbt_fail_at(error, PBT_BAD_INPUT, file, "rope_scaling",
-                           "expected 0 < low_freq_factor < high_freq_factor, found %g and %g",
-                           r->low_freq_factor, r->high_freq_factor);
-    return PBT_OK;
 }
 
 static pbt_code end_tokens(const json_t *value, const char *file, pbt_config *config, pbt_error *error) {
@@ -137,14 +95,44 @@ static void special(const json_t *raw, const char *key, const pbt_config *config
     *id = json_is_integer(value) && n >= 0 && n < config->vocab_size ? (int32_t)n : -1;
 }
 
+/* Qwen's layers from max_window_layers on, or as layer_types says, see only the window. */
+static pbt_code window_layers(const json_t *raw, const char *file, pbt_config *config, pbt_error *error) {
+    const json_t *types = json_object_get(raw, "layer_types");
+    int32_t first = 28;
+    PBT_TRY(integer(raw, "max_window_layers", 0, INT32_MAX, 28, file, &first, error));
+    bool listed = json_is_array(types);
+    if (listed && json_array_size(types) != (size_t)config->n_layers)
+        return pbt_fail_at(error, PBT_BAD_INPUT, file, "layer_types", "expected %d entries, found %zu",
+                           config->n_layers, json_array_size(types));
+    bool any = false;
+    for (int32_t l = 0; l < config->n_layers; l++) {
+        const char *type = listed       ? json_string_value(json_array_get(types, (size_t)l))
+                           : l >= first ? "sliding_attention"
+                                        : "full_attention";
+        bool sliding = type && strcmp(type, "sliding_attention") == 0;
+        if (!sliding && (!type || strcmp(type, "full_attention") != 0))
+            return refuse(file, "layer_types", type ? type : "no text", "full_attention or sliding_attention",
+                          error);
+        config->full_attention[l] = !sliding;
+        any = any || sliding;
+    }
+    if (!any) {
+        config->sliding_window = 0;
+    } else if (config->sliding_window == 0) {
+        return pbt_fail_at(error, PBT_BAD_INPUT, file, "layer_types",
+                           "names sliding_attention, but no sliding_window is in use");
+    }
+    return PBT_OK;
+}
+
 static pbt_code sliding_window(const json_t *raw, const char *file, pbt_config *config, pbt_error *error) {
     bool qwen = config->architecture == PBT_QWEN2 || config->architecture == PBT_QWEN3;
-    if (config->architecture == PBT_LLAMA || !pbt_json_has(raw, "sliding_window")) return PBT_OK;
-    if (qwen && !flag(raw, "use_sliding_window", false)) return PBT_OK;
-    if (qwen)
-        return pbt_fail_at(error, PBT_BAD_INPUT, file, "use_sliding_window",
-                           "a sliding window on some layers only is not supported; expected false");
-    return integer(raw, "sliding_window", 1, INT32_MAX, 0, file, &config->sliding_window, error);
+    if (config->architecture == PBT_LLAMA) return PBT_OK;
+    /* null means none; where the key is missing, transformers' own default counts. */
+    bool none = json_is_null(json_object_get(raw, "sliding_window"));
+    if (!none && (!qwen || flag(raw, "use_sliding_window", false)))
+        PBT_TRY(integer(raw, "sliding_window", 1, INT32_MAX, 4096, file, &config->sliding_window, error));
+    return qwen ? window_layers(raw, file, config, error) : PBT_OK;
 }
 
 static pbt_code switches(const json_t *raw, const char *file, pbt_config *config, pbt_error *error) {
@@ -153,7 +141,8 @@ static pbt_code switches(const json_t *raw, const char *file, pbt_config *config
         return refuse(file, "hidden_act", activation, "silu", error);
     PBT_TRY(pbt_bitsandbytes_config(raw, file, config, error));
     bool bias = config->architecture == PBT_QWEN2;
-    config->attention_bias = bias || flag(raw, "attention_bias", false);
+    bool asked = config->architecture != PBT_MISTRAL && flag(raw, "attention_bias", false);
+    config->attention_bias = bias || asked;
     config->output_bias = !bias && config->attention_bias;
     config->mlp_bias = config->architecture == PBT_LLAMA && flag(raw, "mlp_bias", false);
     config->qk_norm = config->architecture == PBT_QWEN3;
@@ -169,7 +158,10 @@ static pbt_code shape(const json_t *raw, const char *file, pbt_config *c, pbt_er
     PBT_TRY(integer(raw, "intermediate_size", 1, 1 << 22, 0, file, &c->intermediate_size, error));
     PBT_TRY(integer(raw, "num_hidden_layers", 1, PBT_MAX_LAYERS, 0, file, &c->n_layers, error));
     PBT_TRY(integer(raw, "num_attention_heads", 1, 4096, 0, file, &c->n_heads, error));
-    PBT_TRY(integer(raw, "num_key_value_heads", 1, 4096, c->n_heads, file, &c->n_kv_heads, error));
+    bool absent = !json_object_get(raw, "num_key_value_heads");
+    int32_t groups = absent ? initials[c->architecture].kv_heads : 0;
+    PBT_TRY(integer(raw, "num_key_value_heads", 1, 4096, groups ? groups : c->n_heads, file, &c->n_kv_heads,
+                    error));
     if (c->n_heads % c->n_kv_heads != 0 || c->n_heads / c->n_kv_heads > 64)
         return pbt_fail_at(
             error, PBT_BAD_INPUT, file, "num_key_value_heads",
@@ -186,8 +178,8 @@ static pbt_code shape(const json_t *raw, const char *file, pbt_config *c, pbt_er
         return pbt_fail_at(error, PBT_BAD_INPUT, file, "head_dim", "expected an even number, found %d",
                            c->head_dim);
     PBT_TRY(integer(raw, "vocab_size", 1, 1 << 24, 0, file, &c->vocab_size, error));
-    PBT_TRY(integer(raw, "max_position_embeddings", 1, INT32_MAX, 2048, file, &c->max_position_embeddings,
-                    error));
+    PBT_TRY(integer(raw, "max_position_embeddings", 1, INT32_MAX, initials[c->architecture].positions, file,
+                    &c->max_position_embeddings, error));
     PBT_TRY(number(raw, "rms_norm_eps", 1e-6, file, &c->rms_norm_eps, error));
     if (!(c->rms_norm_eps >= 0 && c->rms_norm_eps < 1))
         return pbt_fail_at(error, PBT_BAD_INPUT, file, "rms_norm_eps", "expected 0 to 1, found %g",
@@ -200,7 +192,7 @@ pbt_code pbt_config_parse(json_t *raw, const char *file, pbt_config *config, pbt
     if (!json_is_object(raw)) return pbt_fail_at(error, PBT_BAD_INPUT, file, NULL, "expected a JSON object");
     PBT_TRY(architecture(raw, file, config, error));
     PBT_TRY(shape(raw, file, config, error));
-    PBT_TRY(rope(raw, file, config, error));
+    PBT_TRY(pbt_rope_parse(raw, file, config, error));
     PBT_TRY(switches(raw, file, config, error));
     PBT_TRY(sliding_window(raw, file, config, error));
     special(raw, "bos_token_id", config, &config->bos_token_id);
@@ -237,6 +229,10 @@ pbt_code pbt_config_read(const char *folder, pbt_config *config, pbt_error *erro
 void pbt_config_free(pbt_config *config) {
     json_decref(config->raw);
     config->raw = NULL;
+}
+
+int32_t pbt_config_window(const pbt_config *config, int32_t layer) {
+    return config->full_attention[layer] ? 0 : config->sliding_window;
 }
 
 int64_t pbt_config_parameters(const pbt_config *c) {

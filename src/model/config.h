@@ -43,11 +43,12 @@ typedef struct pbt_config {
     bool attention_bias; /* biases on q, k, v (qwen2: always) and, for llama, o */
     bool output_bias;    /* bias on o_proj too */
     bool mlp_bias;
-    bool qk_norm;                       /* qwen3: RMSNorm per head on q and k before RoPE */
-    int32_t sliding_window;             /* 0 = none */
-    int32_t bos_token_id;               /* -1 = none */
-    int32_t pad_token_id;               /* -1 = none */
-    int32_t eos_token_ids[PBT_MAX_EOS]; /* from generation_config.json where present, else config.json */
+    bool qk_norm;                        /* qwen3: RMSNorm per head on q and k before RoPE */
+    int32_t sliding_window;              /* 0 = none; else pbt_config_window says on which layers */
+    bool full_attention[PBT_MAX_LAYERS]; /* layers that see everything although there is a window */
+    int32_t bos_token_id;                /* -1 = none */
+    int32_t pad_token_id;                /* -1 = none */
+    int32_t eos_token_ids[PBT_MAX_EOS];  /* from generation_config.json where present, else config.json */
     int32_t n_eos;
     char torch_dtype[16];   /* as stored: "float32", "bfloat16", ... */
     pbt_dtype quantization; /* PBT_NF4, PBT_FP4, PBT_INT8: bitsandbytes' stored form; PBT_DTYPES: none */
@@ -61,6 +62,8 @@ pbt_code pbt_config_read(const char *folder, pbt_config *config, pbt_error *erro
 /* From an already parsed config.json; `file` names it in errors. Takes a reference to `raw`. */
 pbt_code pbt_config_parse(json_t *raw, const char *file, pbt_config *config, pbt_error *error);
 void pbt_config_free(pbt_config *config);
+/* Positions that a row of `layer` sees, itself included; 0 = all before it. */
+int32_t pbt_config_window(const pbt_config *config, int32_t layer);
 /* Floats of the parameters: all of them, and those of linear layers in the blocks. */
 int64_t pbt_config_parameters(const pbt_config *config);
 

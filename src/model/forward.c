@@ -77,7 +77,7 @@ static pbt_code attention_half(const pbt_pass *pass, int32_t l, pbt_kv *kv, pbt_
     store(pass, kv->v + cache, a->v, kv->width);
     PBT_TRY(m->ops->attention(s->attention, s->stats, s->q, kv->k + cache, kv->v + cache, &pass->layout,
                               c->n_heads, c->n_kv_heads, c->head_dim, 1.0f / sqrtf((float)c->head_dim),
-                              c->sliding_window, error));
+                              pbt_config_window(c, l), error));
     linear(pass, a, l, PBT_O_PROJ, s->attention, s->middle);
     m->ops->add_scaled(s->middle, s->input, 1.0f, (size_t)T * (size_t)c->hidden_size);
     return PBT_OK;

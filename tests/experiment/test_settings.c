@@ -30,6 +30,9 @@ static int make_folder(void **state) {
     (void)state;
     strcpy(folder, "/tmp/pbt-settings-XXXXXX");
     if (!mkdtemp(folder)) return 1;
+    snprintf(path, sizeof path, "%s/models/a", folder);
+    pbt_error error;
+    if (pbt_folder_make(path, &error) != PBT_OK) return 1;
     snprintf(path, sizeof path, "%s/e.yaml", folder);
     return 0;
 }
@@ -177,7 +180,8 @@ static void test_error_sentences(void **state) {
         {HEAD "sft: {\n", "not valid YAML"},
         {HEAD "---\nname: two\n", "expected one YAML document, found several"},
         {"- 1\n", "expected keys and values (\"name: ...\"), found something else"},
-        {"name: x\n", "the key \"agents.a.model\" (model folder of agent A) is missing"},
+        {"name: x\n",
+         "the key \"agents.a.model\" (model folder, or id on the Hugging Face Hub, of agent A) is missing"},
         {HEAD "questions: {train: x}\n", "questions is given twice"},
         {HEAD "lora: {lora_target_modules: nothing_proj}\n", "nothing_proj"},
         {HEAD "agents.x: 1\n", "line 7: unknown key \"agents.x\""},

@@ -80,6 +80,21 @@ static void test_config(void **state) {
         {"\"my_own_key\": 7", "\"hidden_act\": \"gelu\"", "expected silu, found \"gelu\""},
         {"\"my_own_key\": 7", "\"rope_scaling\": {\"rope_type\": \"dynamic\"}", "found \"dynamic\""},
         {"\"my_own_key\": 7", "\"quantization_config\": {\"quant_method\": \"gptq\"}", "found \"gptq\""},
+        {"\"my_own_key\": 7", "\"rope_scaling\": {\"type\": \"linear\"}", "expected a factor above 0"},
+        {"\"my_own_key\": 7", "\"rope_parameters\": {\"rope_type\": \"longrope\"}", "found \"longrope\""},
+        {"\"my_own_key\": 7", "\"rope_parameters\": {\"full_attention\": {}}",
+         "(\"full_attention\") are not"},
+        {"\"my_own_key\": 7", "\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8}",
+         "low_freq_factor"},
+        {"\"my_own_key\": 7", "\"partial_rotary_factor\": 0.5",
+         "expected 1 (rotary positions on whole heads)"},
+        {"\"my_own_key\": 7", "\"rope_theta\": -1", "expected a rope_theta above 0, found -1"},
+        {"\"num_attention_heads\": 2", "\"num_attention_heads\": 0", "num_attention_heads"},
+        {"\"num_attention_heads\": 2", "\"num_attention_heads\": -4", "num_attention_heads"},
+        {"\"num_attention_heads\": 2", "\"num_attention_heads\": 1000000000000", "num_attention_heads"},
+        {"\"num_hidden_layers\": 2", "\"num_hidden_layers\": 100000", "num_hidden_layers"},
+        {"\"hidden_size\": 8", "\"hidden_size\": \"8\"", "hidden_size"},
+        {"\"my_own_key\": 7", "\"head_dim\": 3", "expected an even number, found 3"},
         {"[1, 2]", "[1, 20]", "expected an id of 0 to 19"}};
     pbt_config config;
     OK(parse(plain, &config));
@@ -94,6 +109,47 @@ static void test_config(void **state) {
             pbt_string_format("%.*s%s%s", (int)(at - plain), plain, bad[i].to, at + strlen(bad[i].from));
         expect(parse(text, &config), bad[i].words);
         free(text);
+    }
+}
+
+static pbt_config windows_of(const char *keys) {
+    pbt_config config;
+    char *text = pbt_string_format("{\"hidden_size\": 8, \"intermediate_size\": 8, \"num_hidden_layers\": 3, "
+                                   "\"num_attention_heads\": 4, \"vocab_size\": 9, %s}",
+                                   keys);
+    OK(parse(text, &config));
+    free(text);
+    pbt_config_free(&config);
+    return config;
+}
+
+/* Which layers have a window, and how many heads share keys where the key is missing, null or given. */
+static void test_windows(void **state) {
+    (void)state;
+    static const struct {
+        const char *keys;
+        int32_t windows[3], kv_heads;
+    } cases[] = {
+        {"\"model_type\": \"llama\", \"sliding_window\": 5", {0, 0, 0}, 4},
+        {"\"model_type\": \"mistral\", \"num_key_value_heads\": 2", {4096, 4096, 4096}, 2},
+        {"\"model_type\": \"mistral\", \"num_key_value_heads\": null, \"sliding_window\": null",
+         {0, 0, 0},
+         4},
+        {"\"model_type\": \"mistral\", \"num_key_value_heads\": 1, \"sliding_window\": 7", {7, 7, 7}, 1},
+        {"\"model_type\": \"qwen2\", \"num_key_value_heads\": 2, \"sliding_window\": 7", {0, 0, 0}, 2},
+        {"\"model_type\": \"qwen2\", \"num_key_value_heads\": 2, \"sliding_window\": 7, "
+         "\"use_sliding_window\": true, \"max_window_layers\": 1",
+         {0, 7, 7},
+         2},
+        {"\"model_type\": \"qwen3\", \"num_key_value_heads\": 2, \"use_sliding_window\": true, "
+         "\"layer_types\": [\"full_attention\", \"sliding_attention\", \"full_attention\"]",
+         {0, 4096, 0},
+         2},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pbt_config config = windows_of(cases[i].keys);
+        assert_int_equal(config.n_kv_heads, cases[i].kv_heads);
+        for (int32_t l = 0; l < 3; l++) assert_int_equal(pbt_config_window(&config, l), cases[i].windows[l]);
     }
 }
 
@@ -221,6 +277,7 @@ static void test_adapters(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_config),
+        cmocka_unit_test(test_windows),
         cmocka_unit_test_setup_teardown(test_round_trip, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_damaged, make_folder, remove_folder),
         cmocka_unit_test(test_headers),
