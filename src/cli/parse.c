@@ -164,7 +164,8 @@ static pbt_code unknown_option(const pbt_parsed *p, const char *name, size_t len
 static pbt_code read_further_values(reader *r, place at, int argc, char **argv, int *i, pbt_error *error) {
     const pbt_command *command = r->parsed->command;
     if (at.option->type != PBT_OPTION_LIST || !command || command->most_arguments != 0) return PBT_OK;
-    while (*i < argc && argv[*i][0] != '-') PBT_TRY(set_value(r, at, argv[(*i)++], error));
+    while (*i < argc && (argv[*i][0] != '-' || strchr("0123456789.", argv[*i][1])))
+        PBT_TRY(set_value(r, at, argv[(*i)++], error));
     return PBT_OK;
 }
 

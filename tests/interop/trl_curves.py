@@ -35,21 +35,41 @@ COMMON = {
     "max_grad_norm": 1.0,
     "train_sampling_strategy": "sequential",
 }
-# name: (command, data file, settings)
+LOSSES = {
+    "sigmoid": {},
+    "ipo": {},
+    "hinge": {},
+    "robust": {"label_smoothing": 0.1},
+    "apo_zero": {},
+    "apo_down": {},
+    "sigmoid_norm": {"beta": 0.5},
+    "sigmoid,sft": {"loss_weights": [1.0, 0.1]},
+    "apo_zero,ipo": {"loss_weights": [0.8, -0.01]},
+}
+# name: (command, data file, settings); "full": all weights are trained, no adapter.
 CASES = {
     "sft": ("sft", "sft.jsonl", {}),
     "sft_text": ("sft", "text.jsonl", {"lr_scheduler_type": "linear", "gradient_accumulation_steps": 1}),
+    "sft_full": ("sft", "sft.jsonl", {"full": True, "learning_rate": 1e-3}),
     "dpo": ("dpo", "dpo.jsonl", {}),
     "dpo_plain": ("dpo", "plain.jsonl", {"max_grad_norm": 0.05, "lr_scheduler_type": "constant"}),
-    "dpo_ipo": ("dpo", "dpo.jsonl", {"loss_type": "ipo"}),
-    "dpo_hinge": ("dpo", "dpo.jsonl", {"loss_type": "hinge"}),
-    "dpo_robust": ("dpo", "dpo.jsonl", {"loss_type": "robust", "label_smoothing": 0.1}),
-    "dpo_apo_zero": ("dpo", "dpo.jsonl", {"loss_type": "apo_zero"}),
-    "dpo_apo_down": ("dpo", "dpo.jsonl", {"loss_type": "apo_down"}),
-    "dpo_sigmoid_norm": ("dpo", "dpo.jsonl", {"loss_type": "sigmoid_norm", "beta": 0.5}),
-    "dpo_with_sft": ("dpo", "dpo.jsonl", {"sft_weight": 0.3, "gradient_accumulation_steps": 1}),
+    "dpo_implicit": ("dpo", "implicit.jsonl", {"lr_scheduler_type": "linear"}),
+    "dpo_implicit_plain": ("dpo", "implicit_plain.jsonl", {}),
+    "dpo_full": ("dpo", "dpo.jsonl", {"full": True, "learning_rate": 1e-3}),
+    "dpo_full_precomputed": ("dpo", "dpo.jsonl", {"full": True, "learning_rate": 1e-3, "precompute_ref_log_probs": True}),
 }
-GOLDEN = ["sft", "sft_text", "dpo", "dpo_plain", "dpo_ipo"]
+for _name, _changes in LOSSES.items():
+    _changes = {"loss_type": _name.split(","), **_changes}
+    _key = "dpo_" + _name.replace(",", "_")
+    # Accumulation, cosine with warm-up. TRL averages the term "sft" over micro-batches, pbt over the tokens of the step, so
+    # that this term has one micro-batch a step.
+    _steps = {"gradient_accumulation_steps": 1} if "sft" in _name else {}
+    CASES[_key] = ("dpo", "dpo.jsonl", {**_changes, **_steps})
+    CASES[_key + "_precomputed"] = ("dpo", "dpo.jsonl", {**_changes, **_steps, "precompute_ref_log_probs": True})
+    # One batch a step, constant after warm-up, both forms of reference.
+    _other = {"lr_scheduler_type": "constant_with_warmup", "gradient_accumulation_steps": 1, "per_device_train_batch_size": 5}
+    CASES[_key + "_constant"] = ("dpo", "plain.jsonl", {**_changes, **_other, "precompute_ref_log_probs": True})
+GOLDEN = ["sft", "sft_text", "sft_full", "dpo", "dpo_plain", "dpo_full"] + ["dpo_" + name.replace(",", "_") for name in LOSSES if name != "sigmoid"]
 # The names both logs share, and how each is compared (relative, with an absolute floor).
 KEYS = ["loss", "learning_rate", "grad_norm", "num_tokens"]
 DPO_KEYS = ["rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies", "logps/chosen", "logps/rejected"]
@@ -118,7 +138,7 @@ def make_data(folder):
     def text(least, most):
         return " ".join(rng.choice(WORDS) for _ in range(rng.randint(least, most)))
 
-    rows = {"sft.jsonl": [], "text.jsonl": [], "dpo.jsonl": [], "plain.jsonl": []}
+    rows = {name + ".jsonl": [] for name in ("sft", "text", "dpo", "plain", "implicit", "implicit_plain")}
     for i in range(STEPS * 4):
         if i % 3 == 0:
             prompt = [{"role": "user", "content": text(3, 12)}]
@@ -130,6 +150,8 @@ def make_data(folder):
         rows["text.jsonl"].append({"text": text(3, 20)})
         rows["dpo.jsonl"].append({"prompt": prompt, "chosen": answer(chosen), "rejected": answer(rejected)})
         rows["plain.jsonl"].append({"prompt": prompt[0]["content"], "chosen": " " + chosen, "rejected": " " + rejected})
+        rows["implicit.jsonl"].append({"chosen": prompt + answer(chosen), "rejected": prompt + answer(rejected + " x")})
+        rows["implicit_plain.jsonl"].append({"chosen": prompt[0]["content"] + " " + chosen, "rejected": prompt[0]["content"] + " " + rejected + " x"})
     for name, lines in rows.items():
         with open(os.path.join(folder, name), "w") as file:
             file.writelines(json.dumps(line) + "\n" for line in lines)
@@ -164,14 +186,10 @@ def train_with_trl(world, case, output):
     command, data, settings = settings_of(case)
     model_folder = os.path.join(world, "model")
     model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32)
-    model = PeftModel.from_pretrained(model, os.path.join(world, "adapter"), is_trainable=True)
+    if not settings.pop("full", False):
+        model = PeftModel.from_pretrained(model, os.path.join(world, "adapter"), is_trainable=True)
     with open(os.path.join(world, data)) as file:
         dataset = Dataset.from_list([json.loads(line) for line in file])
-    if "sft_weight" in settings:
-        settings["loss_type"] = [settings.get("loss_type", "sigmoid"), "sft"]
-        settings["loss_weights"] = [1.0, settings.pop("sft_weight")]
-    elif "loss_type" in settings:
-        settings["loss_type"] = [settings["loss_type"]]
     common = dict(
         output_dir=output, bf16=False, fp16=False, use_cpu=True, gradient_checkpointing=False, report_to="none",
         save_strategy="no", disable_tqdm=True, **settings,
@@ -189,6 +207,8 @@ def train_with_trl(world, case, output):
 
 def main(folder):
     make_world(folder)
+    for name in ("implicit.jsonl", "implicit_plain.jsonl"):
+        os.remove(os.path.join(folder, name))
     for case in GOLDEN:
         command, data, settings = settings_of(case)
         curve = train_with_trl(folder, case, "/tmp/trl_curves_output")
