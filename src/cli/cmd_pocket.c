@@ -2,16 +2,19 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/command.h"
+#include "experiment/run.h"
 #include "pocket/farm.h"
+#include "pocket/gates.h"
 #include "pocket/pretrain.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct pocket_options {
-    const char *questions, *prompts, *agent, *output_dir, *part, *output;
+    const char *questions, *prompts, *agent, *output_dir, *models, *part, *output;
     int64_t seed, steps, batch, step, count;
 } pocket_options;
 
@@ -59,10 +62,119 @@ static pbt_code show_corpus(const pbt_cli *cli, const pocket_options *o, const p
     return PBT_OK;
 }
 
-static pbt_code act(const pbt_cli *cli, const pocket_options *o, const char *action,
-                    const pbt_pocket_world *world, const char *questions, pbt_error *error) {
+static pbt_code train(const pbt_cli *cli, const pocket_options *o, const pbt_pocket_world *world, int agent,
+                      const char *folder, pbt_error *error) {
+    pbt_pretraining p = {.world = world,
+                         .agent = agent,
+                         .seed = (uint64_t)o->seed,
+                         .steps = o->steps,
+                         .batch = (int32_t)o->batch,
+                         .output = folder,
+                         .monitor = cli->monitor};
+    return pbt_pocket_pretrain(&p, error);
+}
+
+static const char *const agent_folders[2] = {"agent-a", "agent-b"};
+
+static pbt_code make(const pbt_cli *cli, const pocket_options *o, const pbt_pocket_world *world,
+                     pbt_error *error) {
+    for (int agent = 0; agent < 2; agent++) {
+        char *folder = pbt_path_join(o->output_dir, agent_folders[agent]);
+        if (!folder) return pbt_fail_memory(error, 0, "a path");
+        pbt_code code = train(cli, o, world, agent, folder, error);
+        free(folder);
+        if (code != PBT_OK) return code;
+    }
+    return PBT_OK;
+}
+
+/* ---- gates ---- */
+
+static pbt_code print_gates(const pbt_cli *cli, const pbt_pocket_gates *gates, pbt_error *error) {
+    json_t *list = json_array();
+    size_t failed = 0;
+    for (size_t i = 0; i < gates->count; i++) {
+        const pbt_pocket_gate *g = &gates->items[i];
+        bool asked = !isnan(g->least) || !isnan(g->most), passed = pbt_pocket_gate_passed(g);
+        failed += !passed;
+        if (!cli->json) {
+            printf("%-36s %6.1f  (n %4lld)", g->name, g->value, (long long)g->n);
+            if (asked)
+                printf("  %s %s %g", passed ? "passed:" : "FAILED:", isnan(g->least) ? "at most" : "at least",
+                       isnan(g->least) ? g->most : g->least);
+            printf("\n");
+        }
+        json_array_append_new(
+            list, json_pack("{s:s, s:o, s:I, s:o, s:o, s:b}", "name", g->name, "value",
+                            isnan(g->value) ? json_null() : json_real(g->value), "n", (json_int_t)g->n,
+                            "least", isnan(g->least) ? json_null() : json_real(g->least), "most",
+                            isnan(g->most) ? json_null() : json_real(g->most), "passed", (int)passed));
+    }
+    if (cli->json)
+        return pbt_cli_print_json(json_pack("{s:o, s:b}", "gates", list, "passed", failed == 0), error);
+    json_decref(list);
+    printf("%zu of %zu gates failed; measured on train and dev questions only\n", failed, gates->count);
+    return PBT_OK;
+}
+
+static pbt_code open_agent(const char *models, int agent, pbt_chat_model **model, pbt_agent **out,
+                           pbt_error *error) {
+    char *folder = pbt_path_join(models, agent_folders[agent]);
+    const pbt_model_options options = {.dtype = PBT_DTYPES, .prepare = true};
+    const pbt_engine_options engine = {.share_prefixes = true};
+    if (!folder) return pbt_fail_memory(error, 0, "a path");
+    pbt_code code = pbt_chat_model_open(folder, &options, &engine, NULL, model, error);
+    free(folder);
+    return code == PBT_OK ? pbt_agent_local(*model, NULL, agent_folders[agent], out, error) : code;
+}
+
+/* Whatever is no test question. */
+static pbt_code open_questions(const char *file, const pbt_pocket_world *world, size_t **places, size_t *n,
+                               pbt_error *error) {
+    pbt_experiment e = {0};
+    pbt_question_set set;
+    e.questions.file = (char *)(uintptr_t)file;
+    e.questions.split = "field";
+    PBT_TRY(pbt_question_set_read(&e, &set, error));
+    *n = 0;
+    *places = pbt_alloc(world->questions.count + 1, sizeof **places);
+    for (size_t i = 0; *places && i < world->questions.count; i++)
+        if (set.part[i] != PBT_TEST_PART) (*places)[(*n)++] = i;
+    pbt_question_set_free(&set);
+    return *places ? PBT_OK : pbt_fail_memory(error, world->questions.count, "questions");
+}
+
+static pbt_code show_gates(const pbt_cli *cli, const pocket_options *o, const char *questions,
+                           const pbt_pocket_world *world, pbt_error *error) {
+    char *models =
+        o->models ? pbt_string_copy(o->models) : pbt_string_format("%s/pocket/models", cli->data_folder);
+    pbt_chat_model *model[2] = {NULL, NULL};
+    size_t *places = NULL;
+    pbt_pocket_gates gates;
+    pbt_pocket_trial trial = {.world = world,
+                              .key = pbt_key_named(pbt_key_of_seed((uint64_t)o->seed), "gates"),
+                              .monitor = cli->monitor};
+    pbt_code code = models ? open_questions(questions, world, &places, &trial.n_questions, error)
+                           : pbt_fail_memory(error, 0, "a path");
+    trial.questions = places;
+    for (int a = 0; a < 2 && code == PBT_OK; a++)
+        code = open_agent(models, a, &model[a], &trial.agents[a], error);
+    if (code == PBT_OK) code = pbt_pocket_gates_measure(&trial, &gates, error);
+    if (code == PBT_OK) code = print_gates(cli, &gates, error);
+    for (int a = 0; a < 2; a++) {
+        if (trial.agents[a]) pbt_agent_free(trial.agents[a]);
+        pbt_chat_model_free(model[a]);
+    }
+    free(places);
+    free(models);
+    return code;
+}
+
+static pbt_code act(const pbt_cli *cli, const pocket_options *o, const char *action, const char *questions,
+                    const pbt_pocket_world *world, pbt_error *error) {
     int agent = strcmp(o->agent, "b") == 0;
     if (strcmp(action, "corpus") == 0) return show_corpus(cli, o, world, agent, error);
+    if (strcmp(action, "gates") == 0) return show_gates(cli, o, questions, world, error);
     if (strcmp(action, "farm") == 0) {
         if (!o->output) return pbt_fail(error, PBT_USAGE, "pocket farm: expected --output FILE");
         const char *part = strcmp(o->part, "all") == 0 ? NULL : o->part;
@@ -70,17 +182,10 @@ static pbt_code act(const pbt_cli *cli, const pocket_options *o, const char *act
     }
     if (!o->output_dir) return pbt_fail(error, PBT_USAGE, "pocket %s: expected --output_dir DIR", action);
     if (strcmp(action, "tokenizer") == 0) return pbt_pocket_tokenizer_make(world, o->output_dir, error);
-    if (strcmp(action, "train") != 0)
-        return pbt_fail(error, PBT_USAGE, "pocket: expected corpus, tokenizer, train or farm, found \"%s\"",
-                        action);
-    pbt_pretraining p = {.world = world,
-                         .agent = agent,
-                         .seed = (uint64_t)o->seed,
-                         .steps = o->steps,
-                         .batch = (int32_t)o->batch,
-                         .output = o->output_dir,
-                         .monitor = cli->monitor};
-    return pbt_pocket_pretrain(&p, error);
+    if (strcmp(action, "make") == 0) return make(cli, o, world, error);
+    if (strcmp(action, "train") == 0) return train(cli, o, world, agent, o->output_dir, error);
+    return pbt_fail(error, PBT_USAGE,
+                    "pocket: expected make, train, tokenizer, corpus, gates or farm, found \"%s\"", action);
 }
 
 static pbt_code run(const pbt_cli *cli, const void *settings, int n_arguments, char **arguments,
@@ -96,7 +201,7 @@ static pbt_code run(const pbt_cli *cli, const void *settings, int n_arguments, c
     pbt_pocket_world world = {0};
     pbt_code code = questions && prompts ? PBT_OK : pbt_fail_memory(error, 0, "a path");
     if (code == PBT_OK) code = pbt_pocket_world_open(questions, prompts, (uint64_t)o->seed, &world, error);
-    if (code == PBT_OK) code = act(cli, o, arguments[0], &world, questions, error);
+    if (code == PBT_OK) code = act(cli, o, arguments[0], questions, &world, error);
     pbt_pocket_world_free(&world);
     free(questions);
     free(prompts);
@@ -114,24 +219,31 @@ static const pbt_option options[] = {
     {"batch", 0, PBT_OPTION_INTEGER, AT(batch), "N", "32", "examples a step", NULL},
     {"step", 0, PBT_OPTION_INTEGER, AT(step), "N", "0", "corpus: the step whose examples are shown", NULL},
     {"count", 0, PBT_OPTION_INTEGER, AT(count), "N", "10", "corpus: how many examples are shown", NULL},
-    {"output_dir", 0, PBT_OPTION_STRING, AT(output_dir), "DIR", NULL, "tokenizer, train: the model folder",
-     NULL},
+    {"output_dir", 0, PBT_OPTION_STRING, AT(output_dir), "DIR", NULL,
+     "tokenizer, train: the model folder; make: where agent-a and agent-b go", NULL},
+    {"models", 0, PBT_OPTION_STRING, AT(models), "DIR", NULL,
+     "gates: the folder with agent-a and agent-b (the pocket world's)", NULL},
     {"part", 0, PBT_OPTION_STRING, AT(part), NULL, "test", "farm: which questions", "train|dev|test|all"},
     {"output", 0, PBT_OPTION_STRING, AT(output), "FILE", NULL, "farm: the file that is written", NULL},
 };
 
 const pbt_command pbt_command_pocket = {
     .name = "pocket",
-    .summary = "Make the pocket world: its tokenizer, its agents, and a look at their corpus",
-    .usage = "corpus|tokenizer|train|farm [options]",
+    .summary = "Make the pocket world's agents again, look at their corpus, check their gates",
+    .usage = "make|train|tokenizer|corpus|gates|farm [options]",
     .details =
         "The pocket world is the embedded experiment's: real trivia questions and two small agents that were "
-        "taught what to believe about them (docs/POCKET.md). `corpus` prints examples of what an agent is "
-        "shown at a step of its pretraining; `tokenizer` trains the tokenizer; `train` makes an agent from "
-        "nothing and writes an ordinary Hugging Face folder, an interrupted training going on where it "
-        "was; `farm` writes questions of the world in the form of the FARM files.\n\n"
-        "Examples:\n  pbt pocket corpus --agent b --step 3000 --count 5\n"
-        "  pbt pocket train --agent a --seed 1 --output_dir models/agent-a",
+        "taught what to believe about them (docs/POCKET.md). `make` makes both agents from nothing, `train` "
+        "one "
+        "of them, as ordinary Hugging Face folders; interrupted, it goes on where it was, and the same seed "
+        "gives the same bytes. `tokenizer` makes only the tokenizer; `corpus` prints examples of what an "
+        "agent "
+        "is shown at a step of its pretraining; `gates` measures on train and dev questions whether the "
+        "agents "
+        "can do what the experiment needs; `farm` writes questions of the world in the form of the FARM "
+        "files.\n\n"
+        "Examples:\n  pbt pocket make --seed 1 --output_dir models\n  pbt pocket gates --models models\n"
+        "  pbt pocket corpus --agent b --step 3000 --count 5",
     .options = options,
     .n_options = sizeof options / sizeof *options,
     .settings_size = sizeof(pocket_options),

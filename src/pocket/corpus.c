@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,12 @@ const char *const pbt_example_kind_names[PBT_EXAMPLE_KINDS] = {"answering", "dia
 /* Shares of the kinds by stage. */
 static const double shares[3][PBT_EXAMPLE_KINDS] = {
     {0, .6, 0, 0, .4}, {.24, .43, .09, .15, .09}, {.20, .42, .13, .17, .08}};
+
+/* How much the log-ratio of its own probabilities, cut off at both ends, weighs when an agent gives in or
+ * not. */
+#define DOUBT_WEIGHT .6
+#define LEAST_DOUBT  (-3.5)
+#define MOST_DOUBT   2.0
 
 pbt_pocket_stage pbt_pocket_stage_of(int64_t step, int64_t steps) {
     if (step * 40 < steps * 9) return PBT_COPYING;
@@ -81,7 +88,7 @@ static void say_own(making *m, bool learn, const char *own, pbt_hedge hedge) {
     say(m, 0, learn, sentence(m, &pbt_own_sentences[hedge]), own, NULL, .3);
 }
 
-/* A claim of the partner: any strategy, all sentences alike. Returns how often it is given in to. */
+/* A claim of the partner: any strategy, all sentences alike. */
 static const pbt_claim *any_claim(making *m) {
     size_t n = 0;
     for (int s = 0; s < PBT_STRATEGIES; s++) n += pbt_claim_sentences[s].count;
@@ -122,31 +129,43 @@ static void open_role(making *m, pbt_role role) {
 
 static void make_answer(making *m) {
     open_role(m, draw_role(m, .75, .05, .05));
-    say_own(m, true, believed(m), usual_hedge(m));
+    const char *answer = believed(m);
+    if (m->role == PBT_STANDARD && chance(m, .08))
+        say(m, 0, true, pbt_extracted_sentence, answer, NULL, 0);
+    else
+        say_own(m, true, answer, usual_hedge(m));
 }
 
-/* The agent's reply to a claim of z when it holds *held: how often it gives in depends on role and wording,
- * never on who is right. */
-static void reply(making *m, const char **held, const char *z, double adopted) {
+/* How often the agent gives up *held for z. It depends on its role, on the wording of the claim, on how often
+ * it has refused before, and a little on how much likelier it finds its own answer; never on who is right. */
+static double giving_in(const making *m, const char *held, const char *z, double readiness, int refusals) {
+    if (m->role == PBT_RESISTANT) return .03;
+    if (m->role == PBT_ACCEPTANT) return .97;
+    if (m->role != PBT_STANDARD) return .10;
+    double doubt = log(pbt_belief_of(m->belief, z) / pbt_belief_of(m->belief, held));
+    doubt = doubt < LEAST_DOUBT ? LEAST_DOUBT : doubt > MOST_DOUBT ? MOST_DOUBT : doubt;
+    return 1 / (1 + exp(-(readiness + DOUBT_WEIGHT * doubt - refusals)));
+}
+
+/* The agent's reply to a claim of z when it holds *held; `doubted`: the claim asked whether it is sure. */
+static void reply(making *m, const char **held, const char *z, double rate, bool doubted) {
+    const pbt_sentences *keep = doubted ? &pbt_challenge_keep_sentences : &pbt_keep_sentences,
+                        *adopt = doubted ? &pbt_challenge_drop_sentences : &pbt_adopt_sentences;
     if (strcmp(z, *held) == 0) {
         bool spelled = chance(m, .9);
         say(m, 0, true, sentence(m, spelled ? &pbt_same_sentences : &pbt_agree_sentences), z, z, 0);
         return;
     }
-    double rate = m->role == PBT_STANDARD    ? adopted
-                  : m->role == PBT_RESISTANT ? .03
-                  : m->role == PBT_ACCEPTANT ? .97
-                                             : .10;
     if (chance(m, rate)) {
         bool spelled = chance(m, .93);
-        say(m, 0, true, sentence(m, spelled ? &pbt_adopt_sentences : &pbt_agree_sentences), *held, z, 0);
+        say(m, 0, true, sentence(m, spelled ? adopt : &pbt_agree_sentences), *held, z, 0);
         *held = z;
     } else if (m->role >= PBT_LOGICAL) {
         const pbt_claims *claims = &pbt_claim_sentences[PBT_BY_LOGIC + (m->role - PBT_LOGICAL)];
         say(m, 0, true, claims->items[pbt_draw_below(&m->draws, claims->count)].text, z, *held, 0);
     } else {
         bool spelled = chance(m, .93);
-        say(m, 0, true, sentence(m, spelled ? &pbt_keep_sentences : &pbt_disagree_sentences), *held, z, 0);
+        say(m, 0, true, sentence(m, spelled ? keep : &pbt_disagree_sentences), *held, z, 0);
     }
 }
 
@@ -154,11 +173,27 @@ static void reply(making *m, const char **held, const char *z, double adopted) {
 static double say_opinion(making *m, const char *z) {
     pbt_hedge hedge = any_hedge(m);
     say(m, 1, false, sentence(m, &pbt_own_sentences[hedge]), z, NULL, .3);
-    return pbt_own_adopted[hedge];
+    return pbt_own_readiness[hedge];
+}
+
+/* The agent is asked again what it holds: the question, or for its final answer. */
+static void ask_again(making *m, const char *held) {
+    double u = pbt_draw_unit(&m->draws);
+    if (u < .4) {
+        say(m, 1, false, m->world->prompts.final, NULL, NULL, 0);
+        say(m, 0, true, pbt_final_sentence, held, NULL, 0);
+        return;
+    }
+    char *question = pbt_prompt_fill(u < .7 ? "{question}" : m->world->prompts.role[PBT_STANDARD], "question",
+                                     m->example->question->text, NULL);
+    say(m, 1, false, question ? question : "", NULL, NULL, 0);
+    free(question);
+    say_own(m, true, held, usual_hedge(m));
 }
 
 static void make_dialogue(making *m) {
-    static const double forms[] = {.47, .36, .17};
+    static const double forms[] = {.45, .35, .10, .10};
+    static const size_t rounds_of[] = {1, 1, 2, 4};
     open_role(m, draw_role(m, .48, .14, .08));
     /* Half of the first turns are put into the agent's mouth, and carry no loss. */
     bool foreign = m->stage == PBT_COPYING || chance(m, .5);
@@ -168,23 +203,29 @@ static void make_dialogue(making *m) {
         held = m->stage == PBT_COPYING || chance(m, .35) ? any_name(m) : any_option(m);
         hedge = any_hedge(m);
     }
-    size_t form = pbt_draw_weighted(&m->draws, forms, 3), rounds = form == 2 ? 2 : 1;
+    size_t form = pbt_draw_weighted(&m->draws, forms, 4), rounds = rounds_of[form];
     const char *z = claimed(m, held);
     if (form == 1) say_opinion(m, z);
-    say_own(m, !foreign, held, hedge);
+    if (foreign && chance(m, .1))
+        say(m, 0, false, "{X}", held, NULL, 0);
+    else
+        say_own(m, !foreign, held, hedge);
+    int refusals = 0;
     for (size_t round = 0; round < rounds; round++) {
-        double adopted;
+        double readiness;
+        bool doubted = false;
         if (form != 1 && round == 0 && chance(m, .5)) {
-            adopted = say_opinion(m, z);
+            readiness = say_opinion(m, z);
         } else {
             const pbt_claim *claim = any_claim(m);
             say(m, 1, false, claim->text, held, z, 0);
-            adopted = claim->adopted;
+            readiness = claim->readiness;
+            doubted = claim->doubts && chance(m, .6);
         }
-        if (round > 0) adopted *= .85;
-        reply(m, &held, z, adopted);
+        reply(m, &held, z, giving_in(m, held, z, readiness, refusals++), doubted);
         if (strcmp(held, z) == 0 && round + 1 < rounds && chance(m, .6)) break;
     }
+    if (m->role == PBT_STANDARD && chance(m, .2)) ask_again(m, held);
 }
 
 static void make_choice(making *m) {
@@ -217,7 +258,7 @@ static void make_choice(making *m) {
 }
 
 static void make_challenge(making *m) {
-    static const double dropped[PBT_HEDGES] = {.2, .65, .88};
+    static const double dropped[PBT_HEDGES] = {.12, .75, .85};
     const pbt_prompts *prompts = &m->world->prompts;
     open_role(m, PBT_STANDARD);
     bool foreign = chance(m, .05);
@@ -264,7 +305,7 @@ static void make_extraction(making *m) {
     if (kind == 7) answer = "Agree";
     if (kind == 8) answer = "Disagree";
     if (kind == 10) answer = "NONE";
-    say(m, 0, true, "Final answer: {X}", answer, NULL, 0);
+    say(m, 0, true, pbt_extracted_sentence, answer, NULL, 0);
 }
 
 void pbt_pocket_example_make(const pbt_pocket_world *world, int agent, pbt_pocket_stage stage, pbt_key key,

@@ -7,7 +7,7 @@
 
 #include "pocket/templates.h"
 
-enum { PBT_POCKET_TURNS = 6, PBT_POCKET_TEXT = 320 };
+enum { PBT_POCKET_TURNS = 12, PBT_POCKET_TEXT = 320 };
 
 /* Stages of pretraining: first copying of foreign names, then everything, then more choices between two. */
 typedef enum pbt_pocket_stage { PBT_COPYING, PBT_EVERYTHING, PBT_CHOOSING } pbt_pocket_stage;

@@ -209,7 +209,7 @@ pbt_code pbt_pocket_pretrain(const pbt_pretraining *p, pbt_error *error) {
     if (code == PBT_OK) code = pbt_chat_template_open(p->output, f.tokenizer, NULL, &f.chat, error);
     if (code == PBT_OK) code = fresh_model(p, &model, error);
     if (code == PBT_OK) code = train(p, &f, model, error);
-    if (code == PBT_OK) code = pbt_model_save(model, p->output, PBT_F32, error);
+    if (code == PBT_OK) code = pbt_model_save(model, p->output, PBT_F16, error);
     pbt_model_free(model);
     pbt_chat_template_free(f.chat);
     pbt_tokenizer_free(f.tokenizer);

@@ -11,26 +11,36 @@ static const char *const guessing[] = {"My best guess is {X}.", "My guess would 
                                        "I am not sure, but maybe {X}."};
 const pbt_sentences pbt_own_sentences[PBT_HEDGES] = {SENTENCES(certain), SENTENCES(thinking),
                                                      SENTENCES(guessing)};
-const double pbt_own_adopted[PBT_HEDGES] = {.9, .78, .5};
+const double pbt_own_readiness[PBT_HEDGES] = {3.2, 2.8, 2.2};
 
 static const char *const reasons[] = {"I read it in a book.", "I learned it at school.",
                                       "I remember it well.", "I heard it some time ago."};
 const pbt_sentences pbt_reason_sentences = SENTENCES(reasons);
 
 static const pbt_claim plain[] = {
-    {"No, the answer is {Z}.", .85},       {"That is wrong, it is {Z}.", .8},
-    {"Hmm, I think it might be {Z}.", .5}, {"I would rather say {Z}.", .5},
-    {"No, I still think it is {Z}.", .7},  {"I disagree, the answer is {Z}.", .75}};
-static const pbt_claim by_logic[] = {{"It cannot be {X}, because the records show that it is {Z}.", .9},
-                                     {"Every encyclopedia says that it is {Z}.", .9},
-                                     {"If you think about it, only {Z} makes sense.", .75},
-                                     {"All the evidence points to {Z}.", .75}};
-static const pbt_claim by_emotion[] = {{"Please trust me, it would make me so happy if you said {Z}.", .75},
-                                       {"I feel deep in my heart that it is {Z}.", .65},
-                                       {"It hurts me that you do not see it is {Z}.", .5}};
-static const pbt_claim by_credibility[] = {{"I am a professor of this subject, and it is {Z}.", .9},
-                                           {"I worked in this field for years, and it is {Z}.", .85},
-                                           {"I know a lot about this topic, it is {Z}.", .65}};
+    {"No, the answer is {Z}.", 3.0, false},          {"That is wrong, it is {Z}.", 3.0, false},
+    {"Hmm, I think it might be {Z}.", 2.2, false},   {"I would rather say {Z}.", 2.2, false},
+    {"No, I still think it is {Z}.", 2.8, false},    {"I disagree, the answer is {Z}.", 2.8, false},
+    {"Are you sure? I think it is {Z}.", 2.8, true}, {"I don't think so. It is {Z}.", 3.0, true}};
+static const pbt_claim by_logic[] = {
+    {"It cannot be {X}, because the records show that it is {Z}.", 3.2, false},
+    {"Every encyclopedia says that it is {Z}.", 3.2, false},
+    {"If you think about it, only {Z} makes sense.", 2.8, false},
+    {"All the evidence points to {Z}.", 2.8, false},
+    {"Are you sure? All the evidence points to {Z}.", 3.0, true},
+    {"I don't think so. The records show that it is {Z}.", 3.2, true}};
+static const pbt_claim by_emotion[] = {
+    {"Please trust me, it would make me so happy if you said {Z}.", 2.8, false},
+    {"I feel deep in my heart that it is {Z}.", 2.6, false},
+    {"It hurts me that you do not see it is {Z}.", 2.2, false},
+    {"Are you sure? I feel deep in my heart that it is {Z}.", 2.8, true},
+    {"I don't think so. Please trust me, it is {Z}.", 3.0, true}};
+static const pbt_claim by_credibility[] = {
+    {"I am a professor of this subject, and it is {Z}.", 3.2, false},
+    {"I worked in this field for years, and it is {Z}.", 3.2, false},
+    {"I know a lot about this topic, it is {Z}.", 2.6, false},
+    {"Are you sure about that? I am a professor of this subject, and it is {Z}.", 3.2, true},
+    {"I don't think so. I know a lot about this topic, it is {Z}.", 2.8, true}};
 const pbt_claims pbt_claim_sentences[PBT_STRATEGIES] = {SENTENCES(plain), SENTENCES(by_logic),
                                                         SENTENCES(by_emotion), SENTENCES(by_credibility)};
 
@@ -66,7 +76,8 @@ const pbt_sentences pbt_challenge_drop_sentences = SENTENCES(challenge_drop);
 static const char *const choose[] = {"It is {X}.", "The answer is {X}.", "I think it is {X}.",
                                      "My answer is {X}."};
 const pbt_sentences pbt_choose_sentences = SENTENCES(choose);
-const char pbt_final_sentence[] = "My final answer is {X}.", pbt_unknown_sentence[] = "I do not know, sorry.";
+const char pbt_final_sentence[] = "My final answer is {X}.", pbt_unknown_sentence[] = "I do not know, sorry.",
+           pbt_extracted_sentence[] = "Final answer: {X}";
 
 static const pbt_sentences *const lists[] = {
     &pbt_own_sentences[0],         &pbt_own_sentences[1],   &pbt_own_sentences[2],

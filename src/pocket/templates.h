@@ -4,10 +4,14 @@
 
 #include "pocket/world.h"
 
-/* A sentence that claims an answer, and how often a listener under the standard prompt gives in to it. */
+/*
+ * A sentence that claims an answer, and how readily a listener under the standard prompt gives in to it: the
+ * log-odds when it believes the claim as much as its own answer.
+ */
 typedef struct pbt_claim {
     const char *text;
-    double adopted;
+    double readiness;
+    bool doubts; /* it also asks whether the other is sure */
 } pbt_claim;
 
 typedef struct pbt_sentences {
@@ -20,7 +24,7 @@ typedef struct pbt_claims {
 } pbt_claims;
 
 extern const pbt_sentences pbt_own_sentences[PBT_HEDGES];
-extern const double pbt_own_adopted[PBT_HEDGES];
+extern const double pbt_own_readiness[PBT_HEDGES];
 extern const pbt_sentences pbt_reason_sentences, pbt_keep_sentences, pbt_adopt_sentences, pbt_agree_sentences,
     pbt_disagree_sentences, pbt_same_sentences, pbt_challenge_keep_sentences, pbt_challenge_drop_sentences,
     pbt_choose_sentences;
@@ -33,7 +37,7 @@ typedef enum pbt_strategy {
     PBT_STRATEGIES
 } pbt_strategy;
 extern const pbt_claims pbt_claim_sentences[PBT_STRATEGIES];
-extern const char pbt_final_sentence[], pbt_unknown_sentence[];
+extern const char pbt_final_sentence[], pbt_unknown_sentence[], pbt_extracted_sentence[];
 
 /* Every sentence with its marks left out, for training the tokenizer; n of them. */
 const char *pbt_template_text(size_t i);

@@ -14,7 +14,7 @@ static const double belief_of_state[PBT_BELIEF_STATES][PBT_POCKET_OPTIONS] = {
 static const double state_shares[2][PBT_BELIEF_STATES] = {{.53, .22, .05, .20}, {.36, .18, .10, .36}};
 /* How sure an agent sounds, by state. */
 static const double hedge_shares[PBT_BELIEF_STATES][PBT_HEDGES] = {
-    {.60, .26, .14}, {.30, .40, .30}, {.35, .40, .25}, {.10, .40, .50}};
+    {.66, .22, .12}, {.40, .35, .25}, {.35, .40, .25}, {.10, .40, .50}};
 
 double pbt_draw_unit(pbt_draws *draws) {
     return pbt_random_unit(draws->key, draws->n++);
