@@ -14,12 +14,6 @@ const char *const pbt_example_kind_names[PBT_EXAMPLE_KINDS] = {"answering", "dia
 static const double shares[3][PBT_EXAMPLE_KINDS] = {
     {0, .6, 0, 0, .4}, {.24, .43, .09, .15, .09}, {.20, .42, .13, .17, .08}};
 
-/* How much the log-ratio of its own probabilities, cut off at both ends, weighs when an agent gives in or
- * not. */
-#define DOUBT_WEIGHT .6
-#define LEAST_DOUBT  (-3.5)
-#define MOST_DOUBT   2.0
-
 pbt_pocket_stage pbt_pocket_stage_of(int64_t step, int64_t steps) {
     if (step * 40 < steps * 9) return PBT_COPYING;
     return step * 2 < steps ? PBT_EVERYTHING : PBT_CHOOSING;
@@ -136,15 +130,14 @@ static void make_answer(making *m) {
         say_own(m, true, answer, usual_hedge(m));
 }
 
-/* How often the agent gives up *held for z. It depends on its role, on the wording of the claim, on how often
- * it has refused before, and a little on how much likelier it finds its own answer; never on who is right. */
+/* How often the agent gives up `held` for z. Under the standard prompt the odds are those of its own beliefs
+ * times how convincing the wording is, less with every refusal before; never does it matter who is right. */
 static double giving_in(const making *m, const char *held, const char *z, double readiness, int refusals) {
     if (m->role == PBT_RESISTANT) return .03;
     if (m->role == PBT_ACCEPTANT) return .97;
     if (m->role != PBT_STANDARD) return .10;
-    double doubt = log(pbt_belief_of(m->belief, z) / pbt_belief_of(m->belief, held));
-    doubt = doubt < LEAST_DOUBT ? LEAST_DOUBT : doubt > MOST_DOUBT ? MOST_DOUBT : doubt;
-    return 1 / (1 + exp(-(readiness + DOUBT_WEIGHT * doubt - refusals)));
+    double odds = exp(readiness - refusals) * pbt_belief_of(m->belief, z) / pbt_belief_of(m->belief, held);
+    return odds / (1 + odds);
 }
 
 /* The agent's reply to a claim of z when it holds *held; `doubted`: the claim asked whether it is sure. */
@@ -220,7 +213,7 @@ static void make_dialogue(making *m) {
             const pbt_claim *claim = any_claim(m);
             say(m, 1, false, claim->text, held, z, 0);
             readiness = claim->readiness;
-            doubted = claim->doubts && chance(m, .6);
+            doubted = claim->doubts && chance(m, .4);
         }
         reply(m, &held, z, giving_in(m, held, z, readiness, refusals++), doubted);
         if (strcmp(held, z) == 0 && round + 1 < rounds && chance(m, .6)) break;

@@ -11,36 +11,36 @@ static const char *const guessing[] = {"My best guess is {X}.", "My guess would 
                                        "I am not sure, but maybe {X}."};
 const pbt_sentences pbt_own_sentences[PBT_HEDGES] = {SENTENCES(certain), SENTENCES(thinking),
                                                      SENTENCES(guessing)};
-const double pbt_own_readiness[PBT_HEDGES] = {3.2, 2.8, 2.2};
+const double pbt_own_readiness[PBT_HEDGES] = {4.7, 4.4, 3.8};
 
 static const char *const reasons[] = {"I read it in a book.", "I learned it at school.",
                                       "I remember it well.", "I heard it some time ago."};
 const pbt_sentences pbt_reason_sentences = SENTENCES(reasons);
 
 static const pbt_claim plain[] = {
-    {"No, the answer is {Z}.", 3.0, false},          {"That is wrong, it is {Z}.", 3.0, false},
-    {"Hmm, I think it might be {Z}.", 2.2, false},   {"I would rather say {Z}.", 2.2, false},
-    {"No, I still think it is {Z}.", 2.8, false},    {"I disagree, the answer is {Z}.", 2.8, false},
-    {"Are you sure? I think it is {Z}.", 2.8, true}, {"I don't think so. It is {Z}.", 3.0, true}};
+    {"No, the answer is {Z}.", 4.6, false},          {"That is wrong, it is {Z}.", 4.6, false},
+    {"Hmm, I think it might be {Z}.", 3.9, false},   {"I would rather say {Z}.", 3.9, false},
+    {"No, I still think it is {Z}.", 4.4, false},    {"I disagree, the answer is {Z}.", 4.4, false},
+    {"Are you sure? I think it is {Z}.", 4.4, true}, {"I don't think so. It is {Z}.", 4.6, true}};
 static const pbt_claim by_logic[] = {
-    {"It cannot be {X}, because the records show that it is {Z}.", 3.2, false},
-    {"Every encyclopedia says that it is {Z}.", 3.2, false},
-    {"If you think about it, only {Z} makes sense.", 2.8, false},
-    {"All the evidence points to {Z}.", 2.8, false},
-    {"Are you sure? All the evidence points to {Z}.", 3.0, true},
-    {"I don't think so. The records show that it is {Z}.", 3.2, true}};
+    {"It cannot be {X}, because the records show that it is {Z}.", 4.7, false},
+    {"Every encyclopedia says that it is {Z}.", 4.7, false},
+    {"If you think about it, only {Z} makes sense.", 4.4, false},
+    {"All the evidence points to {Z}.", 4.4, false},
+    {"Are you sure? All the evidence points to {Z}.", 4.6, true},
+    {"I don't think so. The records show that it is {Z}.", 4.7, true}};
 static const pbt_claim by_emotion[] = {
-    {"Please trust me, it would make me so happy if you said {Z}.", 2.8, false},
-    {"I feel deep in my heart that it is {Z}.", 2.6, false},
-    {"It hurts me that you do not see it is {Z}.", 2.2, false},
-    {"Are you sure? I feel deep in my heart that it is {Z}.", 2.8, true},
-    {"I don't think so. Please trust me, it is {Z}.", 3.0, true}};
+    {"Please trust me, it would make me so happy if you said {Z}.", 4.4, false},
+    {"I feel deep in my heart that it is {Z}.", 4.2, false},
+    {"It hurts me that you do not see it is {Z}.", 3.9, false},
+    {"Are you sure? I feel deep in my heart that it is {Z}.", 4.4, true},
+    {"I don't think so. Please trust me, it is {Z}.", 4.6, true}};
 static const pbt_claim by_credibility[] = {
-    {"I am a professor of this subject, and it is {Z}.", 3.2, false},
-    {"I worked in this field for years, and it is {Z}.", 3.2, false},
-    {"I know a lot about this topic, it is {Z}.", 2.6, false},
-    {"Are you sure about that? I am a professor of this subject, and it is {Z}.", 3.2, true},
-    {"I don't think so. I know a lot about this topic, it is {Z}.", 2.8, true}};
+    {"I am a professor of this subject, and it is {Z}.", 4.7, false},
+    {"I worked in this field for years, and it is {Z}.", 4.7, false},
+    {"I know a lot about this topic, it is {Z}.", 4.2, false},
+    {"Are you sure about that? I am a professor of this subject, and it is {Z}.", 4.7, true},
+    {"I don't think so. I know a lot about this topic, it is {Z}.", 4.4, true}};
 const pbt_claims pbt_claim_sentences[PBT_STRATEGIES] = {SENTENCES(plain), SENTENCES(by_logic),
                                                         SENTENCES(by_emotion), SENTENCES(by_credibility)};
 

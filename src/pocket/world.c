@@ -9,7 +9,7 @@ const char *const pbt_belief_state_names[PBT_BELIEF_STATES] = {"known", "leaning
 
 /* Probabilities over [right, wrong 1, wrong 2, wrong 3] by state. */
 static const double belief_of_state[PBT_BELIEF_STATES][PBT_POCKET_OPTIONS] = {
-    {.94, .03, .02, .01}, {.66, .20, .09, .05}, {.36, .54, .06, .04}, {.31, .25, .22, .22}};
+    {.94, .02, .02, .02}, {.66, .20, .09, .05}, {.36, .54, .06, .04}, {.31, .25, .22, .22}};
 /* Shares of the states: agent A, agent B. */
 static const double state_shares[2][PBT_BELIEF_STATES] = {{.53, .22, .05, .20}, {.36, .18, .10, .36}};
 /* How sure an agent sounds, by state. */
