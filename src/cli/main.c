@@ -35,6 +35,7 @@
     X(model_random)                                                                                          \
     X(model_merge)                                                                                           \
     X(model_quantize)                                                                                        \
+    X(stats)                                                                                                 \
     X(pocket)                                                                                                \
     X(doctor)
 #define DECLARE(name) extern const pbt_command pbt_command_##name __attribute__((weak));

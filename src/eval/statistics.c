@@ -96,6 +96,15 @@ pbt_code pbt_bootstrap_paired(const pbt_item *a, const pbt_item *b, size_t n, si
     return code;
 }
 
+void pbt_wilson(int64_t successes, int64_t n, double interval[2]) {
+    const double z = 1.959963984540054;
+    double N = (double)n, p = (double)successes / N, z2 = z * z;
+    double center = (p + z2 / (2 * N)) / (1 + z2 / N);
+    double half = z / (1 + z2 / N) * sqrt(p * (1 - p) / N + z2 / (4 * N * N));
+    interval[0] = n > 0 ? fmax(0, center - half) : NAN;
+    interval[1] = n > 0 ? fmin(1, center + half) : NAN;
+}
+
 double pbt_mcnemar(int64_t only_first, int64_t only_second) {
     int64_t n = only_first + only_second, least = only_first < only_second ? only_first : only_second;
     double sum = 0;

@@ -21,6 +21,8 @@ pbt_code pbt_bootstrap(const pbt_item *items, size_t n, size_t draws, pbt_key ke
 /* The same for the mean of (a - b) over the same items in the same order. */
 pbt_code pbt_bootstrap_paired(const pbt_item *a, const pbt_item *b, size_t n, size_t draws, pbt_key key,
                               double *difference, double interval[2], pbt_error *error);
+/* Wilson's score interval of a share (95%): for counts of independent items. n = 0: NaN. */
+void pbt_wilson(int64_t successes, int64_t n, double interval[2]);
 /* Exact two-sided McNemar test from the two discordant counts. */
 double pbt_mcnemar(int64_t only_first, int64_t only_second);
 

@@ -161,6 +161,7 @@ static void fill_bins(pbt_flips *flips) {
     }
     for (int b = 0; b < PBT_FLIP_BINS; b++) {
         if (flips->bins[b].n == 0) continue;
+        pbt_wilson((int64_t)flips->bins[b].observed, flips->bins[b].n, flips->bins[b].interval);
         flips->bins[b].predicted /= (double)flips->bins[b].n;
         flips->bins[b].observed /= (double)flips->bins[b].n;
     }
@@ -224,10 +225,13 @@ static json_t *weights_json(const pbt_regression *fit, bool two) {
 
 static json_t *bins_json(const pbt_flips *flips) {
     json_t *bins = json_array();
-    for (int b = 0; b < PBT_FLIP_BINS; b++)
-        json_array_append_new(bins, json_pack("{s:I, s:o, s:o}", "n", (json_int_t)flips->bins[b].n,
-                                              "predicted", rounded(flips->bins[b].predicted), "observed",
-                                              rounded(flips->bins[b].observed)));
+    for (int b = 0; b < PBT_FLIP_BINS; b++) {
+        const pbt_flip_bin *bin = &flips->bins[b];
+        json_array_append_new(bins,
+                              json_pack("{s:I, s:o, s:o, s:[o, o]}", "n", (json_int_t)bin->n, "predicted",
+                                        rounded(bin->predicted), "observed", rounded(bin->observed), "ci95",
+                                        rounded(bin->interval[0]), rounded(bin->interval[1])));
+    }
     return bins;
 }
 

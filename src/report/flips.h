@@ -35,6 +35,7 @@ typedef struct pbt_flip_point {
 typedef struct pbt_flip_bin {
     int64_t n;
     double predicted, observed; /* mean prediction, share that flipped; 0 when n is 0 */
+    double interval[2];         /* Wilson's, of the share */
 } pbt_flip_bin;
 
 typedef struct pbt_flips {
