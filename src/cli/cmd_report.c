@@ -1,10 +1,12 @@
 /*
  * pbt report: tables of a run, again, from its store alone. pbt compare: several runs side by side.
  */
+#include "base/file.h"
 #include "base/memory.h"
 #include "cli/stage.h"
 #include "report/report.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -22,6 +24,14 @@ static pbt_code read_one(const char *folder, pbt_report *report, pbt_error *erro
     return code;
 }
 
+typedef struct compare_settings {
+    const char *output;
+} compare_settings;
+static const pbt_option compare_options[] = {
+    {"output", 'o', PBT_OPTION_STRING, offsetof(compare_settings, output), "FILE.html|FILE.md", NULL,
+     "write the comparison to a file, with intervals; as HTML also drawn", NULL},
+};
+
 static pbt_code print_comparison(const pbt_cli *cli, const pbt_report *reports, char **names, size_t n,
                                  pbt_error *error) {
     const char *const *labels = (const char *const *)names;
@@ -30,23 +40,40 @@ static pbt_code print_comparison(const pbt_cli *cli, const pbt_report *reports, 
     pbt_text text = {0};
     pbt_code code = pbt_compare_table(reports, labels, n, &table, error);
     if (code == PBT_OK) {
-        pbt_table_terminal(&table, cli->color, &text);
+        pbt_table_terminal(&table, cli->color, cli->columns, &text);
         fputs(pbt_text_string(&text), stdout);
+        fflush(stdout);
     }
     pbt_text_free(&text);
     pbt_table_free(&table);
     return code;
 }
 
+static pbt_code write_comparison(const pbt_cli *cli, const pbt_report *reports, char **names, size_t n,
+                                 const char *path, pbt_error *error) {
+    const char *const *labels = (const char *const *)names;
+    pbt_text text = {0};
+    bool html = pbt_string_ends(path, ".html");
+    pbt_code code = html ? pbt_compare_html(reports, labels, n, &text, error)
+                         : pbt_compare_markdown(reports, labels, n, &text, error);
+    if (code == PBT_OK) code = pbt_file_write(path, pbt_text_string(&text), text.length, error);
+    pbt_text_free(&text);
+    if (code == PBT_OK) pbt_monitor_message(cli->monitor, 1, "wrote %s", path);
+    return code;
+}
+
 static pbt_code run_compare(const pbt_cli *cli, const void *settings, int n_arguments, char **arguments,
                             pbt_error *error) {
-    (void)settings;
+    const char *output = ((const compare_settings *)settings)->output;
+    if (output && !pbt_string_ends(output, ".html") && !pbt_string_ends(output, ".md"))
+        return pbt_fail(error, PBT_USAGE, "--output %s: expected a name that ends in .html or .md", output);
     size_t n = (size_t)n_arguments;
     pbt_report *reports = pbt_alloc(n, sizeof *reports);
     if (!reports) return pbt_fail_memory(error, n * sizeof *reports, "reports");
     pbt_code code = PBT_OK;
     for (size_t i = 0; i < n && code == PBT_OK; i++) code = read_one(arguments[i], &reports[i], error);
     if (code == PBT_OK) code = print_comparison(cli, reports, arguments, n, error);
+    if (code == PBT_OK && output) code = write_comparison(cli, reports, arguments, n, output, error);
     for (size_t i = 0; i < n; i++) pbt_report_free(&reports[i]);
     free(reports);
     return code;
@@ -70,8 +97,14 @@ const pbt_command pbt_command_report = {
 const pbt_command pbt_command_compare = {
     .name = "compare",
     .summary = "Set runs side by side",
-    .usage = "RUN RUN...",
-    .details = "One row for each run and arm.\n\nExample:\n  pbt compare runs/pocket runs/beta",
+    .usage = "RUN RUN... [--output FILE.html|FILE.md]",
+    .details =
+        "One row for each run and arm; on a narrow terminal a table goes on below. --json gives the reports "
+        "whole.\n\nExamples:\n  pbt compare runs/pocket runs/beta\n"
+        "  pbt compare runs/* --output comparison.html",
+    .options = compare_options,
+    .n_options = sizeof compare_options / sizeof *compare_options,
+    .settings_size = sizeof(compare_settings),
     .least_arguments = 1,
     .most_arguments = -1,
     .run = run_compare,

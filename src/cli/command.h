@@ -35,7 +35,8 @@ typedef struct pbt_option {
 /* What every command gets: how to talk to the person. stdout is for results, stderr for everything else. */
 typedef struct pbt_cli {
     bool json, quiet, verbose,
-        color; /* color: of stderr and, for results, of stdout; NO_COLOR and pipes switch it off */
+        color;      /* color: of stderr and, for results, of stdout; NO_COLOR and pipes switch it off */
+    size_t columns; /* of the terminal that stdout is; 0: it is none, so there is no limit */
     const pbt_monitor *monitor; /* progress bars with ETA, Ctrl-C; hand it to the library */
     const char *data_folder;    /* where prompts/, experiments/, pocket/ lie (source tree or installed) */
 } pbt_cli;

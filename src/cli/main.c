@@ -122,6 +122,7 @@ static pbt_code run_command(const pbt_parsed *parsed, const char *data_folder, p
                    .quiet = parsed->global.quiet,
                    .verbose = parsed->global.verbose,
                    .color = terminal.color && pbt_terminal_color(STDOUT_FILENO),
+                   .columns = pbt_terminal_columns(STDOUT_FILENO),
                    .monitor = &terminal.monitor,
                    .data_folder = data_folder};
     pbt_code code =

@@ -30,11 +30,12 @@ static pbt_code print_tables(const pbt_cli *cli, const pbt_report *report, const
     PBT_TRY(pbt_report_tables(report, &tables, &n, error));
     for (size_t i = 0; i < n; i++) {
         if (!only || (tables[i].name && strcmp(tables[i].name, only) == 0))
-            pbt_table_terminal(&tables[i], cli->color, &out);
+            pbt_table_terminal(&tables[i], cli->color, cli->columns, &out);
     }
     pbt_tables_free(tables, n);
     if (!only) pbt_report_finding(report, &out);
     fputs(pbt_text_string(&out), stdout);
+    fflush(stdout);
     pbt_text_free(&out);
     return PBT_OK;
 }

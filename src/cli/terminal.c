@@ -146,6 +146,12 @@ static void message(void *user, int level, const char *line) {
     fflush(stderr);
 }
 
+size_t pbt_terminal_columns(int descriptor) {
+    struct winsize size;
+    bool terminal = isatty(descriptor) && ioctl(descriptor, TIOCGWINSZ, &size) == 0;
+    return terminal ? size.ws_col : 0;
+}
+
 void pbt_terminal_open(pbt_terminal *terminal, bool quiet, bool verbose) {
     *terminal = (pbt_terminal){.quiet = quiet, .verbose = verbose, .columns = 80};
     terminal->color = pbt_terminal_color(STDERR_FILENO);

@@ -26,6 +26,8 @@ void pbt_terminal_close(pbt_terminal *terminal);
 void pbt_terminal_catch_signals(void);
 /* Whether colour may be written to the stream (a terminal, and NO_COLOR is not set). */
 bool pbt_terminal_color(int descriptor);
+/* Columns of the terminal that a descriptor is; 0 when it is none. */
+size_t pbt_terminal_columns(int descriptor);
 /* "1:02:03", "4:05", "7 s". */
 void pbt_duration(double seconds, char *out, size_t size);
 

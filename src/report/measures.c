@@ -31,15 +31,15 @@ static const pbt_paper_figure *paper_of(const char *model, size_t arm, size_t me
 
 /* ---- dots ---- */
 
-enum { ROW = 26, DOTS_WIDTH = 320, DOTS_LEFT = 56, DOTS_RIGHT = 52, DOTS_TOP = 26, DOTS_BOTTOM = 24 };
+enum { ROW = 26, DOTS_WIDTH = 320, DOTS_LEFT = 68, DOTS_RIGHT = 52, DOTS_TOP = 26, DOTS_BOTTOM = 24 };
 
 /* 0..100 where everything is; otherwise what there is, and 0, at round ends. */
-static void dots_range(const pbt_report *r, size_t measure, double range[2]) {
+static void dots_range(const pbt_dots_row *rows, size_t n, double range[2]) {
     range[0] = 0, range[1] = 100;
     double least = 0, most = 0;
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
-        const pbt_figure *f = &r->arms[a].figures[measure];
-        const pbt_paper_figure *p = paper_of(PAPER_MODEL, a, measure);
+    for (size_t i = 0; i < n; i++) {
+        const pbt_figure *f = rows[i].figure;
+        const pbt_paper_figure *p = rows[i].paper;
         if (f->known) least = fmin(least, f->mean), most = fmax(most, f->mean);
         if (f->known && isfinite(f->ci95[0])) least = fmin(least, f->ci95[0]), most = fmax(most, f->ci95[1]);
         if (p) least = fmin(least, p->mean), most = fmax(most, p->mean);
@@ -70,46 +70,51 @@ static void dots_axis(const double range[2], double bottom, pbt_text *out) {
     }
 }
 
-static void dots_row(const pbt_report *r, size_t measure, size_t arm, const double range[2], double y,
-                     pbt_text *out) {
-    const pbt_figure *f = &r->arms[arm].figures[measure];
-    const pbt_paper_figure *p = paper_of(PAPER_MODEL, arm, measure);
-    const char *style = pbt_arm_styles[arm];
-    char title[160];
-    pbt_text_addf(out, "<text class=\"label %s\" x=\"0\" y=\"%.1f\">%s</text>\n", style, y + 4,
-                  pbt_report_arms[arm]);
+static void dots_row(const pbt_dots_row *row, const double range[2], double y, pbt_text *out) {
+    const pbt_figure *f = row->figure;
+    const pbt_paper_figure *p = row->paper;
+    char title[256];
+    pbt_text_addf(out, "<text class=\"label %s\" x=\"0\" y=\"%.1f\">", row->style, y + 4);
+    pbt_html_add(out, row->label);
+    pbt_text_add(out, "</text>\n");
     if (p) {
         snprintf(title, sizeof title, "%s in the paper (%s): %.1f", p->arm, p->model, p->mean);
-        pbt_mark_draw(pbt_arm_marks[arm], dots_x(range, p->mean), y, 4, "paper", title, out);
+        pbt_mark_draw(row->mark, dots_x(range, p->mean), y, 4, "paper", title, out);
     }
     if (!f->known) return;
     if (isfinite(f->ci95[0]))
-        pbt_text_addf(out, "<line class=\"ci %s\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>\n", style,
-                      dots_x(range, f->ci95[0]), dots_x(range, f->ci95[1]), y, y);
-    snprintf(title, sizeof title, "%s: %.1f [%.1f, %.1f], n %lld", pbt_report_arms[arm], f->mean, f->ci95[0],
+        pbt_text_addf(out, "<line class=\"ci %s\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>\n",
+                      row->style, dots_x(range, f->ci95[0]), dots_x(range, f->ci95[1]), y, y);
+    snprintf(title, sizeof title, "%s: %.1f [%.1f, %.1f], n %lld", row->label, f->mean, f->ci95[0],
              f->ci95[1], (long long)f->n);
-    pbt_mark_draw(pbt_arm_marks[arm], dots_x(range, f->mean), y, 4.5, style, title, out);
+    pbt_mark_draw(row->mark, dots_x(range, f->mean), y, 4.5, row->style, title, out);
     pbt_text_addf(out, "<text class=\"value\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s%.1f</text>\n",
                   DOTS_WIDTH, y + 4, f->mean < -0.05 ? "−" : "", fabs(f->mean));
 }
 
-void pbt_dots_draw(const pbt_report *r, size_t measure, pbt_text *out) {
-    size_t rows = 0;
-    double range[2];
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) rows += r->arms[a].present;
-    double bottom = DOTS_TOP + ROW * (double)rows, y = DOTS_TOP + ROW / 2.0;
-    dots_range(r, measure, range);
-    const char *label = pbt_report_measures[measure].label;
-    pbt_text_addf(out, "<svg class=\"plot dots\" role=\"img\" viewBox=\"0 0 %d %.0f\" aria-label=\"%s\">\n",
-                  DOTS_WIDTH, bottom + DOTS_BOTTOM, label);
-    pbt_text_addf(out, "<text class=\"plot-title\" x=\"0\" y=\"14\">%s</text>\n", label);
+void pbt_dots_draw(const char *title, const pbt_dots_row *rows, size_t n, pbt_text *out) {
+    double range[2], bottom = DOTS_TOP + ROW * (double)n;
+    dots_range(rows, n, range);
+    pbt_text_addf(out, "<svg class=\"plot dots\" role=\"img\" viewBox=\"0 0 %d %.0f\" aria-label=\"",
+                  DOTS_WIDTH, bottom + DOTS_BOTTOM);
+    pbt_html_add(out, title);
+    pbt_text_add(out, "\">\n<text class=\"plot-title\" x=\"0\" y=\"14\">");
+    pbt_html_add(out, title);
+    pbt_text_add(out, "</text>\n");
     dots_axis(range, bottom, out);
+    for (size_t i = 0; i < n; i++) dots_row(&rows[i], range, DOTS_TOP + ROW * ((double)i + 0.5), out);
+    pbt_text_add(out, "</svg>\n");
+}
+
+void pbt_dots_report(const pbt_report *r, size_t measure, pbt_text *out) {
+    pbt_dots_row rows[PBT_REPORT_ARMS];
+    size_t n = 0;
     for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
         if (!r->arms[a].present) continue;
-        dots_row(r, measure, a, range, y, out);
-        y += ROW;
+        rows[n++] = (pbt_dots_row){pbt_report_arms[a], pbt_arm_styles[a], pbt_arm_marks[a],
+                                   &r->arms[a].figures[measure], paper_of(PAPER_MODEL, a, measure)};
     }
-    pbt_text_add(out, "</svg>\n");
+    pbt_dots_draw(pbt_report_measures[measure].label, rows, n, out);
 }
 
 /* ---- the picture of the finding ---- */
@@ -197,7 +202,7 @@ static void number_html(double value, pbt_text *out) {
     pbt_text_addf(out, "%s%.1f", value < -0.05 ? "−" : "", fabs(value));
 }
 
-static void figure_cell(const pbt_figure *f, size_t n_seeds, pbt_text *out) {
+void pbt_figure_cell_html(const pbt_figure *f, size_t n_seeds, pbt_text *out) {
     if (!f->known) {
         pbt_text_add(out, "<td class=\"none\">–</td>");
         return;
@@ -251,7 +256,7 @@ static void own_rows(pbt_page *page, const pbt_measure_group *g) {
         arm_head(a, page->out);
         for (size_t i = 0; i < g->n; i++) {
             const pbt_figure *f = &r->arms[a].figures[g->first + i];
-            figure_cell(f, r->n_seeds, page->out);
+            pbt_figure_cell_html(f, r->n_seeds, page->out);
             if (f->n > n) n = f->n;
         }
         pbt_text_addf(page->out, "<td>%lld</td></tr>\n", (long long)n);

@@ -40,7 +40,7 @@ static void measure_section(pbt_page *page, const pbt_table *table, const pbt_me
         bool known = false;
         for (size_t a = 0; a < PBT_REPORT_ARMS; a++)
             known = known || page->report->arms[a].figures[group->first + i].known;
-        if (known) pbt_dots_draw(page->report, group->first + i, page->out);
+        if (known) pbt_dots_report(page->report, group->first + i, page->out);
     }
     pbt_text_add(page->out, "</div><figcaption>Filled: this run, with its 95% interval. Hollow: the paper, "
                             "Llama-3.1-70B, where it gives the figure.</figcaption></figure>\n");
@@ -69,18 +69,17 @@ static pbt_code table_section(pbt_page *page, const pbt_table *table) {
 
 /* ---- head and foot ---- */
 
-static void head(pbt_page *page, const char *nonce) {
-    pbt_text *out = page->out;
+void pbt_page_head(pbt_text *out, const char *title, const char *nonce) {
     pbt_text_add(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n");
     /* Nothing is loaded from anywhere, and no script runs but ours, whatever a model may have written. */
     pbt_text_addf(out,
                   "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
-                  "'unsafe-inline'; script-src 'nonce-%s'; base-uri 'none'; form-action 'none'\"/>\n",
-                  nonce);
+                  "'unsafe-inline'; script-src %s%s%s; base-uri 'none'; form-action 'none'\"/>\n",
+                  nonce ? "'nonce-" : "'none", nonce ? nonce : "", "'");
     pbt_text_add(out, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
                       "<meta name=\"color-scheme\" content=\"light dark\"/>\n<title>");
-    pbt_html_add(out, page->report->experiment);
-    pbt_text_add(out, " – pbt report</title>\n<style>\n");
+    pbt_html_add(out, title);
+    pbt_text_add(out, "</title>\n<style>\n");
     pbt_text_add(out, pbt_asset_report_css);
     pbt_text_add(out, "</style>\n</head>\n<body>\n");
 }
@@ -176,7 +175,8 @@ pbt_code pbt_report_html(pbt_store *store, const pbt_report *report, pbt_text *o
     pbt_code code = make_nonce(report, nonce, error);
     if (code == PBT_OK) code = pbt_report_tables(report, &tables, &n, error);
     if (code == PBT_OK) {
-        head(&page, nonce);
+        const char *title = pbt_page_string(&page, "%s – pbt report", report->experiment);
+        pbt_page_head(out, title ? title : "pbt report", nonce);
         code = body(&page, tables, n);
         foot(&page, nonce);
         pbt_tables_free(tables, n);

@@ -6,6 +6,7 @@
 #define PBT_REPORT_PAGE_H
 
 #include "base/memory.h"
+#include "report/paper.h"
 #include "report/plot.h"
 #include "report/report.h"
 
@@ -29,8 +30,22 @@ typedef struct pbt_measure_group {
 } pbt_measure_group;
 pbt_measure_group pbt_measure_group_find(const char *group);
 
-/* <svg> of one measure: a row for each arm, the mean with its interval, the paper's figure beside it. */
-void pbt_dots_draw(const pbt_report *report, size_t measure, pbt_text *out);
+/* One row of a dot plot; `paper` may be NULL, `figure` unknown. */
+typedef struct pbt_dots_row {
+    const char *label, *style;
+    pbt_mark mark;
+    const pbt_figure *figure;
+    const pbt_paper_figure *paper;
+} pbt_dots_row;
+/* <svg> of one measure: the mean with its interval, the paper's figure beside it. */
+void pbt_dots_draw(const char *title, const pbt_dots_row *rows, size_t n, pbt_text *out);
+/* The rows of one run: its arms and Llama-3.1-70B's of the paper. */
+void pbt_dots_report(const pbt_report *report, size_t measure, pbt_text *out);
+/* <td> of a figure: mean, spread, interval, seeds. */
+void pbt_figure_cell_html(const pbt_figure *figure, size_t n_seeds, pbt_text *out);
+
+/* Everything up to and with <body>; `nonce` NULL: no script may run. */
+void pbt_page_head(pbt_text *out, const char *title, const char *nonce);
 /* The picture of the finding: resisting against accepting, this run and the paper. */
 pbt_code pbt_page_picture(pbt_page *page);
 /* Rows for the run's arms and the paper's models, with intervals, seeds, counts. */

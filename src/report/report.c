@@ -111,11 +111,12 @@ pbt_code pbt_report_markdown(const pbt_report *report, pbt_text *out, pbt_error 
     return out->failed ? pbt_fail_memory(error, out->length, "report.md") : PBT_OK;
 }
 
-pbt_code pbt_report_terminal(const pbt_report *report, bool bold, pbt_text *out, pbt_error *error) {
+pbt_code pbt_report_terminal(const pbt_report *report, bool bold, size_t columns, pbt_text *out,
+                             pbt_error *error) {
     pbt_table *tables;
     size_t n;
     PBT_TRY(pbt_report_tables(report, &tables, &n, error));
-    for (size_t i = 0; i < n; i++) pbt_table_terminal(&tables[i], bold, out);
+    for (size_t i = 0; i < n; i++) pbt_table_terminal(&tables[i], bold, columns, out);
     pbt_report_finding(report, out);
     pbt_tables_free(tables, n);
     return out->failed ? pbt_fail_memory(error, out->length, "the report") : PBT_OK;

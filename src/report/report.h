@@ -56,7 +56,9 @@ void pbt_tables_free(pbt_table *tables, size_t n);
 /* The finding in one sentence, honest whichever way it came out. */
 void pbt_report_finding(const pbt_report *report, pbt_text *out);
 pbt_code pbt_report_markdown(const pbt_report *report, pbt_text *out, pbt_error *error);
-pbt_code pbt_report_terminal(const pbt_report *report, bool bold, pbt_text *out, pbt_error *error);
+/* `columns` as in pbt_table_terminal. */
+pbt_code pbt_report_terminal(const pbt_report *report, bool bold, size_t columns, pbt_text *out,
+                             pbt_error *error);
 /* One self-contained page: tables and drawings, and the debates to walk through (page.h). `store` is the one
  * that `report` was read from. */
 pbt_code pbt_report_html(pbt_store *store, const pbt_report *report, pbt_text *out, pbt_error *error);
@@ -67,5 +69,10 @@ pbt_code pbt_report_write(pbt_store *store, const pbt_report *report, const char
 pbt_code pbt_compare_table(const pbt_report *reports, const char *const *names, size_t n, pbt_table *table,
                            pbt_error *error);
 json_t *pbt_compare_json(const pbt_report *reports, const char *const *names, size_t n);
+/* The same with spreads and intervals, a table for each group of measures; as HTML also drawn. */
+pbt_code pbt_compare_markdown(const pbt_report *reports, const char *const *names, size_t n, pbt_text *out,
+                              pbt_error *error);
+pbt_code pbt_compare_html(const pbt_report *reports, const char *const *names, size_t n, pbt_text *out,
+                          pbt_error *error);
 
 #endif

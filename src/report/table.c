@@ -102,28 +102,72 @@ static void aligned(pbt_text *out, const char *text, size_t width, bool left) {
     if (!left) pbt_text_add(out, text);
 }
 
-void pbt_table_terminal(const pbt_table *table, bool bold, pbt_text *out) {
-    size_t width[PBT_TABLE_COLUMNS];
-    for (size_t c = 0; c < table->n_columns; c++) {
-        width[c] = width_of(table->head[c]);
-        for (size_t r = 0; r < table->n_rows; r++) {
-            size_t w = width_of(cell_of(table, r, c));
-            if (w > width[c]) width[c] = w;
-        }
+static size_t column_width(const pbt_table *table, size_t column) {
+    size_t width = width_of(table->head[column]);
+    for (size_t r = 0; r < table->n_rows; r++) {
+        size_t w = width_of(cell_of(table, r, column));
+        if (w > width) width = w;
     }
-    pbt_text_addf(out, "%s%s%s\n", bold ? "\033[1m" : "", table->title, bold ? "\033[0m" : "");
-    for (size_t c = 0; c < table->n_columns; c++) {
-        pbt_text_add(out, c ? "  " : "  ");
-        aligned(out, table->head[c], width[c], c == 0);
+    return width;
+}
+
+/* Where the columns that fit beside the keys end; at least one does. */
+static size_t last_fitting(const size_t *width, size_t keys, size_t first, size_t n, size_t columns) {
+    size_t sum = 0, end = first;
+    for (size_t c = 0; c < keys; c++) sum += width[c] + 2;
+    while (end < n && (end == first || columns == 0 || sum + width[end] + 2 <= columns))
+        sum += width[end++] + 2;
+    return end;
+}
+
+/* One row (SIZE_MAX: the head) of the keys and columns first .. end. */
+static void terminal_row(const pbt_table *table, size_t row, const size_t *width, size_t keys, size_t first,
+                         size_t end, pbt_text *out) {
+    for (size_t c = 0; c < end; c++) {
+        if (c >= keys && c < first) continue;
+        pbt_text_add(out, "  ");
+        aligned(out, row == SIZE_MAX ? table->head[c] : cell_of(table, row, c), width[c], c < keys);
     }
     pbt_text_add(out, "\n");
-    for (size_t r = 0; r < table->n_rows; r++) {
-        for (size_t c = 0; c < table->n_columns; c++) {
-            pbt_text_add(out, "  ");
-            aligned(out, cell_of(table, r, c), width[c], c == 0);
+}
+
+/* Words of a note, broken so that no line is longer than `columns`. */
+static void terminal_note(const char *note, size_t columns, pbt_text *out) {
+    size_t at = 2;
+    pbt_text_add(out, "  ");
+    while (*note) {
+        char word[256];
+        size_t n = strcspn(note, " ");
+        snprintf(word, sizeof word, "%.*s", (int)(n < sizeof word ? n : sizeof word - 1), note);
+        if (columns > 0 && at > 2 && at + width_of(word) > columns) {
+            pbt_text_add(out, "\n  ");
+            at = 2;
         }
-        pbt_text_add(out, "\n");
+        pbt_text_append(out, note, n);
+        at += width_of(word);
+        note += n;
+        if (*note == ' ') {
+            note++;
+            pbt_text_add(out, *note ? " " : "");
+            at++;
+        }
     }
-    if (table->note) pbt_text_addf(out, "  %s\n", table->note);
+    pbt_text_add(out, "\n");
+}
+
+void pbt_table_terminal(const pbt_table *table, bool bold, size_t columns, pbt_text *out) {
+    size_t width[PBT_TABLE_COLUMNS], n = table->n_columns, keys = table->n_keys ? table->n_keys : 1;
+    for (size_t c = 0; c < n; c++) width[c] = column_width(table, c);
+    pbt_text_addf(out, "%s%s%s\n", bold ? "\033[1m" : "", table->title, bold ? "\033[0m" : "");
+    if (keys > n) keys = n;
+    size_t first = keys;
+    do {
+        size_t end = last_fitting(width, keys, first, n, columns);
+        if (first > keys) pbt_text_add(out, "\n");
+        terminal_row(table, SIZE_MAX, width, keys, first, end, out);
+        for (size_t r = 0; r < table->n_rows; r++) terminal_row(table, r, width, keys, first, end, out);
+        first = end;
+    } while (first < n);
+    if (table->note) terminal_note(table->note, columns, out);
     pbt_text_add(out, "\n");
 }

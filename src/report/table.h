@@ -14,6 +14,7 @@ typedef struct pbt_table {
     char *title, *note; /* `note` may be NULL */
     char *head[PBT_TABLE_COLUMNS];
     size_t n_columns;
+    size_t n_keys; /* leading columns that say which row it is, repeated where a table is cut; 0 means 1 */
     char *(*rows)[PBT_TABLE_COLUMNS]; /* [n_rows] */
     size_t n_rows, capacity;
 } pbt_table;
@@ -29,7 +30,8 @@ pbt_code pbt_table_cell(pbt_table *table, size_t column, pbt_error *error, const
 void pbt_table_free(pbt_table *table);
 
 void pbt_table_markdown(const pbt_table *table, pbt_text *out);
-/* Aligned columns; `bold`: heads and titles stand out on a terminal. */
-void pbt_table_terminal(const pbt_table *table, bool bold, pbt_text *out);
+/* Aligned columns; `bold`: the title stands out on a terminal. A table wider than `columns` (0: no limit)
+ * goes on below with its remaining columns, its key columns in front again. */
+void pbt_table_terminal(const pbt_table *table, bool bold, size_t columns, pbt_text *out);
 
 #endif

@@ -209,6 +209,7 @@ static pbt_code compare_row(const pbt_report *r, const char *name, size_t arm, p
 pbt_code pbt_compare_table(const pbt_report *reports, const char *const *names, size_t n, pbt_table *table,
                            pbt_error *error) {
     PBT_TRY(pbt_table_open(table, error, "Runs side by side: means over seeds, %", "run", "arm", NULL));
+    table->n_keys = 2;
     for (size_t m = 0; m < PBT_REPORT_MEASURES; m++) {
         if (strcmp(pbt_report_measures[m].group, "balanced_mixed") != 0)
             PBT_TRY(add_head(table, "", pbt_report_measures[m].label, error));

@@ -182,16 +182,33 @@ static void test_markdown_and_terminal(void **state) {
         if (!strstr(text.data, wanted[i])) fail_msg("no \"%s\" in:\n%s", wanted[i], text.data);
     }
     pbt_text_clear(&text);
-    assert_int_equal(pbt_report_terminal(&report, false, &text, &problem), PBT_OK);
+    assert_int_equal(pbt_report_terminal(&report, false, 0, &text, &problem), PBT_OK);
     assert_null(strstr(text.data, "\033"));
-    const char *const names[] = {"runs/a", "runs/b"};
+    /* A narrow terminal: no line is too long, every column still comes. */
+    pbt_text_clear(&text);
+    assert_int_equal(pbt_report_terminal(&report, false, 60, &text, &problem), PBT_OK);
+    assert_non_null(strstr(text.data, "dev − → +"));
+    for (const char *line = text.data, *end; (end = strchr(line, '\n')); line = end + 1) {
+        size_t width = 0;
+        for (const char *p = line; p < end; p++) width += ((unsigned char)*p & 0xC0) != 0x80;
+        bool title = line[0] != ' ';
+        if (width > 60 && !title) fail_msg("%zu columns: %.*s", width, (int)(end - line), line);
+    }
+    const char *const names[] = {"runs/a", "runs/<b>"};
     pbt_report both[] = {report, report};
     pbt_table table;
     assert_int_equal(pbt_compare_table(both, names, 2, &table, &problem), PBT_OK);
     assert_int_equal(table.n_rows, 4);
-    assert_string_equal(table.rows[1][0], "runs/b");
+    assert_string_equal(table.rows[1][0], "runs/<b>");
     assert_string_equal(table.rows[3][1], "pbt");
     pbt_table_free(&table);
+    pbt_text_clear(&text);
+    assert_int_equal(pbt_compare_markdown(both, names, 2, &text, &problem), PBT_OK);
+    assert_non_null(strstr(text.data, "| base | runs/<b> | 25.0 ± 35.4 ["));
+    pbt_text_clear(&text);
+    assert_int_equal(pbt_compare_html(both, names, 2, &text, &problem), PBT_OK);
+    assert_non_null(strstr(text.data, "runs/&lt;b&gt;"));
+    assert_null(strstr(text.data, "runs/<b>"));
     pbt_text_free(&text);
     pbt_report_free(&report);
     pbt_store_close(store);

@@ -216,7 +216,7 @@
       if (kids.length) p.y = (places[kids[0]].y + places[kids[kids.length - 1]].y) / 2;
       else bottom += CARD + GAP;
     })(0);
-    return { places, order, narrow, width: narrow ? width : turns * card + (turns - 1) * gap + 84, height: bottom - GAP };
+    return { places, order, narrow, turns, width: narrow ? width : turns * card + (turns - 1) * gap + 84, height: bottom - GAP };
   }
   function edge(a, b, narrow) {
     if (narrow) {
@@ -234,6 +234,7 @@
     const kept = p[2] === "resist" || p[2] === "accept", name = kept ? "kind-" + p[2] : "";
     svg.append(drawn("path", { class: (kept ? "pair-line " : "drop-line ") + name, d: `M${x + 2} ${y1}H${out}V${y2}H${x + 2}` }));
     if (kept) svg.append(drawn("path", { class: "pair-line " + name, d: `M${x + 7} ${y1 - 4}L${x + 2} ${y1}L${x + 7} ${y1 + 4}` }));
+    if (!kept && plan.narrow) return;
     svg.append(drawn("text", { class: (kept ? "pair-text " : "drop-text ") + name, x: out + 5, y: (y1 + y2) / 2 + 4 },
       kept ? p[2] : p[2].replace(/_/g, " ")));
   }
@@ -243,8 +244,10 @@
     const span = (p) => (plan.places[p[0]] && plan.places[p[1]] ? Math.abs(plan.places[p[0]].y - plan.places[p[1]].y) : 0);
     for (const p of t.pairs.slice().sort((a, b) => span(a) - span(b))) {
       const parent = t.nodes[p[0]].parent;
-      const beside = span(p) <= CARD + GAP + 1 ? 0 : (levels[parent] = (levels[parent] || 0) + 1);
-      bracket(svg, t, p, beside, plan);
+      let level = span(p) <= CARD + GAP + 1 ? 0 : (levels[parent] = (levels[parent] || 0) + 1);
+      /* In the outline all turns share one right edge: earlier turns go further out. */
+      if (plan.narrow) level = 2 * (plan.turns - t.turn[p[0]]) + (level > 0 ? level - 1 : 0);
+      bracket(svg, t, p, level, plan);
     }
   }
   function holdings(t, n) {
