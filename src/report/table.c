@@ -133,24 +133,21 @@ static void terminal_row(const pbt_table *table, size_t row, const size_t *width
 
 /* Words of a note, broken so that no line is longer than `columns`. */
 static void terminal_note(const char *note, size_t columns, pbt_text *out) {
-    size_t at = 2;
-    pbt_text_add(out, "  ");
+    size_t at = 0;
     while (*note) {
-        char word[256];
-        size_t n = strcspn(note, " ");
-        snprintf(word, sizeof word, "%.*s", (int)(n < sizeof word ? n : sizeof word - 1), note);
-        if (columns > 0 && at > 2 && at + width_of(word) > columns) {
-            pbt_text_add(out, "\n  ");
+        size_t n = strcspn(note, " "), width = 0;
+        for (size_t i = 0; i < n; i++) width += ((unsigned char)note[i] & 0xC0) != 0x80;
+        if (at == 0 || (columns > 0 && at + 1 + width > columns)) {
+            pbt_text_add(out, at ? "\n  " : "  ");
             at = 2;
-        }
-        pbt_text_append(out, note, n);
-        at += width_of(word);
-        note += n;
-        if (*note == ' ') {
-            note++;
-            pbt_text_add(out, *note ? " " : "");
+        } else {
+            pbt_text_add(out, " ");
             at++;
         }
+        pbt_text_append(out, note, n);
+        at += width;
+        note += n;
+        note += strspn(note, " ");
     }
     pbt_text_add(out, "\n");
 }
