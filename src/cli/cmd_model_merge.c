@@ -30,6 +30,9 @@ typedef struct conversion {
     pbt_dtype load, plain, quantised; /* how the base is held; floats as written; PBT_DTYPES: not quantised */
     pbt_model *model;                 /* as it was trained or stored */
     pbt_adapter *adapter;             /* NULL for quantize */
+    char *skip_text;                  /* llm_int8_skip_modules, cut at commas */
+    const char **skip;
+    size_t n_skip;
 } conversion;
 
 /* ---- divergence ---- */
@@ -121,6 +124,22 @@ static pbt_code measure(const conversion *c, pbt_error *error) {
 
 /* ---- the work ---- */
 
+/* "lm_head,o_proj" and several options alike. */
+static pbt_code read_skip_modules(conversion *c, pbt_error *error) {
+    pbt_text all = {0};
+    for (size_t i = 0; i < c->options->skip_modules.count; i++)
+        pbt_text_addf(&all, ",%s", c->options->skip_modules.items[i]);
+    size_t most = all.length / 2 + 1;
+    c->skip_text = pbt_text_take(&all);
+    c->skip = pbt_alloc(most, sizeof *c->skip);
+    if (!c->skip || (c->options->skip_modules.count > 0 && !c->skip_text))
+        return pbt_fail_memory(error, 0, "llm_int8_skip_modules");
+    char *rest = c->skip_text;
+    for (char *name; rest && (name = strsep(&rest, ",")) != NULL;)
+        if (*name) c->skip[c->n_skip++] = name;
+    return PBT_OK;
+}
+
 static pbt_code read_options(conversion *c, pbt_error *error) {
     const convert_options *o = c->options;
     if (!o->output_dir) return pbt_fail(error, PBT_USAGE, "--output_dir is missing: the new folder");
@@ -134,6 +153,7 @@ static pbt_code read_options(conversion *c, pbt_error *error) {
                                error));
     PBT_TRY(pbt_cli_dtype("dtype", o->dtype, false, &c->plain, error));
     c->quantised = PBT_DTYPES;
+    PBT_TRY(read_skip_modules(c, error));
     return o->quantize ? pbt_cli_dtype("quantize", o->quantize, true, &c->quantised, error) : PBT_OK;
 }
 
@@ -149,8 +169,8 @@ static pbt_model_options options_of(const conversion *c, pbt_dtype dtype) {
     return (pbt_model_options){.dtype = dtype,
                                .nested_quantization = c->options->use_bnb_nested_quant,
                                .load_dtype = c->plain == PBT_DTYPES ? PBT_F32 : c->plain,
-                               .skip_modules = (const char *const *)c->options->skip_modules.items,
-                               .n_skip_modules = c->options->skip_modules.count};
+                               .skip_modules = c->skip,
+                               .n_skip_modules = c->n_skip};
 }
 
 static pbt_code write_folder(const conversion *c, const pbt_model *model, pbt_error *error) {
@@ -203,6 +223,8 @@ static pbt_code run(const pbt_cli *cli, const convert_options *options, const ch
     pbt_adapter_free(c.adapter);
     pbt_model_free(c.model);
     free(folder);
+    free(c.skip_text);
+    free(c.skip);
     return code;
 }
 

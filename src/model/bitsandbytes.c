@@ -62,15 +62,13 @@ pbt_code pbt_bitsandbytes_config_set(json_t *raw, pbt_dtype dtype, bool nested, 
         return PBT_OK;
     }
     json_t *skip = json_array_size(skip_modules) > 0 ? json_incref(skip_modules) : json_null();
-    const char *kept = json_string_value(json_object_get(raw, "dtype"));
-    if (!kept) kept = json_string_value(json_object_get(raw, "torch_dtype"));
     json_t *settings =
         json_pack("{s:s, s:b, s:b, s:s, s:b, s:s, s:s, s:b, s:b, s:o, s:f}", "quant_method", "bitsandbytes",
                   "load_in_4bit", (int)(dtype != PBT_INT8), "load_in_8bit", (int)(dtype == PBT_INT8),
                   "bnb_4bit_quant_type", dtype == PBT_NF4 ? "nf4" : "fp4", "bnb_4bit_use_double_quant",
-                  (int)nested, "bnb_4bit_quant_storage", "uint8", "bnb_4bit_compute_dtype",
-                  kept ? kept : "float32", "llm_int8_enable_fp32_cpu_offload", 0, "llm_int8_has_fp16_weight",
-                  0, "llm_int8_skip_modules", skip, "llm_int8_threshold", 6.0);
+                  (int)nested, "bnb_4bit_quant_storage", "uint8", "bnb_4bit_compute_dtype", "float32",
+                  "llm_int8_enable_fp32_cpu_offload", 0, "llm_int8_has_fp16_weight", 0,
+                  "llm_int8_skip_modules", skip, "llm_int8_threshold", 6.0);
     if (!settings || json_object_set_new(raw, "quantization_config", settings) != 0)
         return pbt_fail_memory(error, 0, "a configuration");
     return PBT_OK;
