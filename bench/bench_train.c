@@ -1,82 +1,19 @@
 /*
- * How fast training is: the step of the pocket pretraining and of wider models as a share of the machine's
- * fused-multiply-add peak, and token tries against pair-by-pair computation in pairs a second.
+ * How fast training is: the step of the pocket pretraining, of LoRA and of wider models as a share of the
+ * machine's limits, and token tries against pair-by-pair computation in pairs a second.
  *
- *     bench_train [--json] [--threads N] [--steps N] [--only NAME]
+ *     bench_train [--json] [--threads N] [--steps N] [--rounds N] [--only NAME]
  *
- * Peak: the fastest of several runs of independent fused multiply-adds on registers, and of a CBLAS SGEMM
- * where one was found; both with the same number of threads as the training. Floating-point operations of a
- * step are counted by the usual rule: 2 a weight and row forward, 4 backward (2 for frozen weights), and the
- * scores and sums of attention; logits only where a loss is.
+ * Every round trains every shape for some steps, with the peaks between them; the fastest step counts, the
+ * median is given beside it. Floating-point operations of a step are counted by the usual rule: 2 a weight and
+ * row forward, 4 backward (2 for frozen weights), and the scores and sums of attention; logits only where a
+ * loss is. Work that tries save is not counted.
  */
-#include "base/json.h"
-#include "base/memory.h"
+#include "measure.h"
+
 #include "train/internal.h"
 
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#ifdef PBT_HAVE_CBLAS
-#include <cblas.h>
-void openblas_set_num_threads(int threads) __attribute__((weak));
-#endif
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
-/* ---- the machine's limit ---- */
-
-#if defined(__x86_64__)
-/* GFLOP/s of one thread: twelve independent chains of 8-wide fused multiply-adds. */
-__attribute__((target("avx2,fma"))) static double fma_peak(void) {
-    enum { CHAINS = 12, ROUNDS = 4000000 };
-    double best = 0;
-    for (int run = 0; run < 5; run++) {
-        __m256 a[CHAINS], x = _mm256_set1_ps(0.999f), y = _mm256_set1_ps(1e-6f);
-        for (int i = 0; i < CHAINS; i++) a[i] = _mm256_set1_ps((float)i);
-        double start = pbt_seconds();
-        for (int r = 0; r < ROUNDS; r++)
-#pragma GCC unroll 12
-            for (int i = 0; i < CHAINS; i++) a[i] = _mm256_fmadd_ps(a[i], x, y);
-        double seconds = pbt_seconds() - start;
-        volatile float sink = 0;
-        for (int i = 0; i < CHAINS; i++) sink += _mm256_cvtss_f32(a[i]);
-        double rate = 16.0 * CHAINS * ROUNDS / seconds / 1e9;
-        if (rate > best) best = rate;
-    }
-    return best;
-}
-#else
-static double fma_peak(void) {
-    return NAN;
-}
-#endif
-
-/* GFLOP/s of SGEMM, 1024 x 1024 x 1024. */
-static double gemm_peak(int threads) {
-#ifdef PBT_HAVE_CBLAS
-    enum { N = 1024 };
-    float *a = pbt_alloc_aligned(N * N, sizeof *a), *b = pbt_alloc_aligned(N * N, sizeof *b),
-          *c = pbt_alloc_aligned(N * N, sizeof *c);
-    double best = 0;
-    if (openblas_set_num_threads) openblas_set_num_threads(threads);
-    for (int i = 0; i < N * N; i++) a[i] = b[i] = 1.0f / (float)(i % 97 + 1);
-    for (int run = 0; run < 6; run++) {
-        double start = pbt_seconds();
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, N, N, N, 1, a, N, b, N, 0, c, N);
-        double rate = 2.0 * N * N * N / (pbt_seconds() - start) / 1e9;
-        if (rate > best) best = rate;
-    }
-    free(a);
-    free(b);
-    free(c);
-    return best;
-#else
-    (void)threads;
-    return NAN;
-#endif
-}
 
 /* ---- what is trained ---- */
 
@@ -89,19 +26,22 @@ typedef struct shape {
     int completion; /* tokens of each completion */
     int siblings;   /* examples with the same prompt */
     bool share;
+    const char *peer; /* pairs a second are compared with this shape's */
 } shape;
 
 static const shape shapes[] = {
-    {"pocket full-parameter SFT, 32 x 50", 192, 4, 6, 2, 448, 3072, false, false, 32, 35, 15, 1, true},
-    {"pocket LoRA SFT, 32 x 57", 192, 4, 6, 2, 448, 3072, true, false, 32, 45, 12, 1, true},
-    {"pocket DPO, siblings, tries", 192, 4, 6, 2, 448, 3072, true, true, 32, 45, 12, 4, true},
-    {"pocket DPO, siblings, pairwise", 192, 4, 6, 2, 448, 3072, true, true, 32, 45, 12, 4, false},
-    {"pocket DPO, no siblings, tries", 192, 4, 6, 2, 448, 3072, true, true, 32, 45, 12, 1, true},
-    {"pocket DPO, no siblings, pairwise", 192, 4, 6, 2, 448, 3072, true, true, 32, 45, 12, 1, false},
-    {"width 512 full-parameter SFT", 512, 2, 8, 8, 1408, 4096, false, false, 8, 48, 80, 1, true},
-    {"width 512 LoRA SFT", 512, 2, 8, 8, 1408, 4096, true, false, 8, 48, 80, 1, true},
-    {"width 1024 full-parameter SFT", 1024, 1, 16, 16, 2816, 4096, false, false, 8, 48, 80, 1, true},
-    {"width 1024 LoRA SFT", 1024, 1, 16, 16, 2816, 4096, true, false, 8, 48, 80, 1, true},
+    {"pocket full-parameter SFT, 32 x 50", 192, 4, 6, 2, 448, 3072, false, false, 32, 35, 15, 1, true, NULL},
+    {"pocket LoRA SFT, 32 x 57", 192, 4, 6, 2, 448, 3072, true, false, 32, 45, 12, 1, true, NULL},
+    {"pocket DPO, siblings, tries", 192, 4, 6, 2, 448, 3072, true, true, 32, 45, 12, 4, true,
+     "pocket DPO, siblings, pairwise"},
+    {"pocket DPO, siblings, pairwise", 192, 4, 6, 2, 448, 3072, true, true, 32, 45, 12, 4, false, NULL},
+    {"pocket DPO, no siblings, tries", 192, 4, 6, 2, 448, 3072, true, true, 32, 45, 12, 1, true,
+     "pocket DPO, no siblings, pairwise"},
+    {"pocket DPO, no siblings, pairwise", 192, 4, 6, 2, 448, 3072, true, true, 32, 45, 12, 1, false, NULL},
+    {"width 512 full-parameter SFT", 512, 2, 8, 8, 1408, 4096, false, false, 8, 48, 80, 1, true, NULL},
+    {"width 512 LoRA SFT", 512, 2, 8, 8, 1408, 4096, true, false, 8, 48, 80, 1, true, NULL},
+    {"width 1024 full-parameter SFT", 1024, 1, 16, 16, 2816, 4096, false, false, 8, 48, 80, 1, true, NULL},
+    {"width 1024 LoRA SFT", 1024, 1, 16, 16, 2816, 4096, true, false, 8, 48, 80, 1, true, NULL},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes, RANK = 16 };
 
@@ -147,25 +87,25 @@ static pbt_code make_model(const shape *s, pbt_model **model, pbt_adapter **adap
 
 /* ---- measuring ---- */
 
-typedef struct timing {
-    double seconds[512];
-    int n;
-    double tokens, unique;
-} timing;
+typedef struct subject {
+    const shape *shape;
+    pbt_model *model;
+    pbt_adapter *adapter;
+    measure_times steps;
+    int warm; /* steps of this round that do not count */
+    double tokens, unique, last;
+} subject;
 
 static pbt_code take_time(void *user, int64_t step, const pbt_metrics *metrics, pbt_error *error) {
-    timing *t = user;
+    subject *t = user;
     (void)error;
+    double now = measure_now();
+    if (step > t->warm) measure_add(&t->steps, now - t->last);
+    t->last = now;
     if (step == 0) return PBT_OK;
-    if (step > 2 && t->n < 512) t->seconds[t->n++] = metrics->step_time; /* the first steps warm up */
     t->tokens = (double)metrics->num_tokens / (double)step;
     t->unique = (double)metrics->unique_tokens / (double)step;
     return PBT_OK;
-}
-
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
 }
 
 /* GFLOP of one step: rows of the passes, and rows with a loss. Attention sees half the length on average; its
@@ -180,100 +120,143 @@ static double step_gflop(const shape *s, double rows, double loss_rows) {
     return (s->L * (linear + attention) * rows + head) / 1e9;
 }
 
-static pbt_code measure(const shape *s, int steps, double peak, double gemm, json_t *results,
-                        pbt_error *error) {
-    pbt_model *model = NULL;
-    pbt_adapter *adapter = NULL;
-    timing t = {.n = 0};
-    pbt_code code = make_model(s, &model, &adapter, error);
+static pbt_code one_round(subject *t, int steps, pbt_error *error) {
+    const shape *s = t->shape;
     pbt_trainer trainer = {.settings = pbt_train_settings_default(s->preference ? PBT_DPO : PBT_SFT),
-                           .model = model,
-                           .adapter = adapter,
+                           .model = t->model,
+                           .adapter = t->adapter,
                            .next_batch = make_batch,
-                           .next_batch_user = (void *)s,
+                           .next_batch_user = (void *)(uintptr_t)s,
                            .after_step = take_time,
-                           .after_step_user = &t};
-    trainer.settings.max_steps = steps + 2;
+                           .after_step_user = t};
+    t->warm = 1;
+    trainer.settings.max_steps = steps + t->warm;
     trainer.settings.share_prefixes = s->share;
-    if (code == PBT_OK) code = pbt_train(&trainer, error);
-    if (code == PBT_OK && t.n > 0) {
-        qsort(t.seconds, (size_t)t.n, sizeof *t.seconds, by_value);
-        double seconds = t.seconds[t.n / 2];
-        double loss_rows = s->examples * (double)s->completion * (s->preference ? 2 : 1);
-        double rate = step_gflop(s, t.unique, loss_rows) / seconds;
-        json_t *row = json_object();
-        json_object_set_new(row, "name", json_string(s->name));
-        json_object_set_new(row, "step_seconds", json_real(seconds));
-        json_object_set_new(row, "tokens_per_second", json_real(t.tokens / seconds));
-        json_object_set_new(row, "unique_tokens", json_real(t.unique));
-        if (s->preference) json_object_set_new(row, "pairs_per_second", json_real(s->examples / seconds));
-        json_object_set_new(row, "gflops", json_real(rate));
-        if (isfinite(peak)) json_object_set_new(row, "share_of_fma_peak", json_real(rate / peak));
-        if (isfinite(gemm)) json_object_set_new(row, "share_of_gemm_peak", json_real(rate / gemm));
-        json_array_append_new(results, row);
+    return pbt_train(&trainer, error);
+}
+
+static json_t *result(subject *t, const measure_peaks *peaks, int threads) {
+    const shape *s = t->shape;
+    json_t *row = json_object();
+    double best = measure_quantile(&t->steps, 0);
+    double loss_rows = s->examples * (double)s->completion * (s->preference ? 2 : 1);
+    double rate = step_gflop(s, t->unique, loss_rows) / best;
+    json_object_set_new(row, "name", json_string(s->name));
+    measure_set(row, "step_seconds", best);
+    measure_set(row, "step_seconds_median", measure_quantile(&t->steps, 0.5));
+    measure_set(row, "tokens_per_second", t->tokens / best);
+    measure_set(row, "computed_tokens", t->unique);
+    if (s->preference) measure_set(row, "pairs_per_second", s->examples / best);
+    measure_set(row, "gflops", rate);
+    measure_set(row, "share_of_fma_peak", rate / (peaks->fma * threads));
+    measure_set(row, "share_of_sgemm_peak", rate / peaks->gemm);
+    return row;
+}
+
+/* Tries against pairs, by the fastest and by the median steps. */
+static void compare(subject *subjects, int n, json_t *results) {
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++) {
+            if (!subjects[i].shape->peer || strcmp(subjects[i].shape->peer, subjects[j].shape->name) != 0)
+                continue;
+            json_t *row = json_array_get(results, (size_t)i);
+            measure_set(row, "to_pairwise",
+                        measure_quantile(&subjects[j].steps, 0) / measure_quantile(&subjects[i].steps, 0));
+            measure_set(row, "to_pairwise_median",
+                        measure_quantile(&subjects[j].steps, 0.5) / measure_quantile(&subjects[i].steps, 0.5));
+        }
+}
+
+static void print_table(const json_t *results, const measure_peaks *peaks, int threads) {
+    printf("%d threads; peaks: fused multiply-add %.0f GFLOP/s, SGEMM (OpenBLAS, %s) %.0f GFLOP/s\n", threads,
+           peaks->fma * threads, measure_cblas(), peaks->gemm);
+    printf("%-36s %8s %8s %9s %8s %8s %7s %8s %9s\n", "step", "ms", "median", "tokens/s", "pairs/s", "GFLOP/s",
+           "of FMA", "of SGEMM", "to pairs");
+    size_t i;
+    json_t *row;
+    json_array_foreach((json_t *)results, i, row) {
+        printf("%-36s %8.2f %8.2f %9.0f", json_string_value(json_object_get(row, "name")),
+               1e3 * measure_get(row, "step_seconds"), 1e3 * measure_get(row, "step_seconds_median"),
+               measure_get(row, "tokens_per_second"));
+        double pairs = measure_get(row, "pairs_per_second"), ratio = measure_get(row, "to_pairwise");
+        if (isfinite(pairs))
+            printf(" %8.0f", pairs);
+        else
+            printf(" %8s", "");
+        printf(" %8.1f %6.1f%% %7.1f%%", measure_get(row, "gflops"), 100 * measure_get(row, "share_of_fma_peak"),
+               100 * measure_get(row, "share_of_sgemm_peak"));
+        if (isfinite(ratio)) printf(" %9.2f", ratio);
+        putchar('\n');
     }
-    if (adapter) pbt_adapter_free(adapter);
-    if (model) pbt_model_free(model);
+}
+
+typedef struct settings {
+    bool json;
+    int threads, steps, rounds;
+    const char *only;
+} settings;
+
+static pbt_code run(const settings *o, pbt_error *error) {
+    static subject subjects[SHAPES];
+    measure_peaks peaks;
+    int n = 0;
+    pbt_code code =
+        measure_peaks_create(&peaks, o->threads) ? PBT_OK : pbt_fail_memory(error, 1 << 28, "the peaks");
+    for (int i = 0; i < SHAPES && code == PBT_OK; i++) {
+        if (o->only && !strstr(shapes[i].name, o->only)) continue;
+        subjects[n].shape = &shapes[i];
+        code = make_model(&shapes[i], &subjects[n].model, &subjects[n].adapter, error);
+        n++;
+    }
+    for (int round = 0; round < o->rounds && code == PBT_OK; round++)
+        for (int i = 0; i < n && code == PBT_OK; i++) {
+            measure_peaks_try(&peaks);
+            code = one_round(&subjects[i], o->steps, error);
+        }
+    if (code == PBT_OK) {
+        json_t *all = json_object(), *results = json_array();
+        for (int i = 0; i < n; i++) json_array_append_new(results, result(&subjects[i], &peaks, o->threads));
+        compare(subjects, n, results);
+        measure_peaks_json(&peaks, o->threads, all);
+        json_object_set_new(all, "results", results);
+        if (o->json)
+            measure_print_json(all);
+        else
+            print_table(results, &peaks, o->threads);
+        json_decref(all);
+    }
+    for (int i = 0; i < n; i++) {
+        if (subjects[i].adapter) pbt_adapter_free(subjects[i].adapter);
+        if (subjects[i].model) pbt_model_free(subjects[i].model);
+    }
+    measure_peaks_free(&peaks);
     return code;
 }
 
-static double field(const json_t *row, const char *key) {
-    const json_t *value = json_object_get(row, key);
-    return value ? json_number_value(value) : NAN;
-}
-
-static void print_table(const json_t *results, double peak, double gemm) {
-    printf("fused multiply-add peak %.1f GFLOP/s, SGEMM %.1f GFLOP/s\n", peak, gemm);
-    printf("%-36s %9s %10s %8s %8s %7s %7s\n", "step", "ms", "tokens/s", "pairs/s", "GFLOP/s", "of FMA",
-           "of GEMM");
-    size_t i;
-    json_t *row;
-    json_array_foreach((json_t *)results, i, row) printf(
-        "%-36s %9.2f %10.0f %8.0f %8.1f %6.1f%% %6.1f%%\n", json_string_value(json_object_get(row, "name")),
-        1e3 * field(row, "step_seconds"), field(row, "tokens_per_second"), field(row, "pairs_per_second"),
-        field(row, "gflops"), 100 * field(row, "share_of_fma_peak"), 100 * field(row, "share_of_gemm_peak"));
-}
-
 int main(int argc, char **argv) {
-    bool json = false;
-    int threads = 1, steps = 20;
-    const char *only = NULL;
+    settings o = {.threads = 1, .steps = 3, .rounds = 6};
+    measure_begin(argv);
     for (int i = 1; i < argc; i++) {
+        int *number = strcmp(argv[i], "--threads") == 0  ? &o.threads
+                      : strcmp(argv[i], "--steps") == 0  ? &o.steps
+                      : strcmp(argv[i], "--rounds") == 0 ? &o.rounds
+                                                         : NULL;
         if (strcmp(argv[i], "--json") == 0)
-            json = true;
-        else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc)
-            threads = atoi(argv[++i]);
-        else if (strcmp(argv[i], "--steps") == 0 && i + 1 < argc)
-            steps = atoi(argv[++i]);
+            o.json = true;
         else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc)
-            only = argv[++i];
-        else {
-            fprintf(stderr, "usage: bench_train [--json] [--threads N] [--steps N] [--only NAME]\n");
-            return 2;
-        }
+            o.only = argv[++i];
+        else if (number && i + 1 < argc)
+            *number = atoi(argv[++i]);
+        else
+            o.steps = 0;
     }
-    pbt_threads_set(threads);
-    double peak = fma_peak() * threads, gemm = gemm_peak(threads);
-    json_t *results = json_array(), *all = json_object();
+    if (o.threads < 1 || o.steps < 1 || o.rounds < 1) {
+        fprintf(stderr, "usage: bench_train [--json] [--threads N] [--steps N] [--rounds N] [--only NAME]\n");
+        return 2;
+    }
+    pbt_threads_set(o.threads);
     pbt_error error;
-    for (size_t i = 0; i < SHAPES; i++) {
-        if (only && !strstr(shapes[i].name, only)) continue;
-        if (measure(&shapes[i], steps, peak, gemm, results, &error) != PBT_OK) {
-            fprintf(stderr, "bench_train: %s: %s\n", shapes[i].name, error.message);
-            return 1;
-        }
-    }
-    if (json) {
-        json_object_set_new(all, "threads", json_integer(threads));
-        if (isfinite(peak)) json_object_set_new(all, "fma_peak_gflops", json_real(peak));
-        if (isfinite(gemm)) json_object_set_new(all, "gemm_gflops", json_real(gemm));
-        json_object_set(all, "results", results);
-        json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-        putchar('\n');
-    } else {
-        print_table(results, peak, gemm);
-    }
-    json_decref(results);
-    json_decref(all);
-    return 0;
+    if (run(&o, &error) == PBT_OK) return 0;
+    fprintf(stderr, "bench_train: %s\n", error.message);
+    return 1;
 }
