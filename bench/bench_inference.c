@@ -30,11 +30,12 @@ typedef struct subject {
 } subject;
 
 /* Generates `n` texts of exactly `new_tokens` tokens; the prompts differ from their first token on. */
-static pbt_code generate(const pbt_model *model, pbt_engine *engine, int n, int length,
-                         int new_tokens, double *seconds, pbt_error *error) {
+static pbt_code generate(const pbt_model *model, pbt_engine *engine, int n, int length, int new_tokens,
+                         double *seconds, pbt_error *error) {
     int32_t *ids = pbt_alloc((size_t)n * (size_t)length, sizeof *ids);
     pbt_generation *requests = pbt_alloc((size_t)n, sizeof *requests);
-    pbt_code code = ids && requests ? PBT_OK : pbt_fail_memory(error, (size_t)n * (size_t)length * 4, "prompts");
+    pbt_code code =
+        ids && requests ? PBT_OK : pbt_fail_memory(error, (size_t)n * (size_t)length * 4, "prompts");
     for (int i = 0; code == PBT_OK && i < n; i++) {
         int32_t *prompt = ids + (size_t)i * (size_t)length;
         pbt_key key = pbt_key_child(pbt_key_of_seed(1), (uint64_t)i);
@@ -59,8 +60,8 @@ static pbt_code generate(const pbt_model *model, pbt_engine *engine, int n, int 
 }
 
 /* Seconds of one decoding step of `n` texts: the difference of long and short generations of one prompt. */
-static pbt_code step(const settings *s, const pbt_model *model, pbt_engine *engine, int n, measure_times *times,
-                     pbt_error *error) {
+static pbt_code step(const settings *s, const pbt_model *model, pbt_engine *engine, int n,
+                     measure_times *times, pbt_error *error) {
     enum { LENGTH = 16 };
     double few, many;
     PBT_TRY(generate(model, engine, n, LENGTH, 1, &few, error));
@@ -127,26 +128,28 @@ static json_t *result(const settings *s, subject *t, const measure_peaks *peaks,
 }
 
 static void print_table(const settings *s, const measure_peaks *peaks, const json_t *results) {
-    printf("%d threads; SGEMM (OpenBLAS, %s) %.0f GFLOP/s, reading %.1f GB/s a thread; prompt of %d, %d texts "
-           "together\n",
-           s->threads, measure_cblas(), peaks->gemm, peaks->bandwidth, s->prompt, s->batch);
+    printf(
+        "%d threads; SGEMM (OpenBLAS, %s) %.0f GFLOP/s, reading %.1f GB/s a thread; prompt of %d, %d texts "
+        "together\n",
+        s->threads, measure_cblas(), peaks->gemm, peaks->bandwidth, s->prompt, s->batch);
     printf("%-9s %10s %8s %8s %10s %8s %8s %8s %10s %8s\n", "weights", "prefill/s", "of SGEMM", "to fp32",
            "decode/s", "GB/s", "of mem.", "to fp32", "batch/s", "to fp32");
     size_t i;
     json_t *row;
-    json_array_foreach((json_t *)results, i, row)
-        printf("%-9s %10.1f %7.1f%% %8.2f %10.2f %8.1f %7.1f%% %8.2f %10.1f %8.2f\n",
-               json_string_value(json_object_get(row, "weights")), measure_get(row, "prefill_tokens_per_second"),
-               100 * measure_get(row, "prefill_share_of_sgemm_peak"), measure_get(row, "prefill_to_float32"),
-               measure_get(row, "decode_tokens_per_second"), measure_get(row, "decode_gbytes_per_second"),
-               100 * measure_get(row, "decode_share_of_bandwidth"), measure_get(row, "decode_to_float32"),
-               measure_get(row, "batch_decode_tokens_per_second"), measure_get(row, "batch_decode_to_float32"));
+    json_array_foreach((json_t *)results, i, row) printf(
+        "%-9s %10.1f %7.1f%% %8.2f %10.2f %8.1f %7.1f%% %8.2f %10.1f %8.2f\n",
+        json_string_value(json_object_get(row, "weights")), measure_get(row, "prefill_tokens_per_second"),
+        100 * measure_get(row, "prefill_share_of_sgemm_peak"), measure_get(row, "prefill_to_float32"),
+        measure_get(row, "decode_tokens_per_second"), measure_get(row, "decode_gbytes_per_second"),
+        100 * measure_get(row, "decode_share_of_bandwidth"), measure_get(row, "decode_to_float32"),
+        measure_get(row, "batch_decode_tokens_per_second"), measure_get(row, "batch_decode_to_float32"));
 }
 
 static pbt_code run(const settings *s, pbt_error *error) {
     subject subjects[KINDS] = {0};
     measure_peaks peaks = {0};
-    pbt_code code = measure_peaks_create(&peaks, s->threads) ? PBT_OK : pbt_fail_memory(error, 1 << 28, "peaks");
+    pbt_code code =
+        measure_peaks_create(&peaks, s->threads) ? PBT_OK : pbt_fail_memory(error, 1 << 28, "peaks");
     int n = 0;
     for (int i = 0; code == PBT_OK && i < KINDS; i++) {
         pbt_model_options options = {.dtype = dtypes[i], .prepare = true};

@@ -16,7 +16,8 @@
 #include <stdio.h>
 
 typedef enum product_kind { LINEAR, LINEAR_PACKED, BACKWARD_INPUT, BACKWARD_WEIGHT, KINDS } product_kind;
-static const char *const kind_names[KINDS] = {"linear", "linear, packed", "backward input", "backward weight"};
+static const char *const kind_names[KINDS] = {"linear", "linear, packed", "backward input",
+                                              "backward weight"};
 
 typedef struct product_case {
     int T, N, K;
@@ -100,8 +101,8 @@ static void once_cblas(workload *w) {
     const product_case *c = w->shape;
     const float *W = w->weights;
     if (c->kind <= LINEAR_PACKED)
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, c->T, c->N, c->K, 1, w->x, c->K, W, c->K, 0, w->y,
-                    c->N);
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, c->T, c->N, c->K, 1, w->x, c->K, W, c->K, 0,
+                    w->y, c->N);
     else if (c->kind == BACKWARD_INPUT)
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, c->T, c->K, c->N, 1, w->y, c->N, W, c->K, 0,
                     w->x, c->K);
@@ -189,7 +190,8 @@ static void print_table(const json_t *results, const measure_peaks *peaks, int t
     size_t i;
     json_t *row;
     json_array_foreach((json_t *)results, i, row) {
-        printf("%-16s %-9s %5d %5d %5d %8.1f %7.1f%% %7.1f%%", json_string_value(json_object_get(row, "product")),
+        printf("%-16s %-9s %5d %5d %5d %8.1f %7.1f%% %7.1f%%",
+               json_string_value(json_object_get(row, "product")),
                json_string_value(json_object_get(row, "weights")), (int)measure_get(row, "rows"),
                (int)measure_get(row, "outputs"), (int)measure_get(row, "inputs"), measure_get(row, "gflops"),
                100 * measure_get(row, "share_of_fma_peak"), 100 * measure_get(row, "share_of_sgemm_peak"));

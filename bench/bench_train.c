@@ -5,9 +5,9 @@
  *     bench_train [--json] [--threads N] [--steps N] [--rounds N] [--only NAME]
  *
  * Every round trains every shape for some steps, with the peaks between them; the fastest step counts, the
- * median is given beside it. Floating-point operations of a step are counted by the usual rule: 2 a weight and
- * row forward, 4 backward (2 for frozen weights), and the scores and sums of attention; logits only where a
- * loss is. Work that tries save is not counted.
+ * median is given beside it. Floating-point operations of a step are counted by the usual rule: 2 a weight
+ * and row forward, 4 backward (2 for frozen weights), and the scores and sums of attention; logits only where
+ * a loss is. Work that tries save is not counted.
  */
 #include "measure.h"
 
@@ -163,15 +163,16 @@ static void compare(subject *subjects, int n, json_t *results) {
             measure_set(row, "to_pairwise",
                         measure_quantile(&subjects[j].steps, 0) / measure_quantile(&subjects[i].steps, 0));
             measure_set(row, "to_pairwise_median",
-                        measure_quantile(&subjects[j].steps, 0.5) / measure_quantile(&subjects[i].steps, 0.5));
+                        measure_quantile(&subjects[j].steps, 0.5) /
+                            measure_quantile(&subjects[i].steps, 0.5));
         }
 }
 
 static void print_table(const json_t *results, const measure_peaks *peaks, int threads) {
     printf("%d threads; peaks: fused multiply-add %.0f GFLOP/s, SGEMM (OpenBLAS, %s) %.0f GFLOP/s\n", threads,
            peaks->fma * threads, measure_cblas(), peaks->gemm);
-    printf("%-36s %8s %8s %9s %8s %8s %7s %8s %9s\n", "step", "ms", "median", "tokens/s", "pairs/s", "GFLOP/s",
-           "of FMA", "of SGEMM", "to pairs");
+    printf("%-36s %8s %8s %9s %8s %8s %7s %8s %9s\n", "step", "ms", "median", "tokens/s", "pairs/s",
+           "GFLOP/s", "of FMA", "of SGEMM", "to pairs");
     size_t i;
     json_t *row;
     json_array_foreach((json_t *)results, i, row) {
@@ -183,8 +184,8 @@ static void print_table(const json_t *results, const measure_peaks *peaks, int t
             printf(" %8.0f", pairs);
         else
             printf(" %8s", "");
-        printf(" %8.1f %6.1f%% %7.1f%%", measure_get(row, "gflops"), 100 * measure_get(row, "share_of_fma_peak"),
-               100 * measure_get(row, "share_of_sgemm_peak"));
+        printf(" %8.1f %6.1f%% %7.1f%%", measure_get(row, "gflops"),
+               100 * measure_get(row, "share_of_fma_peak"), 100 * measure_get(row, "share_of_sgemm_peak"));
         if (isfinite(ratio)) printf(" %9.2f", ratio);
         putchar('\n');
     }

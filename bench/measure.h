@@ -26,8 +26,8 @@ char *openblas_get_corename(void) __attribute__((weak));
 #define MEASURE static inline __attribute__((unused))
 
 /* OpenBLAS older than the processor takes it for a smaller one, and a machine may be set to the smallest core
- * of all; both leave half of an AVX-512 unit unused. The name of the core is read only when the library starts,
- * so the program starts itself again with it: the peer is the fastest there is. */
+ * of all; both leave half of an AVX-512 unit unused. The name of the core is read only when the library
+ * starts, so the program starts itself again with it: the peer is the fastest there is. */
 MEASURE void measure_begin(char **argv) {
 #if defined(PBT_HAVE_CBLAS) && defined(__x86_64__)
     if (getenv("PBT_BENCH_STARTED") || !__builtin_cpu_supports("avx512f") || !openblas_get_corename) return;
@@ -40,8 +40,8 @@ MEASURE void measure_begin(char **argv) {
 #endif
 }
 
-/* Seconds of wall clock, or, where one thread works alone, of its processor time: what else runs on the machine
- * then does not count. */
+/* Seconds of wall clock, or, where one thread works alone, of its processor time: what else runs on the
+ * machine then does not count. */
 static bool measure_cpu_time;
 
 MEASURE double measure_now(void) {
@@ -101,8 +101,8 @@ MEASURE double measure_fma(void) {
 enum { MEASURE_SQUARE = 1024 };
 
 typedef struct measure_peaks {
-    float *a, *b, *c;           /* [1024 * 1024] */
-    double *memory;             /* larger than any cache */
+    float *a, *b, *c; /* [1024 * 1024] */
+    double *memory;   /* larger than any cache */
     size_t memory_count;
     double fma, gemm, bandwidth; /* best so far: GFLOP/s of one thread, GFLOP/s, GB/s of one thread */
 } measure_peaks;

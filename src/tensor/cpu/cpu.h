@@ -20,7 +20,7 @@ typedef struct pbt_panels {
  * indices at a time; STRIDE is the distance of two packed rows, odd in cache lines so that rows fall into
  * different sets. STEP panels are packed at a time. */
 enum {
-    PBT_BLOCK_ROWS = 144,
+    PBT_BLOCK_ROWS = 288,
     PBT_BLOCK_PANELS = 12,
     PBT_BLOCK_DEPTH = 320,
     PBT_BLOCK_STRIDE = 336,

@@ -27,8 +27,9 @@ typedef struct tile_operands {
     int64_t depth; /* summed indices */
     const float *a;
     int64_t a_step;
-    const float *b;
-    int64_t b_panel, b_step;
+    const void *b;
+    pbt_dtype b_dtype;       /* PBT_F32; packed panels of rows also PBT_BF16 or PBT_F16 (tile only) */
+    int64_t b_panel, b_step; /* elements */
     float *c;
     int64_t ldc;
     bool first;  /* start from zero, else from c */
@@ -43,13 +44,15 @@ void KERNEL(tile_any)(tile_a a_kind, int64_t rows, int64_t outputs, const tile_o
 
 /* Reads n elements of a matrix row as floats, from column `column`. */
 void KERNEL(read)(float *to, const pbt_matrix *from, int64_t row, int64_t column, int64_t n);
-/* One panel: to[k][16] = from[first + i][first_k + k] (i: 16 rows of `from`), or with columns
- * to[k][16] = from[first_k + k][first + i] for first + i < `limit`. Zeros where there is no such output.
- * `read`: scratch of 16 * depth floats. */
+/* One panel: to[k][16] = from[first + i][first_k + k] (i: 16 rows of `from`). Zeros where there is no such
+ * output. `read`: scratch of 16 * depth floats. */
 void KERNEL(pack_rows)(float *to, const pbt_matrix *from, int64_t first, int64_t first_k, int64_t depth,
                        float *read);
-void KERNEL(pack_columns)(float *to, const pbt_matrix *from, int64_t first, int64_t limit, int64_t first_k,
-                          int64_t depth);
+/* Several panels, one after the other: to[p][k][16] = from[first_k + k][first + 16 * p + i] for first + 16 *
+ * p
+ * + i < `limit`, else zero. At most PBT_BLOCK_STEP panels. */
+void KERNEL(pack_columns)(float *to, const pbt_matrix *from, int64_t first, int64_t panels, int64_t limit,
+                          int64_t first_k, int64_t depth);
 /* to[k][16] = rows[i][k] for 16 rows of floats (NULL: zeros). */
 void KERNEL(transpose_16)(float *to, const float *const rows[16], int64_t depth);
 

@@ -136,17 +136,20 @@ void KERNEL(pack_rows)(float *to, const pbt_matrix *from, int64_t first, int64_t
     KERNEL(transpose_16)(to, rows, depth);
 }
 
-void KERNEL(pack_columns)(float *to, const pbt_matrix *from, int64_t first, int64_t limit, int64_t first_k,
-                          int64_t depth) {
-    int64_t n = limit - first < PBT_PANEL ? limit - first : PBT_PANEL;
+void KERNEL(pack_columns)(float *to, const pbt_matrix *from, int64_t first, int64_t panels, int64_t limit,
+                          int64_t first_k, int64_t depth) {
+    const int64_t wanted = panels * PBT_PANEL, n = limit - first < wanted ? limit - first : wanted;
+    const bool direct = from->dtype == PBT_F32 && n == wanted;
+    float strip[PBT_BLOCK_STEP * PBT_PANEL] = {0};
     for (int64_t k = 0; k < depth; k++) {
-        float *panel = to + k * PBT_PANEL;
-        if (n == PBT_PANEL && from->dtype == PBT_F32) {
-            memcpy(panel, (const float *)from->data + (first_k + k) * from->cols + first,
-                   PBT_PANEL * sizeof *panel);
-            continue;
-        }
-        KERNEL(read)(panel, from, first_k + k, first, n);
-        for (int64_t i = n; i < PBT_PANEL; i++) panel[i] = 0;
+        const float *row = strip;
+        if (direct)
+            row = (const float *)from->data + (first_k + k) * from->cols + first;
+        else
+            KERNEL(read)(strip, from, first_k + k, first, n);
+        for (int64_t p = 0; p < panels; p++)
+            for (int v = 0; v < VECTORS; v++)
+                vec_store(to + (p * depth + k) * PBT_PANEL + v * LANES,
+                          vec_load(row + p * PBT_PANEL + v * LANES));
     }
 }

@@ -26,30 +26,34 @@ typedef struct task {
     int64_t row, rows, output, outputs;
 } task;
 
-static const float *panels(const product *p, pbt_scratch *scratch, int64_t output, int64_t count,
-                           int64_t first_k, int64_t depth, int64_t *stride) {
-    if (p->b_kind == PANELS_PREPARED) {
-        const pbt_panels *ready = p->b->prepared;
-        int64_t at = output / PBT_PANEL * p->depth * PBT_PANEL + first_k * PBT_PANEL;
-        if (ready->dtype == PBT_F32) {
-            *stride = p->depth * PBT_PANEL;
-            return (const float *)(const void *)ready->data + at;
-        }
-        pbt_matrix halves = {.dtype = ready->dtype, .data = ready->data};
-        for (int64_t i = 0; i < count; i++) KERNEL(read)
-        (scratch->panels + i * depth * PBT_PANEL, &halves, 0, at + i * p->depth * PBT_PANEL,
-         depth * PBT_PANEL);
-    } else {
-        for (int64_t i = 0; i < count; i++) {
-            float *to = scratch->panels + i * depth * PBT_PANEL;
-            if (p->b_kind == PANELS_OF_ROWS)
-                KERNEL(pack_rows)(to, p->b, output + i * PBT_PANEL, first_k, depth, scratch->read);
-            else
-                KERNEL(pack_columns)(to, p->b, output + i * PBT_PANEL, p->outputs, first_k, depth);
-        }
+/* Panels output/16 .. of one block of depth, as o->b, o->b_dtype and o->b_panel; prepared ones where they
+ * are. */
+static void panels(const product *p, pbt_scratch *scratch, int64_t output, int64_t count, int64_t first_k,
+                   tile_operands *o) {
+    const int64_t depth = o->depth;
+    o->b = scratch->panels;
+    o->b_dtype = PBT_F32;
+    o->b_panel = depth * PBT_PANEL;
+    if (p->b_kind == PANELS_OF_COLUMNS) {
+        KERNEL(pack_columns)(scratch->panels, p->b, output, count, p->outputs, first_k, depth);
+        return;
     }
-    *stride = depth * PBT_PANEL;
-    return scratch->panels;
+    if (p->b_kind == PANELS_OF_ROWS) {
+        for (int64_t i = 0; i < count; i++) KERNEL(pack_rows)
+        (scratch->panels + i * o->b_panel, p->b, output + i * PBT_PANEL, first_k, depth, scratch->read);
+        return;
+    }
+    const pbt_panels *ready = p->b->prepared;
+    int64_t at = output / PBT_PANEL * p->depth * PBT_PANEL + first_k * PBT_PANEL;
+    o->b = ready->data + at * (ready->dtype == PBT_F32 ? 4 : 2);
+    o->b_dtype = ready->dtype;
+    o->b_panel = p->depth * PBT_PANEL;
+}
+
+/* Rows that are read whole need no copy, unless their distance puts many of them into the same sets of the
+ * first cache (64 sets of 64 bytes). */
+static bool lies_well(const product *p, int64_t depth) {
+    return depth == p->depth && p->lda == depth && p->lda % 16 == 0 && p->lda / 16 % 8 != 0;
 }
 
 /* The task's rows for one block of depth, side by side; few rows are read where they are. */
@@ -58,7 +62,7 @@ static const float *left_rows(const product *p, const task *t, pbt_scratch *scra
     bool by_rows = p->a_kind == TILE_A_ROWS;
     const float *a = by_rows ? p->a + t->row * p->lda + first_k : p->a + first_k * p->lda + t->row;
     *step = p->lda;
-    if (t->rows <= TILE_ROWS) return a;
+    if (t->rows <= TILE_ROWS || (by_rows && lies_well(p, depth))) return a;
     *step = by_rows ? PBT_BLOCK_STRIDE : t->rows;
     for (int64_t i = 0; i < (by_rows ? t->rows : depth); i++)
         memcpy(scratch->rows + i * *step, a + i * p->lda, (size_t)(by_rows ? depth : t->rows) * sizeof *a);
@@ -67,23 +71,27 @@ static const float *left_rows(const product *p, const task *t, pbt_scratch *scra
 
 static void multiply(const product *p, const task *t, float *c, int64_t ldc, bool from_zero) {
     pbt_scratch *scratch = pbt_scratch_of_thread();
-    int64_t tiles = (t->rows + TILE_ROWS - 1) / TILE_ROWS;
-    for (int64_t k = 0; k < p->depth || (k == 0 && from_zero); k += PBT_BLOCK_DEPTH) {
-        int64_t depth = p->depth - k < PBT_BLOCK_DEPTH ? p->depth - k : PBT_BLOCK_DEPTH;
+    const int64_t tiles = (t->rows + TILE_ROWS - 1) / TILE_ROWS;
+    const bool streams = tiles == 1 && p->b_kind == PANELS_PREPARED;
+    /* One tile of rows has no use for what a block would keep in the caches: panels stream by, whole. */
+    const int64_t depth_step = streams ? p->depth : PBT_BLOCK_DEPTH;
+    const int64_t step = streams ? t->outputs : PBT_BLOCK_STEP * PBT_PANEL;
+    for (int64_t k = 0; k < p->depth || (k == 0 && from_zero); k += depth_step) {
+        int64_t depth = p->depth - k < depth_step ? p->depth - k : depth_step;
         tile_operands o = {.depth = depth, .ldc = ldc, .b_step = PBT_PANEL, .first = from_zero && k == 0};
         const float *a = left_rows(p, t, scratch, k, depth, &o.a_step);
-        for (int64_t n = 0; n < t->outputs; n += PBT_BLOCK_STEP * PBT_PANEL) {
-            int64_t count =
-                t->outputs - n < PBT_BLOCK_STEP * PBT_PANEL ? t->outputs - n : PBT_BLOCK_STEP * PBT_PANEL;
-            const float *b =
-                panels(p, scratch, t->output + n, (count + PBT_PANEL - 1) / PBT_PANEL, k, depth, &o.b_panel);
+        for (int64_t n = 0; n < t->outputs; n += step) {
+            int64_t count = t->outputs - n < step ? t->outputs - n : step;
+            panels(p, scratch, t->output + n, (count + PBT_PANEL - 1) / PBT_PANEL, k, &o);
+            const char *b = o.b;
+            const int64_t element = o.b_dtype == PBT_F32 ? 4 : 2;
             /* Several rows: panel by panel, so that the panel stays in the first cache. */
             int64_t width = t->rows > 3 ? (LANES == 16 ? 2 : 1) * PBT_PANEL : count;
             for (int64_t at = 0; at < count; at += width) {
                 for (int64_t i = 0, row = 0; i < tiles; i++) {
                     int64_t rows = (t->rows - row + tiles - i - 1) / (tiles - i);
                     o.a = a + (p->a_kind == TILE_A_ROWS ? row * o.a_step : row);
-                    o.b = b + at / PBT_PANEL * o.b_panel;
+                    o.b = b + at / PBT_PANEL * o.b_panel * element;
                     o.c = c + row * ldc + n + at;
                     KERNEL(tile)(p->a_kind, (int)rows, count - at < width ? count - at : width, &o);
                     row += rows;

@@ -12,8 +12,22 @@
 #define TILE_PANELS(rows) ((rows) == 1 ? 4 : (rows) <= 3 ? 2 : 1)
 #endif
 
-INLINE void tile_run(const tile_a kind, const int rows, const int panels, const tile_operands *o,
-                     const float *b, float *c) {
+/* Bytes by which panels that stream from memory are asked for beforehand: fewer rows compute faster than the
+ * processor's own prefetch follows. */
+enum { AHEAD = 2048 };
+
+INLINE int64_t element_size(const pbt_dtype dtype) {
+    return dtype == PBT_F32 ? 4 : 2;
+}
+
+INLINE vec load_right(const pbt_dtype dtype, const void *b, int64_t at) {
+    if (dtype == PBT_BF16) return vec_load_bf16((const uint16_t *)b + at);
+    if (dtype == PBT_F16) return vec_load_f16((const uint16_t *)b + at);
+    return vec_load((const float *)b + at);
+}
+
+INLINE void tile_run(const tile_a kind, const pbt_dtype dtype, const int rows, const int panels,
+                     const tile_operands *o, int64_t b_at, float *c) {
     vec sum[TILE_ROWS * 2 * VECTORS + 8];
     const int width = panels * VECTORS;
     UNROLL for (int r = 0; r < rows; r++) {
@@ -21,11 +35,15 @@ INLINE void tile_run(const tile_a kind, const int rows, const int panels, const 
             o->first ? vec_set(0) : vec_load(c + r * o->ldc + v * LANES);
     }
     const float *a = o->a;
+    const void *b = o->b;
     const int64_t a_step = o->a_step, b_step = o->b_step, b_panel = o->b_panel, depth = o->depth;
     for (int64_t k = 0; k < depth; k++) {
         vec right[8 * VECTORS];
+        if (rows < TILE_ROWS)
+            UNROLL for (int p = 0; p < panels; p++) __builtin_prefetch(
+                (const char *)b + (b_at + p * b_panel + k * b_step) * element_size(dtype) + AHEAD);
         UNROLL for (int v = 0; v < width; v++) right[v] =
-            vec_load(b + (v / VECTORS) * b_panel + k * b_step + (v % VECTORS) * LANES);
+            load_right(dtype, b, b_at + (v / VECTORS) * b_panel + k * b_step + (v % VECTORS) * LANES);
         UNROLL for (int r = 0; r < rows; r++) {
             vec left = vec_set(kind == TILE_A_ROWS ? a[r * a_step + k] : a[k * a_step + r]);
             UNROLL for (int v = 0; v < width; v++) sum[r * width + v] =
@@ -38,8 +56,8 @@ INLINE void tile_run(const tile_a kind, const int rows, const int panels, const 
 }
 
 /* The last panel, of which only `outputs` are wanted: computed beside the result. */
-INLINE void tile_last(const tile_a kind, const int rows, int64_t outputs, const tile_operands *o,
-                      const float *b, float *c) {
+INLINE void tile_last(const tile_a kind, const pbt_dtype dtype, const int rows, int64_t outputs,
+                      const tile_operands *o, int64_t b_at, float *c) {
     float block[TILE_ROWS * PBT_PANEL];
     tile_operands beside = *o;
     beside.ldc = PBT_PANEL;
@@ -47,34 +65,36 @@ INLINE void tile_last(const tile_a kind, const int rows, int64_t outputs, const 
         for (int r = 0; r < rows; r++)
             for (int64_t n = 0; n < PBT_PANEL; n++)
                 block[r * PBT_PANEL + n] = n < outputs ? c[r * o->ldc + n] : 0;
-    tile_run(kind, rows, 1, &beside, b, block);
+    tile_run(kind, dtype, rows, 1, &beside, b_at, block);
     for (int r = 0; r < rows; r++)
         memcpy(c + r * o->ldc, block + r * PBT_PANEL, (size_t)outputs * sizeof(float));
 }
 
-INLINE void tile_rows(const tile_a kind, const int rows, int64_t outputs, const tile_operands *o) {
+INLINE void tile_rows(const tile_a kind, const pbt_dtype dtype, const int rows, int64_t outputs,
+                      const tile_operands *o) {
     const int panels = TILE_PANELS(rows);
-    const float *b = o->b;
+    int64_t b_at = 0;
     float *c = o->c;
     for (; outputs >= panels * PBT_PANEL; outputs -= panels * PBT_PANEL) {
-        tile_run(kind, rows, panels, o, b, c);
-        b += panels * o->b_panel;
+        tile_run(kind, dtype, rows, panels, o, b_at, c);
+        b_at += panels * o->b_panel;
         c += panels * PBT_PANEL;
     }
     for (; outputs >= PBT_PANEL; outputs -= PBT_PANEL) {
-        tile_run(kind, rows, 1, o, b, c);
-        b += o->b_panel;
+        tile_run(kind, dtype, rows, 1, o, b_at, c);
+        b_at += o->b_panel;
         c += PBT_PANEL;
     }
-    if (outputs > 0) tile_last(kind, rows, outputs, o, b, c);
+    if (outputs > 0) tile_last(kind, dtype, rows, outputs, o, b_at, c);
 }
 
 #define TILE_CASE(n)                                                                                         \
     case n:                                                                                                  \
-        tile_rows(kind, n, outputs, o);                                                                      \
+        tile_rows(kind, dtype, n, outputs, o);                                                               \
         break;
 
-INLINE void tile_of_kind(const tile_a kind, int rows, int64_t outputs, const tile_operands *o) {
+INLINE void tile_of_kind(const tile_a kind, const pbt_dtype dtype, int rows, int64_t outputs,
+                         const tile_operands *o) {
     switch (rows) {
         TILE_CASE(1)
         TILE_CASE(2)
@@ -96,10 +116,14 @@ INLINE void tile_of_kind(const tile_a kind, int rows, int64_t outputs, const til
 }
 
 void KERNEL(tile)(tile_a kind, int rows, int64_t outputs, const tile_operands *o) {
-    if (kind == TILE_A_ROWS)
-        tile_of_kind(TILE_A_ROWS, rows, outputs, o);
+    if (kind == TILE_A_COLUMNS)
+        tile_of_kind(TILE_A_COLUMNS, PBT_F32, rows, outputs, o);
+    else if (o->b_dtype == PBT_BF16)
+        tile_of_kind(TILE_A_ROWS, PBT_BF16, rows, outputs, o);
+    else if (o->b_dtype == PBT_F16)
+        tile_of_kind(TILE_A_ROWS, PBT_F16, rows, outputs, o);
     else
-        tile_of_kind(TILE_A_COLUMNS, rows, outputs, o);
+        tile_of_kind(TILE_A_ROWS, PBT_F32, rows, outputs, o);
 }
 
 void KERNEL(tile_any)(tile_a kind, int64_t rows, int64_t outputs, const tile_operands *o) {
@@ -115,7 +139,7 @@ void KERNEL(tile_any)(tile_a kind, int64_t rows, int64_t outputs, const tile_ope
     }
     for (int64_t r = 0; r < rows; r++)
         for (int64_t n = whole; n < outputs; n++) {
-            const float *b = o->b + n / PBT_PANEL * o->b_panel + n % PBT_PANEL;
+            const float *b = (const float *)o->b + n / PBT_PANEL * o->b_panel + n % PBT_PANEL;
             float sum = o->first ? 0 : o->c[r * o->ldc + n];
             for (int64_t k = 0; k < o->depth; k++)
                 sum = fmaf(kind == TILE_A_ROWS ? o->a[r * o->a_step + k] : o->a[k * o->a_step + r],

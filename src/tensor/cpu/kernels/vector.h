@@ -6,8 +6,9 @@
 #ifndef PBT_TENSOR_CPU_VECTOR_H
 #define PBT_TENSOR_CPU_VECTOR_H
 
+#include "tensor/tensor.h"
+
 #include <math.h>
-#include <stdint.h>
 #include <string.h>
 
 #if defined(__AVX512F__)
@@ -91,6 +92,31 @@ INLINE vec vec_fma(vec a, vec b, vec c) {
                  fmaf(a[3], b[3], c[3])};
 }
 #endif
+
+/* LANES elements of 16 bits, which floats hold exactly. */
+INLINE vec vec_load_bf16(const uint16_t *from) {
+#if defined(__AVX512F__)
+    return (vec)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)from)), 16);
+#elif defined(__AVX2__) && defined(__FMA__)
+    return (vec)_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)from)), 16);
+#else
+    vecu bits;
+    for (int i = 0; i < LANES; i++) bits[i] = (uint32_t)from[i] << 16;
+    return (vec)bits;
+#endif
+}
+
+INLINE vec vec_load_f16(const uint16_t *from) {
+#if defined(__AVX512F__)
+    return (vec)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)from));
+#elif defined(__AVX2__) && defined(__F16C__)
+    return (vec)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)from));
+#else
+    vec v;
+    for (int i = 0; i < LANES; i++) v[i] = pbt_f16_to_f32(from[i]);
+    return v;
+#endif
+}
 
 INLINE veci veci_set(int32_t x) {
     return (veci){0} + x;
