@@ -153,8 +153,8 @@ static void html_table(const comparison *c, const pbt_measure_group *g) {
             pbt_text_addf(c->out, "<tr><th scope=\"row\" class=\"%s\">%s</th><td>%s</td>", pbt_arm_styles[a],
                           pbt_report_arms[a], letter(r, text));
             for (size_t i = 0; i < g->n; i++)
-                pbt_figure_cell_html(&c->reports[r].arms[a].figures[g->first + i], c->reports[r].n_seeds,
-                                     c->out);
+                pbt_figure_cell_html(&c->reports[r].arms[a].figures[g->first + i], NULL,
+                                     c->reports[r].n_seeds, c->out);
             pbt_text_add(c->out, "</tr>\n");
         }
     pbt_text_add(c->out, "</tbody></table></div>\n");

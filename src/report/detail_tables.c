@@ -30,6 +30,7 @@ static pbt_code open_table(pbt_table *t, const char *name, const char *title, co
                            const column *columns, size_t n, const char *note, pbt_error *error) {
     PBT_TRY(pbt_table_open(t, error, title, "arm", NULL));
     t->name = name;
+    t->n_keys = second ? 2 : 1;
     if (second) PBT_TRY(add_head(t, second, error));
     for (size_t i = 0; i < n; i++) PBT_TRY(add_head(t, columns[i].head, error));
     return note ? pbt_table_note(t, note, error) : PBT_OK;
@@ -226,6 +227,7 @@ static pbt_code weights_table(const pbt_report *r, pbt_table *t, pbt_error *erro
     PBT_TRY(pbt_table_open(t, error, "What decides a flip: standardised weights (paper: Table 4)", "arm",
                            "feature", "weight", "z", "p", "p, by question", NULL));
     t->name = "flip_weights";
+    t->n_keys = 2;
     bool ridge = false;
     for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
         const pbt_flips *f = &r->arms[a].flips;
@@ -266,6 +268,7 @@ static pbt_code comparisons_table(const pbt_report *r, pbt_table *t, pbt_error *
                            "against", "difference, points", "questions", "higher", "lower", "p (McNemar)",
                            NULL));
     t->name = "comparisons";
+    t->n_keys = 3;
     for (size_t i = 0; i < r->n_comparisons; i++) {
         const pbt_comparison *c = &r->comparisons[i];
         PBT_TRY(pbt_table_row(t, error));

@@ -86,10 +86,30 @@ pbt_code pbt_html_json(pbt_text *out, const char *id, const json_t *value, pbt_e
     return PBT_OK;
 }
 
+/* Whether a column holds words rather than numbers. */
+static bool wordy(const pbt_table *table, size_t column) {
+    for (size_t r = 0; r < table->n_rows; r++) {
+        const char *cell = table->rows[r][column];
+        if (cell && ((*cell >= 'a' && *cell <= 'z') || (*cell >= 'A' && *cell <= 'Z'))) return true;
+    }
+    return false;
+}
+
+/* The class of a cell that names an arm, so that it has the arm's colour. */
+static const char *arm_class(const char *cell) {
+    static const char *const arms[][2] = {{"base", " class=\"arm-base\""},
+                                          {"accept", " class=\"arm-accept\""},
+                                          {"resist", " class=\"arm-resist\""},
+                                          {"pbt", " class=\"arm-pbt\""}};
+    for (size_t i = 0; i < sizeof arms / sizeof *arms; i++)
+        if (strcmp(arms[i][0], cell) == 0) return arms[i][1];
+    return NULL;
+}
+
 void pbt_html_table(pbt_text *out, const pbt_table *table) {
     pbt_text_add(out, "<div class=\"scroll\"><table>\n<thead><tr>");
     for (size_t c = 0; c < table->n_columns; c++) {
-        pbt_text_add(out, "<th scope=\"col\">");
+        pbt_text_addf(out, "<th scope=\"col\"%s>", wordy(table, c) ? " class=\"t\"" : "");
         pbt_html_add(out, table->head[c]);
         pbt_text_add(out, "</th>");
     }
@@ -97,8 +117,12 @@ void pbt_html_table(pbt_text *out, const pbt_table *table) {
     for (size_t r = 0; r < table->n_rows; r++) {
         pbt_text_add(out, "<tr>");
         for (size_t c = 0; c < table->n_columns; c++) {
-            pbt_text_add(out, c == 0 ? "<th scope=\"row\">" : "<td>");
-            pbt_html_add(out, table->rows[r][c] ? table->rows[r][c] : "");
+            const char *cell = table->rows[r][c] ? table->rows[r][c] : "", *arm = arm_class(cell);
+            pbt_text_addf(out, c == 0 ? "<th scope=\"row\"%s>" : "<td%s>",
+                          arm               ? arm
+                          : wordy(table, c) ? " class=\"t\""
+                                            : "");
+            pbt_html_add(out, cell);
             pbt_text_add(out, c == 0 ? "</th>" : "</td>");
         }
         pbt_text_add(out, "</tr>\n");

@@ -1,4 +1,4 @@
-/* Figures of report.html: the picture of the finding, dots with intervals, tables in the paper's layout. */
+/* Measures of report.html, drawn: the picture of the finding, and dots with intervals. */
 #include "report/html.h"
 #include "report/page.h"
 #include "report/paper.h"
@@ -12,8 +12,6 @@
 const pbt_mark pbt_arm_marks[PBT_REPORT_ARMS] = {PBT_MARK_CIRCLE, PBT_MARK_TRIANGLE, PBT_MARK_SQUARE,
                                                  PBT_MARK_DIAMOND};
 const char *const pbt_arm_styles[PBT_REPORT_ARMS] = {"arm-base", "arm-accept", "arm-resist", "arm-pbt"};
-static const char *const paper_models[] = {"Llama-3.1-70B", "Llama-3.1-8B", "Mistral-7B"};
-enum { N_PAPER_MODELS = sizeof paper_models / sizeof *paper_models };
 
 pbt_measure_group pbt_measure_group_find(const char *group) {
     pbt_measure_group g = {0, 0};
@@ -194,117 +192,4 @@ pbt_code pbt_page_picture(pbt_page *page) {
         "when corrected. The best place is the upper right corner; numbers are the overall accuracy, "
         "equal along the dotted lines, bars are 95% intervals.</figcaption>\n</figure>\n");
     return PBT_OK;
-}
-
-/* ---- the table ---- */
-
-static void number_html(double value, pbt_text *out) {
-    pbt_text_addf(out, "%s%.1f", value < -0.05 ? "−" : "", fabs(value));
-}
-
-void pbt_figure_cell_html(const pbt_figure *f, size_t n_seeds, pbt_text *out) {
-    if (!f->known) {
-        pbt_text_add(out, "<td class=\"none\">–</td>");
-        return;
-    }
-    pbt_text_add(out, "<td><span class=\"v\">");
-    number_html(f->mean, out);
-    if (n_seeds > 1) pbt_text_addf(out, "<span class=\"pm\"> ± %.1f</span>", f->std);
-    pbt_text_add(out, "</span><span class=\"ci\">[");
-    number_html(f->ci95[0], out);
-    pbt_text_add(out, ", ");
-    number_html(f->ci95[1], out);
-    pbt_text_add(out, "]</span>");
-    if (n_seeds > 1) {
-        pbt_text_add(out, "<span class=\"seeds\" title=\"each seed\">");
-        for (size_t s = 0; s < f->n_seeds; s++) {
-            if (s) pbt_text_add(out, " · ");
-            if (isfinite(f->per_seed[s]))
-                number_html(f->per_seed[s], out);
-            else
-                pbt_text_add(out, "–");
-        }
-        pbt_text_add(out, "</span>");
-    }
-    pbt_text_add(out, "</td>");
-}
-
-static void paper_cell(const pbt_paper_figure *p, pbt_text *out) {
-    if (!p) {
-        pbt_text_add(out, "<td class=\"none\">–</td>");
-        return;
-    }
-    pbt_text_add(out, "<td><span class=\"v\">");
-    number_html(p->mean, out);
-    if (!isnan(p->std)) pbt_text_addf(out, "<span class=\"pm\"> ± %.1f</span>", p->std);
-    pbt_text_add(out, "</span></td>");
-}
-
-static void arm_head(size_t arm, pbt_text *out) {
-    pbt_text_addf(out, "<tr><th scope=\"row\" class=\"%s\">%s%s</th>", pbt_arm_styles[arm], arm ? "+ " : "",
-                  pbt_report_arms[arm]);
-}
-
-static void own_rows(pbt_page *page, const pbt_measure_group *g) {
-    const pbt_report *r = page->report;
-    pbt_text_addf(page->out,
-                  "<tbody class=\"own\"><tr class=\"group\"><th colspan=\"%zu\">This run</th></tr>\n",
-                  g->n + 2);
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
-        if (!r->arms[a].present) continue;
-        int64_t n = 0;
-        arm_head(a, page->out);
-        for (size_t i = 0; i < g->n; i++) {
-            const pbt_figure *f = &r->arms[a].figures[g->first + i];
-            pbt_figure_cell_html(f, r->n_seeds, page->out);
-            if (f->n > n) n = f->n;
-        }
-        pbt_text_addf(page->out, "<td>%lld</td></tr>\n", (long long)n);
-    }
-    pbt_text_add(page->out, "</tbody>\n");
-}
-
-static void paper_rows(pbt_page *page, const pbt_measure_group *g, const char *model) {
-    const char *source = NULL;
-    for (size_t i = 0; i < g->n && !source; i++) {
-        const pbt_paper_figure *p = paper_of(model, 0, g->first + i);
-        if (p) source = p->table;
-    }
-    if (!source) return;
-    pbt_text_addf(page->out,
-                  "<tbody><tr class=\"group\"><th colspan=\"%zu\">The paper, %s "
-                  "<span class=\"source\">%s</span></th></tr>\n",
-                  g->n + 1, model, source);
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
-        bool any = false;
-        for (size_t i = 0; i < g->n; i++) any = any || paper_of(model, a, g->first + i);
-        if (!any) continue;
-        arm_head(a, page->out);
-        for (size_t i = 0; i < g->n; i++) paper_cell(paper_of(model, a, g->first + i), page->out);
-        pbt_text_add(page->out, "</tr>\n");
-    }
-    pbt_text_add(page->out, "</tbody>\n");
-}
-
-static void table_open(pbt_page *page, const pbt_measure_group *g, const char *style, bool count) {
-    pbt_text_addf(page->out,
-                  "<div class=\"scroll\"><table class=\"%s\">\n<thead><tr><th scope=\"col\">arm</th>", style);
-    for (size_t i = 0; i < g->n; i++)
-        pbt_text_addf(page->out, "<th scope=\"col\">%s</th>", pbt_report_measures[g->first + i].label);
-    pbt_text_add(page->out, count ? "<th scope=\"col\">n</th></tr></thead>\n" : "</tr></thead>\n");
-}
-
-void pbt_page_measure_table(pbt_page *page, const pbt_measure_group *g) {
-    bool paper = false;
-    for (size_t i = 0; i < g->n; i++) paper = paper || paper_of(PAPER_MODEL, 0, g->first + i);
-    pbt_text_add(page->out, "<div class=\"beside\">\n");
-    table_open(page, g, "own", true);
-    own_rows(page, g);
-    pbt_text_add(page->out, "</table></div>\n");
-    if (paper) {
-        table_open(page, g, "paper-rows", false);
-        for (size_t m = 0; m < N_PAPER_MODELS; m++) paper_rows(page, g, paper_models[m]);
-        pbt_text_add(page->out, "</table></div>\n");
-    }
-    pbt_text_add(page->out, "</div>\n");
 }

@@ -20,6 +20,39 @@ const char *pbt_page_string(pbt_page *page, const char *format, ...) {
 
 /* ---- sections of tables ---- */
 
+/* A section: its main table, drawings, and the tables that say more, folded. A table that stands nowhere here
+ * gets a section of its own. */
+typedef struct section {
+    const char *id, *title; /* the title in the navigation */
+    const char *more[4];    /* names of further tables */
+    pbt_code (*draw)(pbt_page *page);
+} section;
+static const section sections[] = {
+    {"balanced", "Balanced", {"balanced_sides", "balanced_mixed", "balanced_partner"}, NULL},
+    {"farm", "FARM", {"farm_rounds", "farm_sets", "farm_strategies"}, pbt_page_rounds},
+    {"flipflop", "Are you sure?", {"challenges"}, NULL},
+    {"team", "Teams", {"team_turns", "team_moves"}, pbt_page_teams},
+    {"flip_accuracy", "Flips", {"flip_weights"}, pbt_page_flips},
+    {"comparisons", "Arm against arm", {NULL}, NULL},
+    {"unparsed", "Unread answers", {NULL}, NULL},
+    {"training", "Training", {NULL}, pbt_page_training},
+    {"pairs", "Pairs", {NULL}, NULL},
+};
+enum { N_SECTIONS = sizeof sections / sizeof *sections };
+
+static const section *section_of(const char *table) {
+    for (size_t i = 0; i < N_SECTIONS && table; i++)
+        if (strcmp(sections[i].id, table) == 0) return &sections[i];
+    return NULL;
+}
+
+static bool stands_below_another(const char *table) {
+    for (size_t i = 0; i < N_SECTIONS && table; i++)
+        for (size_t m = 0; m < 4 && sections[i].more[m]; m++)
+            if (strcmp(sections[i].more[m], table) == 0) return true;
+    return false;
+}
+
 /* "Balanced persuasion: accuracy, % (paper: Table 3)" becomes a heading and what stands after the colon. */
 static void section_open(pbt_page *page, const pbt_table *table) {
     const char *colon = strstr(table->title, ": ");
@@ -34,7 +67,7 @@ static void section_open(pbt_page *page, const pbt_table *table) {
     pbt_text_add(page->out, "</p>\n");
 }
 
-static void measure_section(pbt_page *page, const pbt_table *table, const pbt_measure_group *group) {
+static void measure_dots(pbt_page *page, const pbt_measure_group *group) {
     pbt_text_add(page->out, "<figure><div class=\"panels\">\n");
     for (size_t i = 0; i < group->n; i++) {
         bool known = false;
@@ -44,27 +77,70 @@ static void measure_section(pbt_page *page, const pbt_table *table, const pbt_me
     }
     pbt_text_add(page->out, "</div><figcaption>Filled: this run, with its 95% interval. Hollow: the paper, "
                             "Llama-3.1-70B, where it gives the figure.</figcaption></figure>\n");
-    pbt_page_measure_table(page, group);
+}
+
+static void note(pbt_page *page, const pbt_table *table) {
     if (!table->note) return;
     pbt_text_add(page->out, "<p class=\"note\">");
     pbt_html_add(page->out, table->note);
     pbt_text_add(page->out, "</p>\n");
 }
 
-static pbt_code table_section(pbt_page *page, const pbt_table *table) {
+/* The table itself, in its own form where it has one. */
+static pbt_code table_body(pbt_page *page, const pbt_table *table) {
     const char *name = table->name ? table->name : "";
     pbt_measure_group group = pbt_measure_group_find(name);
-    section_open(page, table);
-    pbt_code code = PBT_OK;
+    if (strcmp(name, "pairs") == 0) return pbt_page_pairs(page);
     if (group.n > 0)
-        measure_section(page, table, &group);
-    else if (strcmp(name, "pairs") == 0)
-        code = pbt_page_pairs(page);
-    else
+        pbt_page_measure_table(page, &group);
+    else if (strcmp(name, "flip_weights") == 0)
+        pbt_page_flip_weights(page);
+    else {
         pbt_html_table(page->out, table);
-    if (code == PBT_OK && strcmp(name, "training") == 0) code = pbt_page_training(page);
+        return PBT_OK;
+    }
+    note(page, table);
+    return PBT_OK;
+}
+
+static pbt_code further_tables(pbt_page *page, const section *s, const pbt_table *tables, size_t n) {
+    for (size_t m = 0; m < 4 && s->more[m]; m++)
+        for (size_t i = 0; i < n; i++) {
+            if (!tables[i].name || strcmp(tables[i].name, s->more[m]) != 0) continue;
+            bool open = strcmp(s->id, "flip_accuracy") == 0;
+            pbt_text_add(page->out, open ? "<details open=\"\"><summary>" : "<details><summary>");
+            pbt_html_add(page->out, tables[i].title);
+            pbt_text_add(page->out, "</summary>\n");
+            PBT_TRY(table_body(page, &tables[i]));
+            pbt_text_add(page->out, "</details>\n");
+        }
+    return PBT_OK;
+}
+
+static pbt_code table_section(pbt_page *page, const pbt_table *table, const pbt_table *tables, size_t n) {
+    const section *s = section_of(table->name);
+    pbt_measure_group group = pbt_measure_group_find(table->name ? table->name : "");
+    bool training = s && strcmp(s->id, "training") == 0;
+    section_open(page, table);
+    if (group.n > 0) measure_dots(page, &group);
+    if (s && s->draw && !training) PBT_TRY(s->draw(page));
+    PBT_TRY(table_body(page, table));
+    if (s && s->draw && training) PBT_TRY(s->draw(page)); /* many drawings: the table first */
+    if (s) PBT_TRY(further_tables(page, s, tables, n));
     pbt_text_add(page->out, "</section>\n");
-    return code;
+    return PBT_OK;
+}
+
+/* In the order of `sections`, then what has no place there. */
+static pbt_code all_sections(pbt_page *page, const pbt_table *tables, size_t n) {
+    for (size_t s = 0; s < N_SECTIONS; s++)
+        for (size_t i = 0; i < n; i++)
+            if (section_of(tables[i].name) == &sections[s])
+                PBT_TRY(table_section(page, &tables[i], tables, n));
+    for (size_t i = 0; i < n; i++)
+        if (!section_of(tables[i].name) && !stands_below_another(tables[i].name))
+            PBT_TRY(table_section(page, &tables[i], tables, n));
+    return PBT_OK;
 }
 
 /* ---- head and foot ---- */
@@ -108,15 +184,11 @@ static void introduction(pbt_page *page) {
 
 static void navigation(pbt_page *page, const pbt_table *tables, size_t n, bool debates) {
     pbt_text_add(page->out, "<nav aria-label=\"Sections\"><ul>\n");
-    for (size_t i = 0; i < n; i++) {
-        if (!tables[i].name) continue;
-        const char *end = strpbrk(tables[i].title, ":,");
-        size_t length = end ? (size_t)(end - tables[i].title) : strlen(tables[i].title);
-        if (strcmp(tables[i].name, "balanced_mixed") == 0) continue;
-        pbt_text_addf(page->out, "<li><a href=\"#%s\">", tables[i].name);
-        pbt_html_addf(page->out, "%.*s", (int)length, tables[i].title);
-        pbt_text_add(page->out, "</a></li>\n");
-    }
+    for (size_t s = 0; s < N_SECTIONS; s++)
+        for (size_t i = 0; i < n; i++)
+            if (section_of(tables[i].name) == &sections[s])
+                pbt_text_addf(page->out, "<li><a href=\"#%s\">%s</a></li>\n", sections[s].id,
+                              sections[s].title);
     if (debates) pbt_text_add(page->out, "<li><a href=\"#debates\">Debates</a></li>\n");
     pbt_text_add(page->out, "</ul></nav>\n");
 }
@@ -151,7 +223,7 @@ static pbt_code body(pbt_page *page, const pbt_table *tables, size_t n) {
     navigation(page, tables, n, has_trees(page));
     pbt_text_add(page->out, "<main>\n");
     PBT_TRY(pbt_page_picture(page));
-    for (size_t i = 0; i < n; i++) PBT_TRY(table_section(page, &tables[i]));
+    PBT_TRY(all_sections(page, tables, n));
     return pbt_page_explorer(page);
 }
 

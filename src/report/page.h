@@ -41,8 +41,9 @@ typedef struct pbt_dots_row {
 void pbt_dots_draw(const char *title, const pbt_dots_row *rows, size_t n, pbt_text *out);
 /* The rows of one run: its arms and Llama-3.1-70B's of the paper. */
 void pbt_dots_report(const pbt_report *report, size_t measure, pbt_text *out);
-/* <td> of a figure: mean, spread, interval, seeds. */
-void pbt_figure_cell_html(const pbt_figure *figure, size_t n_seeds, pbt_text *out);
+/* <td> of a figure: mean, spread, interval, seeds, and how many answers could not be read (NULL: not known).
+ */
+void pbt_figure_cell_html(const pbt_figure *figure, const pbt_figure *unread, size_t n_seeds, pbt_text *out);
 
 /* Everything up to and with <body>; `nonce` NULL: no script may run. */
 void pbt_page_head(pbt_text *out, const char *title, const char *nonce);
@@ -51,6 +52,13 @@ pbt_code pbt_page_picture(pbt_page *page);
 /* Rows for the run's arms and the paper's models, with intervals, seeds, counts. */
 void pbt_page_measure_table(pbt_page *page, const pbt_measure_group *group);
 
+/* FARM round by round; teams in both orders and turn by turn; what decides a flip. Nothing where nothing is
+ * known. */
+pbt_code pbt_page_rounds(pbt_page *page);
+pbt_code pbt_page_teams(pbt_page *page);
+pbt_code pbt_page_flips(pbt_page *page);
+/* Table 4 in the paper's layout. */
+void pbt_page_flip_weights(pbt_page *page);
 pbt_code pbt_page_training(pbt_page *page);
 pbt_code pbt_page_pairs(pbt_page *page);
 /* The debates as data for report.js, and the elements that it fills. */

@@ -155,6 +155,13 @@ const pbt_paper_figure *pbt_paper_find(const char *model, const char *arm, const
     return NULL;
 }
 
+const pbt_paper_flips pbt_paper_flip_analysis = {.model = "Llama-3.1-8B",
+                                                 .arm = "pbt",
+                                                 .weights = {-0.64, 0.36, -0.36, -0.23, 0.06, 0.15},
+                                                 .significant = {false, true, true, false, false, false},
+                                                 .accuracy_all = 96.36,
+                                                 .accuracy_two = 95.91};
+
 /* The object under `name`, made when it is not there. */
 static json_t *child(json_t *object, const char *name) {
     json_t *found = json_object_get(object, name);
@@ -175,5 +182,12 @@ json_t *pbt_paper_json(void) {
             return NULL;
         }
     }
+    const pbt_paper_flips *flips = &pbt_paper_flip_analysis;
+    json_t *weights = json_array();
+    for (size_t i = 0; weights && i < 6; i++) json_array_append_new(weights, json_real(flips->weights[i]));
+    json_t *arm = root ? child(child(root, flips->model), flips->arm) : NULL;
+    json_t *value = json_pack("{s:f, s:f, s:o, s:s}", "accuracy_all", flips->accuracy_all, "accuracy_two",
+                              flips->accuracy_two, "weights", weights, "source", "Table 4, section 5");
+    if (arm) json_object_set_new(arm, "flip_analysis", value);
     return root;
 }

@@ -7,6 +7,8 @@
 
 #include "base/json.h"
 
+#include <stdbool.h>
+
 typedef struct pbt_paper_figure {
     const char *table;  /* "Table 3" */
     const char *model;  /* "Llama-3.1-70B" */
@@ -21,7 +23,17 @@ extern const size_t pbt_n_paper_figures;
 /* NULL when the paper has no such figure. */
 const pbt_paper_figure *pbt_paper_find(const char *model, const char *arm, const char *group,
                                        const char *figure);
-/* {model: {arm: {group: {figure: {"mean", "std", "source"}}}}}; new reference. */
+/* Table 4 and section 5: what decides whether Llama-3.1-8B with PBT flips. */
+typedef struct pbt_paper_flips {
+    const char *model, *arm;
+    double weights[6]; /* answer entropy, log P(original), log P(alternative), both confidences, accuracy */
+    bool significant[6];
+    double accuracy_all, accuracy_two; /* percent */
+} pbt_paper_flips;
+extern const pbt_paper_flips pbt_paper_flip_analysis;
+
+/* {model: {arm: {group: {figure: {"mean", "std", "source"}}}}},
+ * and "flip_analysis" beside the groups of Llama-3.1-8B's pbt; new reference. */
 json_t *pbt_paper_json(void);
 
 #endif

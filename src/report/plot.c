@@ -155,13 +155,13 @@ static void draw_line(const frame *f, const pbt_series *s, pbt_text *out) {
     pbt_text_add(out, "\"/>\n");
 }
 
-static void draw_series(const frame *f, const pbt_series *s, pbt_text *out) {
+static void draw_series(const frame *f, const pbt_series *s, double radius, pbt_text *out) {
     size_t seen = 0;
     for (size_t i = 0; i < s->n; i++) seen += visible(s, i);
     if (s->line && seen > 1) draw_line(f, s, out);
     /* A line of one point would not be seen. */
     pbt_mark mark = s->mark == PBT_MARK_NONE && s->line && seen == 1 ? PBT_MARK_CIRCLE : s->mark;
-    double radius = s->line ? 3 : 4;
+    if (s->line) radius = 3;
     for (size_t i = 0; i < s->n && mark != PBT_MARK_NONE; i++) {
         if (!visible(s, i)) continue;
         pbt_mark_draw(mark, place_x(f, s->x[i]), place_y(f, s->y[i]), radius, s->style,
@@ -215,7 +215,8 @@ void pbt_plot_draw(const pbt_plot *p, pbt_text *out) {
     pbt_text_add(out, "\">\n");
     draw_axes(p, &f, out);
     if (p->diagonals) draw_diagonals(&f, out);
-    for (size_t s = 0; s < p->n_series; s++) draw_series(&f, &p->series[s], out);
+    for (size_t s = 0; s < p->n_series; s++)
+        draw_series(&f, &p->series[s], p->radius > 0 ? p->radius : 4, out);
     draw_labels(p, &f, out);
     pbt_text_add(out, "</svg>\n");
 }

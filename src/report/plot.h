@@ -36,6 +36,7 @@ typedef struct pbt_plot {
     const pbt_series *series;
     size_t n_series;
     bool diagonals; /* lines of equal mean of x and y, both 0..100 */
+    double radius;  /* of points; 0: 4 */
 } pbt_plot;
 
 /* Appends <svg>...</svg>. */

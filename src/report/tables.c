@@ -116,6 +116,7 @@ static pbt_code training_table(const pbt_report *r, pbt_table *t, pbt_error *err
     PBT_TRY(pbt_table_open(t, error, "Training", "arm", "seed", "pairs", "resist", "accept", "SFT loss",
                            "DPO loss", "kept step", "dev + → −", "dev − → +", NULL));
     t->name = "training";
+    t->n_keys = 2;
     for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
         for (size_t i = 0; i < json_array_size(r->arms[a].training); i++) {
             const json_t *s = json_array_get(r->arms[a].training, i);

@@ -3,6 +3,13 @@
  * Only the open tree and the visible part of the list exist as elements. Text of models goes into text nodes only.
  */
 "use strict";
+/* Paper shows what is folded on the screen. */
+window.addEventListener("beforeprint", () => {
+  for (const folded of document.querySelectorAll("details:not([open])")) {
+    folded.open = true;
+    window.addEventListener("afterprint", () => { folded.open = false; }, { once: true });
+  }
+});
 (function () {
   const holder = document.getElementById("debates-data");
   if (!holder) return;
