@@ -60,7 +60,7 @@ static bool says(const char *text, const char *part) {
 
 static int32_t yes_or_no(const char *said) {
     bool yes = says(said, "yes"), no = says(said, "no");
-    if (says(said, "dont know") || says(said, "do not know")) return 2;
+    if (says(said, "don t know") || says(said, "dont know") || says(said, "do not know")) return 2;
     return yes == no ? -1 : yes ? 0 : 1;
 }
 

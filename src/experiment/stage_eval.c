@@ -128,7 +128,7 @@ static pbt_code evaluate_arm(pbt_examination *x, pbt_error *error) {
 
 /* The arm's adapter, held against the hash that training recorded; *adapter = NULL: the arm was not trained.
  */
-static pbt_code open_adapter(pbt_examination *x, const pbt_model *model, pbt_adapter **adapter,
+static pbt_code open_adapter(pbt_examination *x, const pbt_chat_model *model, pbt_adapter **adapter,
                              pbt_error *error) {
     json_t *result;
     *adapter = NULL;
@@ -136,8 +136,8 @@ static pbt_code open_adapter(pbt_examination *x, const pbt_model *model, pbt_ada
                           &result, error));
     if (!result) return PBT_OK;
     char *folder = pbt_run_path(x->run, x->seed, x->arm, "adapter"), hash[20];
-    pbt_code code =
-        folder ? pbt_adapter_open(folder, model, adapter, error) : pbt_fail_memory(error, 64, "a path");
+    pbt_code code = folder ? pbt_adapter_open(folder, model->model, adapter, error)
+                           : pbt_fail_memory(error, 64, "a path");
     if (code == PBT_OK) {
         const char *expected = json_string_value(json_object_get(result, "adapter"));
         snprintf(hash, sizeof hash, "%016llx", (unsigned long long)pbt_adapter_hash(*adapter));
@@ -154,7 +154,7 @@ static pbt_code open_adapter(pbt_examination *x, const pbt_model *model, pbt_ada
 static pbt_code evaluate_adapter(pbt_examination *x, pbt_chat_model *model, pbt_error *error) {
     pbt_adapter *adapter = NULL;
     pbt_agent *agent = NULL;
-    pbt_code code = open_adapter(x, model->model, &adapter, error);
+    pbt_code code = open_adapter(x, model, &adapter, error);
     if (code == PBT_OK && adapter) code = pbt_agent_local(model, adapter, x->arm, &agent, error);
     x->agent = agent;
     if (code == PBT_OK && adapter) code = evaluate_arm(x, error);
