@@ -23,8 +23,13 @@ static const pbt_option options[] = {
     PBT_TRAINING_NUMBER(sft_weight, "0",
                         "adds this much of the loss sft, the chosen completions' mean token loss"),
     PBT_TRAINING_FLAG(disable_dropout, "true", "train without the adapter's dropout"),
-    PBT_TRAINING_FLAG(precompute_ref_log_probs, "true",
-                      "the reference's log-probabilities are always computed once, and kept in output_dir"),
+    PBT_TRAINING_FLAG(
+        precompute_ref_log_probs, NULL,
+        "keep the reference's log-probabilities in the user's cache ($XDG_CACHE_HOME/pbt), for every "
+        "training on the same data, model and adapter; else in output_dir. They always are computed "
+        "once and before the first step"),
+    PBT_TRAINING_OPTION(export_ref_log_probs, PBT_OPTION_STRING, "FILE", NULL,
+                        "write the dataset with the columns ref_chosen_logps and ref_rejected_logps"),
     PBT_TRAINING_OLD_OPTIONS,
     PBT_TRAINING_OLD_STRING(precompute_ref_batch_size),
     PBT_TRAINING_OLD_STRING(max_prompt_length),

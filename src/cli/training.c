@@ -8,22 +8,30 @@
 #include "base/hub.h"
 #include "base/text.h"
 #include "cli/model_files.h"
+#include "train/export.h"
 #include "train/output.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 typedef struct training_job {
     const pbt_cli *cli;
     const pbt_training_options *options;
     pbt_trainer trainer;
-    pbt_dataset dataset;
+    pbt_dataset dataset, eval_dataset;
+    char *reference_folder;
     pbt_tokenizer *tokenizer;
     pbt_chat_template *chat;
     char *model_folder, *adapter_folder; /* what --model_name_or_path and --adapter stand for */
 } training_job;
+
+static const char *dataset_path(const pbt_training_options *o) {
+    return o->dataset ? o->dataset : o->old.dataset_name;
+}
 
 /* ---- model, adapter, data ---- */
 
@@ -61,33 +69,48 @@ static pbt_code open_model(training_job *job, pbt_error *error) {
 }
 
 /* A folder without a template will do for rows without messages. */
+static pbt_code read_data(training_job *job, const char *path, const pbt_error *no_template, bool preference,
+                          pbt_dataset *dataset, pbt_error *error) {
+    const pbt_training_options *o = job->options;
+    dataset->text_field = o->dataset_text_field;
+    dataset->assistant_only_loss = o->assistant_only_loss;
+    dataset->whole_text_loss = !preference && !o->completion_only_loss;
+    pbt_code code =
+        pbt_dataset_read(path, job->tokenizer, job->chat, preference, (int32_t)o->max_length, dataset, error);
+    if (code != PBT_OK && !job->chat && error && strstr(error->message, "no chat template"))
+        *error = *no_template; /* the rows have messages: why there is no template is the real trouble */
+    if (code != PBT_OK) return code;
+    if (dataset->dropped_long > 0)
+        pbt_monitor_message(
+            job->cli->monitor, 0,
+            "%s: %zu examples are longer than max_length (%" PRId64 " tokens) and left out: %.900s", path,
+            dataset->dropped_long, o->max_length, pbt_text_string(&dataset->dropped_list));
+    if (dataset->cut_prompts > 0)
+        pbt_monitor_message(
+            job->cli->monitor, 0,
+            "%s: in %zu examples the tokens of the prompt are not the beginning of prompt and "
+            "completion together; the completion begins where they part",
+            path, dataset->cut_prompts);
+    return PBT_OK;
+}
+
 static pbt_code open_data(training_job *job, bool preference, pbt_error *error) {
     const pbt_training_options *o = job->options;
     pbt_error no_template;
-    PBT_TRY(pbt_tokenizer_open(job->model_folder, &job->tokenizer, error));
-    if (pbt_chat_template_open(job->model_folder, job->tokenizer, o->date_string, &job->chat, &no_template) !=
-        PBT_OK) {
+    PBT_TRY(pbt_tokenizer_open(o->model_name_or_path, &job->tokenizer, error));
+    if (pbt_chat_template_open(o->model_name_or_path, job->tokenizer, o->date_string, &job->chat,
+                               &no_template) != PBT_OK) {
         job->chat = NULL;
         pbt_monitor_message(job->cli->monitor, 2, "no chat template: %s", no_template.message);
     }
-    job->dataset.text_field = o->dataset_text_field;
-    job->dataset.assistant_only_loss = o->assistant_only_loss;
-    job->dataset.whole_text_loss = !preference && !o->completion_only_loss;
-    pbt_code code = pbt_dataset_read(o->dataset ? o->dataset : o->old.dataset_name, job->tokenizer, job->chat,
-                                     preference, (int32_t)o->max_length, &job->dataset, error);
-    if (code != PBT_OK && !job->chat && error && strstr(error->message, "no chat template"))
-        *error = no_template; /* the rows have messages: why there is no template is the real trouble */
-    if (code != PBT_OK) return code;
-    if (job->dataset.dropped_long > 0)
-        pbt_monitor_message(
-            job->cli->monitor, 0,
-            "%zu examples are longer than max_length (%" PRId64 " tokens) and left out: %.900s",
-            job->dataset.dropped_long, o->max_length, pbt_text_string(&job->dataset.dropped_list));
-    if (job->dataset.cut_prompts > 0)
-        pbt_monitor_message(job->cli->monitor, 0,
-                            "in %zu examples the tokens of the prompt are not the beginning of prompt and "
-                            "completion together; the completion begins where they part",
-                            job->dataset.cut_prompts);
+    PBT_TRY(read_data(job, dataset_path(o), &no_template, preference, &job->dataset, error));
+    if (job->trainer.settings.eval_strategy == PBT_EVAL_NO) return PBT_OK;
+    PBT_TRY(read_data(job, o->eval_dataset, &no_template, preference, &job->eval_dataset, error));
+    job->trainer.eval_dataset = &job->eval_dataset;
+    if (o->eval_steps > 0 && o->eval_steps < 1) {
+        double steps = (double)pbt_train_steps(&job->trainer.settings, job->dataset.count);
+        job->trainer.settings.eval_steps = (int64_t)ceil(o->eval_steps * steps);
+    }
     return PBT_OK;
 }
 
@@ -129,6 +152,40 @@ static pbt_code print_result(const training_job *job, int64_t steps, const pbt_m
     return pbt_cli_print_json(result, error);
 }
 
+/* $XDG_CACHE_HOME/pbt/reference, or ~/.cache/pbt/reference; NULL where neither is known. */
+static char *cache_folder(void) {
+    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    if (cache && cache[0] == '/') return pbt_string_format("%s/pbt/reference", cache);
+    return home && home[0] == '/' ? pbt_string_format("%s/.cache/pbt/reference", home) : NULL;
+}
+
+static pbt_code export_reference(void *user, const double *chosen, const double *rejected, pbt_error *error) {
+    const training_job *job = user;
+    const pbt_training_options *o = job->options;
+    PBT_TRY(pbt_dataset_export_reference(dataset_path(o), &job->dataset, chosen, rejected,
+                                         o->export_ref_log_probs, error));
+    pbt_monitor_message(job->cli->monitor, 1, "%zu examples with reference log-probabilities in %s",
+                        job->dataset.count, o->export_ref_log_probs);
+    return PBT_OK;
+}
+
+static void make_outputs(training_job *job) {
+    const pbt_training_options *o = job->options;
+    pbt_trainer *trainer = &job->trainer;
+    trainer->folder = o->output_dir;
+    trainer->resume = !o->overwrite_output_dir;
+    trainer->base_model = o->model_name_or_path;
+    trainer->no_events = strcmp(o->report_to, "none") == 0;
+    trainer->metric_for_best_model = o->metric_for_best_model;
+    trainer->greater_is_better = o->greater_is_better ? strcasecmp(o->greater_is_better, "true") == 0
+                                                      : !pbt_string_ends(o->metric_for_best_model, "loss");
+    if (o->export_ref_log_probs) {
+        trainer->reference_ready = export_reference;
+        trainer->reference_ready_user = job;
+    }
+    if (o->precompute_ref_log_probs) trainer->reference_folder = job->reference_folder = cache_folder();
+}
+
 static pbt_code run_job(training_job *job, pbt_error *error) {
     const pbt_training_options *o = job->options;
     pbt_trainer *trainer = &job->trainer;
@@ -139,8 +196,7 @@ static pbt_code run_job(training_job *job, pbt_error *error) {
     PBT_TRY(open_model(job, error));
     trainer->dataset = &job->dataset;
     if (o->dry_run) return print_plan(job, error);
-    trainer->folder = o->output_dir;
-    trainer->resume = !o->overwrite_output_dir;
+    make_outputs(job);
     trainer->after_step = keep_last;
     trainer->after_step_user = &last;
     trainer->monitor = job->cli->monitor;
@@ -158,6 +214,8 @@ pbt_code pbt_training_command_run(const pbt_cli *cli, const pbt_training_options
     PBT_TRY(pbt_training_settings_make(cli, options, objective, &job.trainer.settings, error));
     pbt_code code = run_job(&job, error);
     pbt_dataset_free(&job.dataset);
+    pbt_dataset_free(&job.eval_dataset);
+    free(job.reference_folder);
     if (job.trainer.adapter) pbt_adapter_free(job.trainer.adapter);
     if (job.trainer.model) pbt_model_free(job.trainer.model);
     if (job.chat) pbt_chat_template_free(job.chat);

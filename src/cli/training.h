@@ -16,6 +16,10 @@ typedef struct pbt_training_options {
     double num_train_epochs, learning_rate, warmup_steps, min_lr_ratio, weight_decay, adam_beta1, adam_beta2,
         adam_epsilon, max_grad_norm, lora_alpha, lora_dropout;
     const char *lr_scheduler_type, *train_sampling_strategy;
+    const char *eval_dataset, *eval_strategy, *metric_for_best_model, *greater_is_better, *report_to;
+    double eval_steps;
+    int64_t per_device_eval_batch_size;
+    bool load_best_model_at_end;
     pbt_strings lora_target_modules;
     bool use_rslora, share_prefixes;
     /* sft */
@@ -25,13 +29,13 @@ typedef struct pbt_training_options {
     double beta, label_smoothing, sft_weight;
     pbt_strings loss_type, loss_weights;
     bool precompute_ref_log_probs, disable_dropout;
+    const char *export_ref_log_probs;
     /* Options of TRL's that say nothing here or have another name now: read, and warned about. */
     struct {
         const char *warmup_ratio, *max_prompt_length, *max_completion_length, *truncation_mode, *rpo_alpha,
-            *ref_adapter_name, *model_adapter_name, *report_to, *eval_strategy, *torch_dtype, *dataset_name,
-            *optim, *attn_implementation, *save_strategy, *logging_strategy, *dataset_num_proc,
-            *dataloader_num_workers, *save_total_limit, *run_name, *precompute_ref_batch_size,
-            *label_pad_token_id, *padding_value;
+            *ref_adapter_name, *model_adapter_name, *torch_dtype, *dataset_name, *optim, *attn_implementation,
+            *save_strategy, *logging_strategy, *dataset_num_proc, *dataloader_num_workers, *save_total_limit,
+            *run_name, *precompute_ref_batch_size, *label_pad_token_id, *padding_value;
         bool generate_during_eval, reference_free, force_use_ref_model, is_encoder_decoder, packing,
             padding_free, gradient_checkpointing, bf16, fp16, use_peft, use_liger_kernel, group_by_length,
             remove_unused_columns;
@@ -106,6 +110,20 @@ pbt_code pbt_training_command_run(const pbt_cli *cli, const pbt_training_options
                             "\"tree\") as a whole so that more tokens are shared"),                          \
         PBT_TRAINING_INTEGER(logging_steps, "10", "steps of one line of metrics.jsonl"),                     \
         PBT_TRAINING_INTEGER(save_steps, "500", "steps from checkpoint to checkpoint; 0: at the end"),       \
+        PBT_TRAINING_OPTION(eval_dataset, PBT_OPTION_STRING, "FILE", NULL,                                   \
+                            "data to evaluate on as training goes; never trained on"),                       \
+        PBT_TRAINING_CHOICE(eval_strategy, NULL, "no|steps|epoch",                                           \
+                            "when to evaluate; steps where there is an eval_dataset"),                       \
+        PBT_TRAINING_NUMBER(eval_steps, "0",                                                                 \
+                            "steps between evaluations; below 1: a share of all steps; 0: logging_steps"),   \
+        PBT_TRAINING_INTEGER(per_device_eval_batch_size, "8", "examples of a batch in evaluations"),         \
+        PBT_TRAINING_FLAG(load_best_model_at_end, NULL,                                                      \
+                          "leave what was best in the evaluations instead of the last step"),                \
+        PBT_TRAINING_STRING(metric_for_best_model, "loss", "what is best: loss, rewards/accuracies, ..."),   \
+        PBT_TRAINING_CHOICE(greater_is_better, NULL, "true|false|True|False",                                \
+                            "whether more of it is better; false for a loss, else true"),                    \
+        PBT_TRAINING_STRING(report_to, "tensorboard",                                                        \
+                            "tensorboard: an event file beside metrics.jsonl; none: only that"),             \
         PBT_TRAINING_INTEGER(max_length, "1024",                                                             \
                              "longest prompt + completion in tokens; longer examples are left out"),         \
         PBT_TRAINING_INTEGER(lora_r, "16", "rank of a new adapter"),                                         \
@@ -124,7 +142,6 @@ pbt_code pbt_training_command_run(const pbt_cli *cli, const pbt_training_options
 #define PBT_TRAINING_OLD_FLAG(field)   PBT_TRAINING_OLD(field, PBT_OPTION_FLAG, NULL)
 #define PBT_TRAINING_OLD_OPTIONS                                                                             \
     PBT_TRAINING_OLD_STRING(warmup_ratio), PBT_TRAINING_OLD_STRING(truncation_mode),                         \
-        PBT_TRAINING_OLD_STRING(report_to), PBT_TRAINING_OLD_STRING(eval_strategy),                          \
         PBT_TRAINING_OLD_STRING(torch_dtype), PBT_TRAINING_OLD_STRING(dataset_name),                         \
         PBT_TRAINING_OLD_STRING(optim), PBT_TRAINING_OLD_STRING(attn_implementation),                        \
         PBT_TRAINING_OLD_STRING(save_strategy), PBT_TRAINING_OLD_STRING(logging_strategy),                   \

@@ -94,8 +94,6 @@ static void warn_old_options(const pbt_cli *cli, const pbt_training_options *o) 
     WARN_STRING(truncation_mode, "nothing is truncated; longer examples are left out");
     WARN_STRING(ref_adapter_name, "the reference is the model under --adapter as it was");
     WARN_STRING(model_adapter_name, "the trained adapter is the one of --adapter");
-    WARN_STRING(report_to, "metrics go to output_dir/metrics.jsonl");
-    WARN_STRING(eval_strategy, "there is no evaluation during training");
     WARN_STRING(optim, "the optimizer is AdamW as torch's adamw_torch");
     WARN_STRING(attn_implementation, not_needed);
     WARN_STRING(save_strategy, "use --save_steps");
@@ -173,6 +171,31 @@ static pbt_code check_options(const pbt_training_options *o, pbt_error *error) {
     return PBT_OK;
 }
 
+static pbt_code make_evaluations(const pbt_cli *cli, const pbt_training_options *o, pbt_train_settings *s,
+                                 pbt_error *error) {
+    const char *strategy = o->eval_strategy ? o->eval_strategy : o->eval_dataset ? "steps" : "no";
+    s->eval_strategy = strcmp(strategy, "steps") == 0   ? PBT_EVAL_STEPS
+                       : strcmp(strategy, "epoch") == 0 ? PBT_EVAL_EPOCH
+                                                        : PBT_EVAL_NO;
+    if (s->eval_strategy != PBT_EVAL_NO && !o->eval_dataset)
+        return pbt_fail(error, PBT_USAGE, "--eval_strategy %s needs --eval_dataset", strategy);
+    if (s->eval_strategy == PBT_EVAL_NO && o->eval_dataset)
+        pbt_monitor_message(cli->monitor, 0, "--eval_dataset has no effect with --eval_strategy no");
+    s->load_best_model_at_end = o->load_best_model_at_end;
+    if (!(o->eval_steps >= 0 && o->eval_steps < 1e15))
+        return pbt_fail(error, PBT_USAGE, "--eval_steps is %g; it must not be negative", o->eval_steps);
+    s->eval_steps = o->eval_steps >= 1 ? (int64_t)o->eval_steps : o->logging_steps;
+    if (strcmp(o->report_to, "none") != 0 && !strstr(o->report_to, "tensorboard") &&
+        strcmp(o->report_to, "all") != 0)
+        pbt_monitor_message(
+            cli->monitor, 0,
+            "--report_to %s: only tensorboard and none are known; metrics go to metrics.jsonl "
+            "and TensorBoard's event file",
+            o->report_to);
+    return pbt_option_to_int32("per_device_eval_batch_size", o->per_device_eval_batch_size, 1,
+                               &s->per_device_eval_batch_size, error);
+}
+
 static pbt_code make_counts(const pbt_training_options *o, pbt_train_settings *s, pbt_error *error) {
     if (o->seed < 0)
         return pbt_fail(error, PBT_USAGE, "--seed is %" PRId64 "; it must not be negative", o->seed);
@@ -195,6 +218,7 @@ pbt_code pbt_training_settings_make(const pbt_cli *cli, const pbt_training_optio
     warn_old_options(cli, o);
     PBT_TRY(check_options(o, error));
     PBT_TRY(make_counts(o, s, error));
+    PBT_TRY(make_evaluations(cli, o, s, error));
     s->learning_rate = o->learning_rate;
     PBT_TRY(pbt_schedule_parse(o->lr_scheduler_type, &s->lr_scheduler_type, error));
     s->warmup_steps = o->warmup_steps;

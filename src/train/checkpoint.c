@@ -14,7 +14,7 @@
 #include <string.h>
 
 static const char checkpoint_name[] = "checkpoint.pbt";
-static const char magic[8] = "PBTCKPT2";
+static const char magic[8] = "PBTCKPT3";
 
 typedef struct checkpoint_header {
     char magic[8];
@@ -22,6 +22,7 @@ typedef struct checkpoint_header {
     int64_t step;
     uint64_t n_parameters, n_numbers;
     pbt_metric_sums sums;
+    pbt_best best;
 } checkpoint_header;
 
 /* Fields one by one: a struct's padding bytes must not reach the hash. */
@@ -29,9 +30,9 @@ static uint64_t hash_number(uint64_t hash, double value) {
     return pbt_hash(&value, sizeof value, hash);
 }
 
-uint64_t pbt_settings_fingerprint(const pbt_train_settings *s, int64_t total_steps, uint64_t data_hash,
-                                  uint64_t model_hash, uint64_t adapter_hash) {
-    const uint64_t hashes[] = {s->seed, (uint64_t)total_steps, data_hash, model_hash, adapter_hash};
+uint64_t pbt_settings_fingerprint(const pbt_train_settings *s, int64_t total_steps, const pbt_hashes *of) {
+    const uint64_t hashes[] = {s->seed,   (uint64_t)total_steps, of->data,
+                               of->model, of->adapter,           of->eval_data};
     const double numbers[] = {s->objective,
                               s->per_device_train_batch_size,
                               s->gradient_accumulation_steps,
@@ -52,6 +53,10 @@ uint64_t pbt_settings_fingerprint(const pbt_train_settings *s, int64_t total_ste
                               s->sft_weight,
                               s->disable_dropout,
                               s->share_prefixes,
+                              s->eval_strategy,
+                              (double)s->eval_steps,
+                              s->per_device_eval_batch_size,
+                              s->load_best_model_at_end,
                               s->max_rows};
     uint64_t hash = pbt_hash(hashes, sizeof hashes, 2);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) hash = hash_number(hash, numbers[i]);
@@ -112,6 +117,7 @@ pbt_code pbt_checkpoint_write(const char *folder, const pbt_checkpoint_state *st
     header.n_parameters = optimizer->n_parameters;
     header.n_numbers = count_numbers(optimizer);
     header.sums = state->sums;
+    header.best = state->best;
     pbt_file_writer *writer = NULL;
     uint64_t hash = 0;
     pbt_code code = pbt_file_writer_open(path, &writer, error);
@@ -183,7 +189,7 @@ pbt_code pbt_checkpoint_read(const char *folder, uint64_t fingerprint, pbt_check
     code = check(&file, path, fingerprint, optimizer, &header, error);
     if (code == PBT_OK) {
         take_arrays(file.data + sizeof header, optimizer);
-        *state = (pbt_checkpoint_state){fingerprint, header.step, header.sums};
+        *state = (pbt_checkpoint_state){fingerprint, header.step, header.sums, header.best};
         *found = true;
     }
     pbt_file_unmap(&file);

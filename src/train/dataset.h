@@ -16,6 +16,7 @@ typedef struct pbt_example {
      * NULL: those of the completion(s). */
     unsigned char *mask;
     double ref_chosen_logp, ref_rejected_logp; /* NaN: not given */
+    size_t line;                               /* of the file it comes from, from 1; 0: from none */
     char *group; /* what examples of one tree share (tree id), or NULL; only a hint for batching */
 } pbt_example;
 

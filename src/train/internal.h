@@ -84,6 +84,12 @@ int64_t pbt_example_targets(const pbt_example *example);
  * `preference`, else sequence j is the j-th example. */
 pbt_code pbt_batch_trie(const pbt_batch *batch, size_t pass, bool share, pbt_trie *trie, pbt_error *error);
 
+/* ---- check.c ---- */
+
+pbt_code pbt_trainer_check(const pbt_trainer *trainer, pbt_error *error);
+pbt_code pbt_example_check(const pbt_trainer *trainer, const pbt_example *example, size_t index,
+                           pbt_error *error);
+
 /* ---- optimizer.c ---- */
 
 typedef struct pbt_optimizer {
@@ -150,10 +156,16 @@ typedef struct pbt_checkpoint_state {
     uint64_t fingerprint; /* of settings, data, model and adapter as they were at the start */
     int64_t step;
     pbt_metric_sums sums;
+    pbt_best best;
 } pbt_checkpoint_state;
+/* XXH3 of the data, the data of evaluations (0: none), the model, and the adapter as it is at the start (0:
+ * none). */
+typedef struct pbt_hashes {
+    uint64_t data, eval_data, model, adapter;
+} pbt_hashes;
 /* Hash of everything that steers the numbers. */
-uint64_t pbt_settings_fingerprint(const pbt_train_settings *settings, int64_t total_steps, uint64_t data_hash,
-                                  uint64_t model_hash, uint64_t adapter_hash);
+uint64_t pbt_settings_fingerprint(const pbt_train_settings *settings, int64_t total_steps,
+                                  const pbt_hashes *hashes);
 pbt_code pbt_checkpoint_write(const char *folder, const pbt_checkpoint_state *state,
                               const pbt_optimizer *optimizer, pbt_error *error);
 /* *found = false when there is none. One of another fingerprint, or damaged, is PBT_BAD_INPUT. */
@@ -161,6 +173,12 @@ pbt_code pbt_checkpoint_read(const char *folder, uint64_t fingerprint, pbt_check
                              pbt_optimizer *optimizer, bool *found, pbt_error *error);
 
 /* ---- objective.c ---- */
+
+/* Reference log-probabilities of a dataset's completions, sums over their tokens. */
+typedef struct pbt_reference {
+    const pbt_dataset *dataset;
+    double *chosen, *rejected; /* [dataset->count] */
+} pbt_reference;
 
 /* What a trainer works with from the first to the last step. */
 typedef struct pbt_training {
@@ -170,12 +188,13 @@ typedef struct pbt_training {
     int32_t n_adapters;
     int32_t max_rows;
     double dropout;
-    double *ref_chosen, *ref_rejected; /* [examples of the dataset]; NULL for SFT */
+    pbt_reference reference[2]; /* of the dataset and of the evaluations' dataset; empty for SFT */
     pbt_pass_buffers buffers;
     pbt_gradients *gradients;
     pbt_optimizer optimizer;
 } pbt_training;
-/* Reference log-probabilities of an example of the dataset, or of one handed over with its own. */
+/* Reference log-probabilities of an example of a dataset with a reference, or of one handed over with its
+ * own. */
 void pbt_training_reference(const pbt_training *training, const pbt_example *example, double *chosen,
                             double *rejected);
 /* Forward and, with `gradients`, backward over all passes of a batch; fills loss, rewards, logps and token
@@ -189,9 +208,38 @@ pbt_code pbt_batch_logps(pbt_training *training, const pbt_batch *batch, double 
 
 /* ---- reference.c ---- */
 
-/* Fills training->ref_*: from the dataset's columns, from the folder's file, or by computing them. *given:
- * whether every number came from the dataset. */
-pbt_code pbt_reference_prepare(pbt_training *training, uint64_t data_hash, uint64_t model_hash,
-                               uint64_t adapter_hash, bool *given, pbt_error *error);
+/* Fills reference->chosen and rejected of reference->dataset: from the dataset's columns, from the folder's
+ * file, or by computing them. *given: whether every number came from the dataset. Free with
+ * pbt_reference_free, after an error too. */
+pbt_code pbt_reference_prepare(pbt_training *training, pbt_reference *reference, uint64_t data_hash,
+                               const pbt_hashes *hashes, bool *given, pbt_error *error);
+void pbt_reference_free(pbt_reference *reference);
+
+/* ---- start.c ---- */
+
+/* The settings with no weight on the "sft" terms. */
+pbt_train_settings pbt_settings_without_sft(const pbt_train_settings *settings);
+/* Says what `metrics`, of the first batch without the "sft" terms, must be before the first step, and fails
+ * where it is not so and the reference was not given with the data. */
+pbt_code pbt_start_report(const pbt_training *training, const pbt_metrics *metrics, const pbt_hashes *hashes,
+                          bool given, pbt_error *error);
+
+/* ---- evaluate.c ---- */
+
+/* Means over all examples; the loss is TRL's: of batches of per_device_eval_batch_size, weighted by size. */
+pbt_code pbt_evaluate(pbt_training *training, const pbt_dataset *dataset, pbt_metrics *mean,
+                      pbt_error *error);
+/* {"step", "epoch", "eval_loss", ..., "eval_runtime"}; NULL when memory is out. */
+json_t *pbt_eval_line(const pbt_metrics *metrics, pbt_objective objective);
+/* Whether settings ask for an evaluation after `step` (from 1). */
+bool pbt_eval_due(const pbt_train_settings *settings, size_t n_examples, int64_t step, int64_t total_steps);
+
+/* ---- best.c ---- */
+
+/* Looks up the metric that decides in a line of an evaluation; where it is better than `best`, FOLDER/
+ * checkpoint-STEP becomes the best one and the one before goes. */
+pbt_code pbt_best_consider(const pbt_trainer *trainer, const json_t *line, pbt_best *best, pbt_error *error);
+/* The trained numbers of FOLDER/checkpoint-STEP of `best`. */
+pbt_code pbt_best_load(const pbt_training *training, const pbt_best *best, pbt_error *error);
 
 #endif

@@ -31,14 +31,17 @@ static pbt_pass pass_of(const pbt_training *training, const pbt_trie *trie, doub
 
 void pbt_training_reference(const pbt_training *training, const pbt_example *example, double *chosen,
                             double *rejected) {
-    const pbt_dataset *dataset = training->trainer->dataset;
     *chosen = example->ref_chosen_logp;
     *rejected = example->ref_rejected_logp;
-    if (!training->ref_chosen || !dataset) return;
-    if (example < dataset->items || example >= dataset->items + dataset->count) return;
-    size_t index = (size_t)(example - dataset->items);
-    *chosen = training->ref_chosen[index];
-    *rejected = training->ref_rejected[index];
+    for (int i = 0; i < 2; i++) {
+        const pbt_reference *reference = &training->reference[i];
+        const pbt_dataset *dataset = reference->dataset;
+        if (!dataset || example < dataset->items || example >= dataset->items + dataset->count) continue;
+        size_t index = (size_t)(example - dataset->items);
+        *chosen = reference->chosen[index];
+        *rejected = reference->rejected[index];
+        return;
+    }
 }
 
 /* The log-probabilities of a pass's targets, and their sums per sequence. */

@@ -46,6 +46,8 @@ pbt_train_settings pbt_train_settings_default(pbt_objective objective) {
         .max_grad_norm = 1.0,
         .logging_steps = 10,
         .save_steps = 500,
+        .eval_steps = 10,
+        .per_device_eval_batch_size = 8,
         .beta = 0.1,
         .loss = {.n = 1, .types = {PBT_SIGMOID}},
         .disable_dropout = objective == PBT_DPO,

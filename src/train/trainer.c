@@ -22,89 +22,11 @@ typedef struct training_run {
     uint32_t *order, *group;
     pbt_metric_sums sums;
     pbt_training_log log;
+    pbt_hashes hashes;
     uint64_t fingerprint;
+    pbt_best best;
+    bool warned; /* that chosen completions become less likely */
 } training_run;
-
-static pbt_code check_counts(const pbt_train_settings *s, pbt_error *error) {
-    if (s->per_device_train_batch_size < 1 || s->gradient_accumulation_steps < 1)
-        return pbt_fail(error, PBT_USAGE,
-                        "per_device_train_batch_size is %d and gradient_accumulation_steps is %d; both must "
-                        "be at least 1",
-                        s->per_device_train_batch_size, s->gradient_accumulation_steps);
-    if (s->max_steps <= 0 && !(s->num_train_epochs > 0 && s->num_train_epochs < 1e9))
-        return pbt_fail(error, PBT_USAGE,
-                        "num_train_epochs is %g; it must be positive, or max_steps must be given",
-                        s->num_train_epochs);
-    if (s->logging_steps < 1 || s->save_steps < 0 || s->max_rows < 0)
-        return pbt_fail(error, PBT_USAGE,
-                        "logging_steps is %" PRId64 ", save_steps %" PRId64 ", max_rows %d; logging_steps "
-                        "must be at least 1, the others at least 0",
-                        s->logging_steps, s->save_steps, s->max_rows);
-    return PBT_OK;
-}
-
-static pbt_code check_numbers(const pbt_train_settings *s, pbt_error *error) {
-    if (!(s->learning_rate >= 0 && isfinite(s->learning_rate)) || !(s->weight_decay >= 0) ||
-        !(s->adam_beta1 >= 0 && s->adam_beta1 < 1) || !(s->adam_beta2 >= 0 && s->adam_beta2 < 1) ||
-        !(s->adam_epsilon > 0) || !(s->max_grad_norm >= 0) || !(s->warmup_steps >= 0))
-        return pbt_fail(error, PBT_USAGE,
-                        "learning_rate %g, weight_decay %g, adam_beta1 %g, adam_beta2 %g, adam_epsilon %g, "
-                        "max_grad_norm %g, warmup_steps %g: expected betas in [0, 1), a positive epsilon and "
-                        "nothing below zero",
-                        s->learning_rate, s->weight_decay, s->adam_beta1, s->adam_beta2, s->adam_epsilon,
-                        s->max_grad_norm, s->warmup_steps);
-    if (!(s->min_lr_ratio >= 0 && s->min_lr_ratio <= 1))
-        return pbt_fail(error, PBT_USAGE, "min_lr_ratio is %g; expected a share from 0 to 1",
-                        s->min_lr_ratio);
-    if (s->objective != PBT_DPO) return PBT_OK;
-    if (!(s->beta > 0 && isfinite(s->beta)))
-        return pbt_fail(error, PBT_USAGE, "beta is %g; it must be positive", s->beta);
-    if (!(s->label_smoothing >= 0 && s->label_smoothing < 0.5))
-        return pbt_fail(error, PBT_USAGE,
-                        "label_smoothing is %g; expected 0 <= label_smoothing < 0.5 (the share of flipped "
-                        "labels)",
-                        s->label_smoothing);
-    if (!(s->sft_weight >= 0 && isfinite(s->sft_weight)))
-        return pbt_fail(error, PBT_USAGE, "sft_weight is %g; it must not be negative", s->sft_weight);
-    return pbt_loss_mix_check(&s->loss, error);
-}
-
-static pbt_code check_example(const pbt_trainer *trainer, const pbt_example *example, size_t index,
-                              pbt_error *error) {
-    bool preference = trainer->settings.objective == PBT_DPO;
-    if (pbt_example_targets(example) < 1 || (preference && example->rejected.count == 0))
-        return pbt_fail(error, PBT_BAD_INPUT,
-                        "example %zu has no token that carries loss; every completion needs at least one",
-                        index + 1);
-    int32_t vocabulary = trainer->model->config.vocab_size;
-    const pbt_ids *lists[] = {&example->prompt, &example->chosen, &example->rejected};
-    for (int l = 0; l < 3; l++)
-        for (size_t i = 0; i < lists[l]->count; i++)
-            if (lists[l]->items[i] < 0 || lists[l]->items[i] >= vocabulary)
-                return pbt_fail(error, PBT_BAD_INPUT,
-                                "example %zu has token id %d, but the model's vocabulary has %d entries; the "
-                                "tokenizer does not belong to this model",
-                                index + 1, lists[l]->items[i], vocabulary);
-    return PBT_OK;
-}
-
-static pbt_code check_trainer(const pbt_trainer *trainer, pbt_error *error) {
-    PBT_TRY(check_counts(&trainer->settings, error));
-    PBT_TRY(check_numbers(&trainer->settings, error));
-    if (trainer->next_batch) {
-        if (trainer->settings.max_steps <= 0)
-            return pbt_fail(error, PBT_USAGE, "data made as training goes has no epochs; give max_steps");
-        return PBT_OK;
-    }
-    if (!trainer->dataset || trainer->dataset->count == 0)
-        return pbt_fail(error, PBT_BAD_INPUT, "the dataset has no examples to train on");
-    if (trainer->dataset->count > UINT32_MAX)
-        return pbt_fail(error, PBT_BAD_INPUT, "the dataset has %zu examples; at most %u are possible",
-                        trainer->dataset->count, UINT32_MAX);
-    for (size_t i = 0; i < trainer->dataset->count; i++)
-        PBT_TRY(check_example(trainer, &trainer->dataset->items[i], i, error));
-    return PBT_OK;
-}
 
 static int32_t adapter_rank(const pbt_trainer *trainer) {
     return trainer->adapter ? trainer->adapter->settings.r : 0;
@@ -136,8 +58,17 @@ static int32_t rows_to_allocate(const training_run *run) {
     return (int32_t)(rows < longest ? longest : rows);
 }
 
-static pbt_code open_training(training_run *run, uint64_t *data_hash, uint64_t *model_hash,
-                              uint64_t *adapter_hash, pbt_error *error) {
+static pbt_code take_hashes(training_run *run, pbt_error *error) {
+    const pbt_trainer *trainer = run->trainer;
+    run->hashes.data = trainer->next_batch ? 0 : pbt_dataset_hash(trainer->dataset);
+    run->hashes.eval_data = trainer->eval_dataset ? pbt_dataset_hash(trainer->eval_dataset) : 0;
+    PBT_TRY(pbt_model_hash(trainer->model, &run->hashes.model, error));
+    run->hashes.adapter = trainer->adapter ? pbt_adapter_hash(trainer->adapter) : 0;
+    run->fingerprint = pbt_settings_fingerprint(&run->settings, run->total_steps, &run->hashes);
+    return PBT_OK;
+}
+
+static pbt_code open_training(training_run *run, pbt_error *error) {
     pbt_trainer *trainer = run->trainer;
     pbt_training *training = &run->training;
     run->settings = trainer->settings;
@@ -151,11 +82,7 @@ static pbt_code open_training(training_run *run, uint64_t *data_hash, uint64_t *
         training->n_adapters = 1;
         training->dropout = run->settings.disable_dropout ? 0 : trainer->adapter->settings.dropout;
     }
-    *data_hash = trainer->next_batch ? 0 : pbt_dataset_hash(trainer->dataset);
-    PBT_TRY(pbt_model_hash(trainer->model, model_hash, error));
-    *adapter_hash = trainer->adapter ? pbt_adapter_hash(trainer->adapter) : 0;
-    run->fingerprint =
-        pbt_settings_fingerprint(&run->settings, run->total_steps, *data_hash, *model_hash, *adapter_hash);
+    PBT_TRY(take_hashes(run, error));
     PBT_TRY(trainer->adapter
                 ? pbt_gradients_for_adapter(trainer->model, trainer->adapter, &training->gradients, error)
                 : pbt_gradients_for_model(trainer->model, &training->gradients, error));
@@ -174,8 +101,8 @@ static void close_training(training_run *run) {
     pbt_pass_buffers_free(&run->training.buffers);
     pbt_optimizer_free(&run->training.optimizer);
     if (run->training.gradients) pbt_gradients_free(run->training.gradients);
-    free(run->training.ref_chosen);
-    free(run->training.ref_rejected);
+    pbt_reference_free(&run->training.reference[0]);
+    pbt_reference_free(&run->training.reference[1]);
     free(run->order);
     free(run->group);
     run->trainer->log = NULL;
@@ -202,7 +129,7 @@ static pbt_code take_made(training_run *run, int64_t step, step_data *data, pbt_
     data->examples = pbt_alloc(data->n, sizeof *data->examples);
     if (!data->examples) return pbt_fail_memory(error, data->n * 8, "a batch");
     for (size_t i = 0; i < data->n; i++) {
-        PBT_TRY(check_example(trainer, &data->made.items[i], i, error));
+        PBT_TRY(pbt_example_check(trainer, &data->made.items[i], i, error));
         data->examples[i] = &data->made.items[i];
     }
     return PBT_OK;
@@ -244,48 +171,37 @@ done:
     return code;
 }
 
-/* ---- the check before the first step ---- */
+/* ---- before the first step ---- */
 
-static pbt_code report_start(const training_run *run, const pbt_metrics *metrics, bool given,
-                             pbt_error *error) {
-    const pbt_monitor *monitor = run->trainer->monitor;
-    pbt_pair_logps nothing = {.chosen_tokens = 1, .rejected_tokens = 1};
-    double expected = pbt_pair_loss_of(&run->settings, &nothing).loss;
-    bool ln2 = fabs(expected - log(2)) < 1e-12;
-    bool equal = fabs(metrics->rewards_margins) <= 1e-4 &&
-                 fabs(metrics->loss - expected) <= 1e-4 * (expected > 1 ? expected : 1);
-    pbt_monitor_message(monitor, equal ? 1 : 0,
-                        "step 0: margin %.6f (expected 0), loss %.6f (expected %s%.6f): %s",
-                        metrics->rewards_margins, metrics->loss, ln2 ? "ln 2 = " : "", expected,
-                        equal   ? "policy and reference are the same"
-                        : given ? "the dataset's reference is not the policy as it starts"
-                                : "policy and reference differ");
-    if (equal || given) return PBT_OK;
-    return pbt_fail(error, PBT_FAILED,
-                    "before the first step the margin is %.6f and the loss %.6f, expected 0 and %.6f: the "
-                    "reference is not the policy as it starts",
-                    metrics->rewards_margins, metrics->loss, expected);
-}
-
-/* What the pairs' losses are at the reference is known beforehand; what the chosen texts' loss is, is not. */
-static void drop_sft_terms(pbt_train_settings *settings) {
-    settings->sft_weight = 0;
-    for (int32_t i = 0; i < settings->loss.n; i++) {
-        if (settings->loss.n_weights == 0) settings->loss.weights[i] = 1;
-        if (settings->loss.types[i] == PBT_SFT_TERM) settings->loss.weights[i] = 0;
+static pbt_code prepare_references(training_run *run, bool *given, pbt_error *error) {
+    pbt_trainer *trainer = run->trainer;
+    pbt_reference *references = run->training.reference;
+    bool ignored;
+    *given = false;
+    if (run->settings.objective != PBT_DPO) return PBT_OK;
+    if (!trainer->next_batch) {
+        references[0].dataset = trainer->dataset;
+        PBT_TRY(pbt_reference_prepare(&run->training, &references[0], run->hashes.data, &run->hashes, given,
+                                      error));
+        if (trainer->reference_ready)
+            PBT_TRY(trainer->reference_ready(trainer->reference_ready_user, references[0].chosen,
+                                             references[0].rejected, error));
     }
-    settings->loss.n_weights = settings->loss.n;
+    if (!trainer->eval_dataset || run->settings.eval_strategy == PBT_EVAL_NO) return PBT_OK;
+    references[1].dataset = trainer->eval_dataset;
+    return pbt_reference_prepare(&run->training, &references[1], run->hashes.eval_data, &run->hashes,
+                                 &ignored, error);
 }
 
 static pbt_code check_start(training_run *run, bool given, pbt_error *error) {
-    pbt_train_settings plain = run->settings;
+    pbt_train_settings plain = pbt_settings_without_sft(&run->settings);
     pbt_metrics metrics;
-    drop_sft_terms(&plain);
     run->training.settings = &plain;
     pbt_code code = run_step(run, 0, false, &metrics, error);
     run->training.settings = &run->settings;
     if (code != PBT_OK) return code;
-    if (!run->trainer->next_batch) PBT_TRY(report_start(run, &metrics, given, error));
+    if (!run->trainer->next_batch)
+        PBT_TRY(pbt_start_report(&run->training, &metrics, &run->hashes, given, error));
     metrics.grad_norm = NAN;
     if (!run->trainer->after_step) return PBT_OK;
     return run->trainer->after_step(run->trainer->after_step_user, 0, &metrics, error);
@@ -295,7 +211,7 @@ static pbt_code check_start(training_run *run, bool given, pbt_error *error) {
 
 static pbt_code save_checkpoint(training_run *run, pbt_error *error) {
     if (!run->trainer->folder) return PBT_OK;
-    pbt_checkpoint_state state = {run->fingerprint, run->step, run->sums};
+    pbt_checkpoint_state state = {run->fingerprint, run->step, run->sums, run->best};
     PBT_TRY(pbt_training_log_sync(&run->log, error));
     return pbt_checkpoint_write(run->trainer->folder, &state, &run->training.optimizer, error);
 }
@@ -320,6 +236,19 @@ static double epoch_after(const training_run *run, int64_t step) {
     return pbt_epoch_after(&run->settings, run->trainer->dataset->count, step);
 }
 
+/* A known trouble of DPO: the margin grows while the chosen completions become less likely too. Said once. */
+static void warn_of_falling(training_run *run, const pbt_metrics *line) {
+    double beta = run->settings.beta, fall = -line->rewards_chosen / beta;
+    if (run->settings.objective != PBT_DPO || run->warned || !(fall > 1)) return;
+    run->warned = true;
+    pbt_monitor_message(run->trainer->monitor, 0,
+                        "step %" PRId64 ": the chosen completions are %.1f nats less likely than under the "
+                        "reference (log-probability %.1f; the rejected: %.1f less likely, %.1f); a loss_type "
+                        "sigmoid,sft or a higher beta holds them up",
+                        line->step, fall, line->logps_chosen, -line->rewards_rejected / beta,
+                        line->logps_rejected);
+}
+
 /* Takes the reference. */
 static pbt_code append_line(training_run *run, json_t *line, pbt_error *error) {
     if (!line) return pbt_fail_memory(error, 512, "a line of metrics");
@@ -339,8 +268,26 @@ static pbt_code log_step(training_run *run, const pbt_metrics *metrics, pbt_erro
     pbt_monitor_message(run->trainer->monitor, 2,
                         "step %" PRId64 " epoch %.3f loss %.6f learning_rate %.3g grad_norm %.4f", line.step,
                         line.epoch, line.loss, line.learning_rate, line.grad_norm);
+    warn_of_falling(run, &line);
     if (!run->trainer->folder) return PBT_OK;
     return append_line(run, pbt_metrics_line(&line, run->settings.objective), error);
+}
+
+static pbt_code evaluate(training_run *run, const pbt_metrics *at, pbt_error *error) {
+    pbt_metrics metrics;
+    PBT_TRY(pbt_evaluate(&run->training, run->trainer->eval_dataset, &metrics, error));
+    metrics.step = at->step;
+    metrics.epoch = at->epoch;
+    pbt_monitor_message(run->trainer->monitor, 1, "step %" PRId64 ": eval_loss %.6f", metrics.step,
+                        metrics.loss);
+    json_t *line = pbt_eval_line(&metrics, run->settings.objective);
+    if (!line) return pbt_fail_memory(error, 512, "a line of metrics");
+    pbt_code code = PBT_OK;
+    if (run->trainer->folder) code = pbt_training_log_append(&run->log, line, error);
+    if (code == PBT_OK && run->settings.load_best_model_at_end)
+        code = pbt_best_consider(run->trainer, line, &run->best, error);
+    json_decref(line);
+    return code;
 }
 
 static pbt_code train_step(training_run *run, pbt_error *error) {
@@ -356,6 +303,10 @@ static pbt_code train_step(training_run *run, pbt_error *error) {
     metrics.num_tokens = run->sums.num_tokens += metrics.num_tokens;
     metrics.unique_tokens = run->sums.unique_tokens += metrics.unique_tokens;
     PBT_TRY(log_step(run, &metrics, error));
+    if (run->trainer->eval_dataset &&
+        pbt_eval_due(&run->settings, run->trainer->dataset ? run->trainer->dataset->count : 0, run->step,
+                     run->total_steps))
+        PBT_TRY(evaluate(run, &metrics, error));
     /* Before the checkpoint: what after_step keeps of this step must be there when training continues behind
      * it. */
     if (run->trainer->after_step)
@@ -378,6 +329,7 @@ static pbt_code resume_or_start(training_run *run, bool *resumed, pbt_error *err
         if (*resumed) {
             run->step = state.step;
             run->sums = state.sums;
+            run->best = state.best;
             pbt_monitor_message(trainer->monitor, 1, "continuing after step %" PRId64 " of %" PRId64,
                                 run->step, run->total_steps);
         }
@@ -389,11 +341,9 @@ static pbt_code resume_or_start(training_run *run, bool *resumed, pbt_error *err
 
 static pbt_code run_all(training_run *run, pbt_error *error) {
     pbt_trainer *trainer = run->trainer;
-    uint64_t data_hash, model_hash, adapter_hash;
-    bool given = false, resumed;
-    PBT_TRY(open_training(run, &data_hash, &model_hash, &adapter_hash, error));
-    if (run->settings.objective == PBT_DPO && !trainer->next_batch)
-        PBT_TRY(pbt_reference_prepare(&run->training, data_hash, model_hash, adapter_hash, &given, error));
+    bool given, resumed;
+    PBT_TRY(open_training(run, error));
+    PBT_TRY(prepare_references(run, &given, error));
     PBT_TRY(resume_or_start(run, &resumed, error));
     if (run->settings.objective == PBT_DPO && run->step == 0) PBT_TRY(check_start(run, given, error));
     while (run->step < run->total_steps) {
@@ -405,13 +355,14 @@ static pbt_code run_all(training_run *run, pbt_error *error) {
         }
         PBT_TRY(train_step(run, error));
     }
+    if (run->best.step > 0) PBT_TRY(pbt_best_load(&run->training, &run->best, error));
     if (!trainer->folder) return PBT_OK;
     return pbt_trainer_state_write(trainer->folder, &run->settings, run->step, run->total_steps,
-                                   epoch_after(run, run->step), NULL, error);
+                                   epoch_after(run, run->step), &run->best, error);
 }
 
 pbt_code pbt_train(pbt_trainer *trainer, pbt_error *error) {
-    PBT_TRY(check_trainer(trainer, error));
+    PBT_TRY(pbt_trainer_check(trainer, error));
     if (trainer->folder) PBT_TRY(pbt_folder_make(trainer->folder, error));
     training_run run = {
         .trainer = trainer, .order_epoch = -1, .log = {.descriptor = -1, .events = {.descriptor = -1}}};

@@ -15,6 +15,7 @@ typedef enum pbt_schedule {
     PBT_CONSTANT,
     PBT_CONSTANT_WITH_WARMUP
 } pbt_schedule;
+typedef enum pbt_eval_strategy { PBT_EVAL_NO, PBT_EVAL_STEPS, PBT_EVAL_EPOCH } pbt_eval_strategy;
 typedef enum pbt_objective { PBT_SFT, PBT_DPO } pbt_objective;
 typedef enum pbt_loss_type {
     PBT_SIGMOID,
@@ -50,7 +51,12 @@ typedef struct pbt_train_settings {
                             transformers' */
     double weight_decay, adam_beta1, adam_beta2, adam_epsilon, max_grad_norm;
     int64_t logging_steps, save_steps; /* save_steps 0: only at the end */
-    bool sequential;                   /* train_sampling_strategy sequential */
+    /* Evaluations on the trainer's eval_dataset. */
+    pbt_eval_strategy eval_strategy;
+    int64_t eval_steps; /* for PBT_EVAL_STEPS */
+    int32_t per_device_eval_batch_size;
+    bool load_best_model_at_end; /* the numbers of the best evaluation are what is left, not the last ones */
+    bool sequential;             /* train_sampling_strategy sequential */
     bool
         group_trees; /* shuffled, but the examples of a group (tree) stand together, so that more is shared */
     double beta, label_smoothing;
@@ -92,6 +98,12 @@ typedef struct pbt_trainer {
     pbt_model *model;     /* writable when `adapter` is NULL */
     pbt_adapter *adapter; /* the trained adapter, changed in place; or NULL: all weights */
     const pbt_dataset *dataset;
+    const pbt_dataset *eval_dataset; /* NULL: no evaluations */
+    /* What is best (load_best_model_at_end): a metric of the evaluations, NULL: "eval_loss", and whether more
+     * of it is better. */
+    const char *metric_for_best_model;
+    bool greater_is_better;
+    const char *base_model; /* name that the kept checkpoints record; NULL: none */
     /* For objectives and orders that are made as training goes (pretraining): appends the examples of
      * micro-step `step` (counted from 0; gradient_accumulation_steps of them make an optimizer step) to
      * `batch`, which the trainer frees. When NULL, `dataset` is walked in seeded order. Must depend on
@@ -99,8 +111,15 @@ typedef struct pbt_trainer {
     pbt_code (*next_batch)(void *user, int64_t step, pbt_dataset *batch, pbt_error *error);
     void *next_batch_user;
     const char *folder; /* output_dir: metrics.jsonl, checkpoint; NULL: nothing is written */
-    bool no_events;     /* metrics.jsonl only, no TensorBoard file beside it */
-    bool resume;        /* continue from the folder's checkpoint when there is one of the same settings */
+    /* Where the reference log-probabilities are kept, under a name made of their contents' hashes; NULL: in
+     * `folder`. */
+    const char *reference_folder;
+    /* Called once with the reference log-probabilities of `dataset` ([count] each), before the first step.
+     * May be NULL. */
+    pbt_code (*reference_ready)(void *user, const double *chosen, const double *rejected, pbt_error *error);
+    void *reference_ready_user;
+    bool no_events; /* metrics.jsonl only, no TensorBoard file beside it */
+    bool resume;    /* continue from the folder's checkpoint when there is one of the same settings */
     /* Called after every optimizer step, before that step's checkpoint is written (and once before the first,
      * step 0, for DPO): evaluate, keep the best. After an interruption it is called again for the steps since
      * the last checkpoint. May be NULL. */

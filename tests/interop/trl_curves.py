@@ -52,6 +52,11 @@ CASES = {
     "sft_text": ("sft", "text.jsonl", {"lr_scheduler_type": "linear", "gradient_accumulation_steps": 1}),
     "sft_full": ("sft", "sft.jsonl", {"full": True, "learning_rate": 1e-3}),
     "dpo": ("dpo", "dpo.jsonl", {}),
+    "sft_eval": ("sft", "sft.jsonl", {"eval_dataset": "sft_eval.jsonl", "eval_strategy": "steps", "eval_steps": 4,
+                                      "per_device_eval_batch_size": 3}),
+    "dpo_eval": ("dpo", "dpo.jsonl", {"eval_dataset": "dpo_eval.jsonl", "eval_strategy": "epoch",
+                                      "per_device_eval_batch_size": 4, "loss_type": ["sigmoid", "sft"],
+                                      "gradient_accumulation_steps": 1, "per_device_train_batch_size": 8}),
     "dpo_plain": ("dpo", "plain.jsonl", {"max_grad_norm": 0.05, "lr_scheduler_type": "constant"}),
     "dpo_implicit": ("dpo", "implicit.jsonl", {"lr_scheduler_type": "linear"}),
     "dpo_implicit_plain": ("dpo", "implicit_plain.jsonl", {}),
@@ -139,7 +144,7 @@ def make_data(folder):
         return " ".join(rng.choice(WORDS) for _ in range(rng.randint(least, most)))
 
     rows = {name + ".jsonl": [] for name in ("sft", "text", "dpo", "plain", "implicit", "implicit_plain")}
-    for i in range(STEPS * 4):
+    for i in range(STEPS * 4 + 12):
         if i % 3 == 0:
             prompt = [{"role": "user", "content": text(3, 12)}]
             if i % 2 == 0:
@@ -152,7 +157,11 @@ def make_data(folder):
         rows["plain.jsonl"].append({"prompt": prompt[0]["content"], "chosen": " " + chosen, "rejected": " " + rejected})
         rows["implicit.jsonl"].append({"chosen": prompt + answer(chosen), "rejected": prompt + answer(rejected + " x")})
         rows["implicit_plain.jsonl"].append({"chosen": prompt[0]["content"] + " " + chosen, "rejected": prompt[0]["content"] + " " + rejected + " x"})
+    for name in ("sft", "dpo"):  # 12 rows that are not trained on
+        rows[name + "_eval.jsonl"] = rows[name + ".jsonl"][STEPS * 4:]
     for name, lines in rows.items():
+        if not name.endswith("_eval.jsonl"):
+            lines = lines[:STEPS * 4]
         with open(os.path.join(folder, name), "w") as file:
             file.writelines(json.dumps(line) + "\n" for line in lines)
 
@@ -174,6 +183,12 @@ def settings_of(case):
 
 def train_with_trl(world, case, output):
     """TRL's log, one dict a step, reduced to the shared names."""
+    log, keys = trl_log(world, case, output)
+    return [{"step": line["step"], "epoch": line["epoch"], **{key: line[key] for key in keys}} for line in log if "loss" in line]
+
+
+def trl_log(world, case, output):
+    """TRL's log as it is, and the names both logs share."""
     import torch
     import transformers
     from datasets import Dataset
@@ -190,24 +205,27 @@ def train_with_trl(world, case, output):
         model = PeftModel.from_pretrained(model, os.path.join(world, "adapter"), is_trainable=True)
     with open(os.path.join(world, data)) as file:
         dataset = Dataset.from_list([json.loads(line) for line in file])
+    evaluation = {}
+    if "eval_dataset" in settings:
+        with open(os.path.join(world, settings.pop("eval_dataset"))) as file:
+            evaluation = {"eval_dataset": Dataset.from_list([json.loads(line) for line in file])}
     common = dict(
         output_dir=output, bf16=False, fp16=False, use_cpu=True, gradient_checkpointing=False, report_to="none",
-        save_strategy="no", disable_tqdm=True, **settings,
+        disable_tqdm=True, **{"save_strategy": "no", **settings},
     )
     config, trainer = (DPOConfig, DPOTrainer) if command == "dpo" else (SFTConfig, SFTTrainer)
     trainer = trainer(
-        model=model, args=config(**common), train_dataset=dataset,
+        model=model, args=config(**common), train_dataset=dataset, **evaluation,
         processing_class=AutoTokenizer.from_pretrained(model_folder),
     )
     trainer.train()
     keys = KEYS + (DPO_KEYS if command == "dpo" else [])
-    log = [line for line in trainer.state.log_history if "loss" in line]
-    return [{"step": line["step"], "epoch": line["epoch"], **{key: line[key] for key in keys}} for line in log]
+    return trainer.state.log_history, keys
 
 
 def main(folder):
     make_world(folder)
-    for name in ("implicit.jsonl", "implicit_plain.jsonl"):
+    for name in ("implicit.jsonl", "implicit_plain.jsonl", "sft_eval.jsonl", "dpo_eval.jsonl"):
         os.remove(os.path.join(folder, name))
     for case in GOLDEN:
         command, data, settings = settings_of(case)

@@ -120,6 +120,71 @@ static void lists_of_losses(void **state) {
     expect(0, "--label_smoothing has no effect here", DPO "--overwrite_output_dir --label_smoothing 0.1");
 }
 
+static json_t *read_state(const char *name) {
+    char *path = pbt_string_format("%s/%s/trainer_state.json", folder, name);
+    json_t *state;
+    assert_ok(pbt_json_read(path, 1 << 20, &state, error));
+    free(path);
+    return state;
+}
+
+/* The highest loss is asked for: that of the first evaluation, as adapter and as model. */
+static void best_evaluation(void **state) {
+    (void)state;
+    static const char *const objects[] = {"", "--full "};
+    for (int full = 0; full < 2; full++) {
+        char *arguments = pbt_string_format(
+            "sft --model_name_or_path $G/model --dataset $G/sft.jsonl --eval_dataset $G/text.jsonl "
+            "--output_dir "
+            "$O/best%d --max_steps 6 --eval_steps 2 --load_best_model_at_end --learning_rate 5e-3 "
+            "--greater_is_better True "
+            "--logging_steps 1 --per_device_eval_batch_size 40 %s",
+            full, objects[full]);
+        expect(0, "the best evaluation was after step 2", arguments);
+        char *name = pbt_string_format("best%d", full);
+        json_t *json = read_state(name);
+        assert_int_equal(json_integer_value(json_object_get(json, "best_global_step")), 2);
+        assert_string_equal(json_string_value(json_object_get(json, "best_model_checkpoint")),
+                            "checkpoint-2");
+        assert_int_equal(json_array_size(json_object_get(json, "log_history")), 6 + 3);
+        const char *file = full ? "model.safetensors" : "adapter_model.safetensors";
+        char *left = pbt_string_format("best%d/%s", full, file);
+        char *kept = pbt_string_format("best%d/checkpoint-2/%s", full, file);
+        uint64_t hash = file_hash(left);
+        assert_true(hash == file_hash(kept));
+        expect(0, "the best evaluation was after step 2", arguments); /* finished: the same again */
+        assert_true(hash == file_hash(left));
+        json_decref(json);
+        free(arguments);
+        free(name);
+        free(left);
+        free(kept);
+    }
+    expect(2, "metric_for_best_model is \"bleu\", but evaluations have no such number",
+           SFT "--overwrite_output_dir --eval_dataset $G/sft.jsonl --eval_steps 1 --load_best_model_at_end "
+               "--metric_for_best_model bleu");
+    expect(2, "--eval_strategy epoch needs --eval_dataset", SFT "--eval_strategy epoch");
+    expect(2, "load_best_model_at_end needs evaluations", SFT "--load_best_model_at_end");
+}
+
+/* Reference log-probabilities in the user's cache, and out into a dataset. */
+static void kept_references(void **state) {
+    (void)state;
+    setenv("XDG_CACHE_HOME", folder, 1);
+    expect(0, "80 examples with reference log-probabilities in",
+           DPO
+           "--overwrite_output_dir --precompute_ref_log_probs True --export_ref_log_probs $O/with_ref.jsonl");
+    char *cache = pbt_path_join(folder, "pbt/reference");
+    assert_true(pbt_folder_exists(cache));
+    free(cache);
+    expect(0, "reference log-probabilities: from ",
+           DPO "--overwrite_output_dir --precompute_ref_log_probs -v");
+    expect(0, "reference: the dataset's columns",
+           "dpo --model_name_or_path $G/model --dataset $O/with_ref.jsonl --output_dir $O/columns "
+           "--max_steps 1");
+    unsetenv("XDG_CACHE_HOME");
+}
+
 static void all_weights(void **state) {
     (void)state;
     expect(0, "2 steps; model in",
@@ -186,8 +251,10 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sft_then_dpo), cmocka_unit_test(lists_of_losses), cmocka_unit_test(all_weights),
-        cmocka_unit_test(dry_run),      cmocka_unit_test(refusals),
+        cmocka_unit_test(sft_then_dpo),    cmocka_unit_test(lists_of_losses),
+        cmocka_unit_test(best_evaluation), cmocka_unit_test(kept_references),
+        cmocka_unit_test(all_weights),     cmocka_unit_test(dry_run),
+        cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
