@@ -200,6 +200,7 @@ static pbt_code check_start(training_run *run, bool given, pbt_error *error) {
     pbt_code code = run_step(run, 0, false, &metrics, error);
     run->training.settings = &run->settings;
     if (code != PBT_OK) return code;
+    run->warned = fabs(metrics.rewards_chosen) > 1e-3; /* a given reference that is not the policy's */
     if (!run->trainer->next_batch)
         PBT_TRY(pbt_start_report(&run->training, &metrics, &run->hashes, given, error));
     metrics.grad_norm = NAN;
