@@ -60,13 +60,18 @@ function(pbt_benchmarks)
   endforeach()
 endfunction()
 
-# Every tests/fuzz/fuzz_*.c is one libFuzzer program (preset fuzz, clang).
+# Every tests/fuzz/fuzz_*.c is one libFuzzer program (preset fuzz, clang); the target "fuzzers" is all of them. They
+# link model and text, the folders of the parsers; fuzz_yaml has its one source file, to spare building the rest.
 function(pbt_fuzzers)
+  add_custom_target(fuzzers)
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/fuzz/fuzz_*.c)
   foreach(source ${sources})
     get_filename_component(stem ${source} NAME_WE)
     add_executable(${stem} ${source})
-    target_link_libraries(${stem} PRIVATE pbt_experiment m)
+    target_link_libraries(${stem} PRIVATE pbt_model pbt_text m)
     target_link_options(${stem} PRIVATE -fsanitize=fuzzer)
+    add_dependencies(fuzzers ${stem})
   endforeach()
+  target_sources(fuzz_yaml PRIVATE ${PROJECT_SOURCE_DIR}/src/experiment/yaml.c)
+  target_link_libraries(fuzz_yaml PRIVATE PkgConfig::YAML)
 endfunction()

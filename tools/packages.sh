@@ -4,6 +4,7 @@
 build_packages="build-essential cmake ninja-build pkg-config libjansson-dev libxxhash-dev libpcre2-dev
 libutf8proc-dev libsqlite3-dev libyaml-dev liblapacke-dev"
 test_packages="libcmocka-dev"
+fuzz_packages="clang libclang-rt-14-dev"
 
 # install_packages PACKAGE...: installs what dpkg does not know as installed; says what to do where it may not.
 install_packages() {
@@ -38,10 +39,10 @@ install_packages() {
     rm -f "/tmp/pbt-apt.$$.log"
 }
 
-# build PRESET: configures and builds quietly; shows the log when it fails.
+# build PRESET [TARGET]: configures and builds quietly; shows the log when it fails.
 build() {
     log="/tmp/pbt-build.$$.log"
-    { cmake --preset "$1" && cmake --build --preset "$1"; } </dev/null >"$log" 2>&1 || {
+    { cmake --preset "$1" && cmake --build --preset "$1" --target "${2:-all}"; } </dev/null >"$log" 2>&1 || {
         tail -n 40 "$log" >&2
         echo "The build failed; the log is $log" >&2
         return 1

@@ -101,6 +101,13 @@ void pbt_file_unmap(pbt_mapping *mapping) {
     *mapping = (pbt_mapping){0};
 }
 
+void pbt_file_forget(const void *data, size_t length) {
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE),
+                    first = ((uintptr_t)data + page - 1) / page * page,
+                    last = ((uintptr_t)data + length) / page * page;
+    if (last > first) madvise((void *)first, last - first, MADV_DONTNEED);
+}
+
 struct pbt_file_writer {
     int fd;
     char *path, *temporary;

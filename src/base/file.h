@@ -21,6 +21,8 @@ typedef struct pbt_mapping {
 } pbt_mapping;
 pbt_code pbt_file_map(const char *path, pbt_mapping *mapping, pbt_error *error);
 void pbt_file_unmap(pbt_mapping *mapping);
+/* Gives back the memory of a part of a mapping; it is read again when it is next needed. */
+void pbt_file_forget(const void *data, size_t length);
 
 /* Writes `path` so that it holds the old bytes or all of the new ones, whatever happens:
  * temporary file in the same folder, fsync, rename, fsync of the folder. */

@@ -1,6 +1,7 @@
 #include "base/memory.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,4 +83,15 @@ char *pbt_arena_copy(pbt_arena *arena, const char *text, size_t length) {
 
 char *pbt_arena_string(pbt_arena *arena, const char *text) {
     return pbt_arena_copy(arena, text, strlen(text));
+}
+
+double pbt_memory_available(void) {
+    char line[256];
+    double kilobytes = 0;
+    FILE *file = fopen("/proc/meminfo", "re");
+    while (file && fgets(line, sizeof line, file)) {
+        if (sscanf(line, "MemAvailable: %lf", &kilobytes) == 1) break;
+    }
+    if (file) fclose(file);
+    return 1024 * kilobytes;
 }

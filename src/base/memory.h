@@ -18,6 +18,9 @@ void *pbt_alloc_aligned(size_t count, size_t size);
  * `*capacity` are updated together or left alone. PBT_FAILED when memory is out. */
 pbt_code pbt_grow(void **items, size_t *capacity, size_t need, size_t size, pbt_error *error);
 
+/* Bytes the machine can still give without swapping (MemAvailable); 0 where that is not known. */
+double pbt_memory_available(void);
+
 /* An arena hands out memory that is freed all at once. Owner: whoever created it. */
 typedef struct pbt_arena pbt_arena;
 pbt_arena *pbt_arena_create(void);

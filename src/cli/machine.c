@@ -1,5 +1,6 @@
 #include "cli/machine.h"
 
+#include "base/memory.h"
 #include "base/monitor.h"
 
 #include <sched.h>
@@ -66,24 +67,13 @@ static void read_processor(char *out, size_t size) {
     if (file) fclose(file);
 }
 
-static double memory_free(void) {
-    char line[256];
-    double kilobytes = 0;
-    FILE *file = fopen("/proc/meminfo", "re");
-    while (file && fgets(line, sizeof line, file)) {
-        if (sscanf(line, "MemAvailable: %lf", &kilobytes) == 1) break;
-    }
-    if (file) fclose(file);
-    return 1024 * kilobytes;
-}
-
 void pbt_machine_look(pbt_machine *machine) {
     cpu_set_t set;
     *machine = (pbt_machine){0};
     read_processor(machine->processor, sizeof machine->processor);
     machine->cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
     machine->memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
-    machine->memory_free = memory_free();
+    machine->memory_free = pbt_memory_available();
     double (*body)(float *) = peak_portable;
 #if defined(__x86_64__)
     machine->avx2_fma = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");

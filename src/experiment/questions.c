@@ -35,11 +35,12 @@ static pbt_code split_of_line(pbt_question_set *set, const char *path, const cha
     PBT_TRY(pbt_json_parse(line, length, path, where, &value, error));
     const char *split = json_string_value(json_object_get(value, "split"));
     const char *id = json_string_value(json_object_get(value, "id"));
+    if (!id) id = json_string_value(json_object_get(value, "question_id")); /* TriviaQA's name */
     pbt_code code = PBT_OK;
     size_t index;
     if (split && (!id || !question_of(set, id, *next, &index)))
         code = pbt_fail_at(error, PBT_BAD_INPUT, path, where,
-                           "a line with \"split\" needs an \"id\" of its own");
+                           "a line with \"split\" needs an \"id\" (or \"question_id\") of its own");
     else if (split && part_named(split) == PBT_PARTS && strcmp(split, "none") != 0)
         code = pbt_fail_at(error, PBT_BAD_INPUT, path, where,
                            "field \"split\": expected train, dev, test or none, found \"%s\"", split);

@@ -11,71 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INDEX_LIMIT = 64 << 20, MAX_SHARDS = 1000 };
-
-static pbt_code open_file(pbt_weights *w, const char *path, pbt_error *error) {
-    PBT_TRY(pbt_safetensors_open(path, &w->files[w->n_files], error));
-    w->n_files++;
-    return PBT_OK;
-}
-
-/* The distinct file names of model.safetensors.index.json, opened in the order they are first named. */
-static pbt_code open_shards(pbt_model *model, const char *index_path, pbt_error *error) {
-    json_t *index = NULL, *seen = json_object();
-    const json_t *map;
-    const char *name;
-    json_t *value;
-    PBT_TRY(pbt_json_read(index_path, INDEX_LIMIT, &index, error));
-    pbt_code code = seen ? pbt_json_object(index, "weight_map", index_path, NULL, &map, error)
-                         : pbt_fail_memory(error, 0, "an index");
-    if (code == PBT_OK) {
-        json_object_foreach((json_t *)map, name, value) {
-            const char *file = json_string_value(value);
-            if (!file || strchr(file, '/') || file[0] == '.' || json_object_size(seen) > MAX_SHARDS) {
-                code = pbt_fail_at(error, PBT_BAD_INPUT, index_path, name,
-                                   "expected the name of a file beside the index (at most %d of them)",
-                                   MAX_SHARDS);
-                break;
-            }
-            json_object_set_new(seen, file, json_true());
-        }
-    }
-    if (code == PBT_OK) {
-        model->weights->files = pbt_alloc(json_object_size(seen), sizeof(pbt_safetensors));
-        if (!model->weights->files) code = pbt_fail_memory(error, 0, "shards");
-    }
-    if (code == PBT_OK) {
-        json_object_foreach(seen, name, value) {
-            char *path = pbt_path_join(model->path, name);
-            code = path ? open_file(model->weights, path, error) : pbt_fail_memory(error, 0, "a path");
-            free(path);
-            if (code != PBT_OK) break;
-        }
-    }
-    json_decref(index);
-    json_decref(seen);
-    return code;
-}
-
-static pbt_code open_files(pbt_model *model, pbt_error *error) {
-    char *single = pbt_path_join(model->path, "model.safetensors");
-    char *index = pbt_path_join(model->path, "model.safetensors.index.json");
-    pbt_code code = single && index ? PBT_OK : pbt_fail_memory(error, 0, "a path");
-    if (code == PBT_OK && pbt_file_exists(single)) {
-        model->weights->files = pbt_alloc(1, sizeof(pbt_safetensors));
-        code = model->weights->files ? open_file(model->weights, single, error)
-                                     : pbt_fail_memory(error, 0, "a file");
-    } else if (code == PBT_OK && pbt_file_exists(index)) {
-        code = open_shards(model, index, error);
-    } else if (code == PBT_OK) {
-        code = pbt_fail_at(error, PBT_BAD_INPUT, model->path, NULL,
-                           "expected model.safetensors or model.safetensors.index.json, found neither");
-    }
-    free(single);
-    free(index);
-    return code;
-}
-
 static pbt_code check_tensor(const pbt_slot *slot, const pbt_stored_tensor *tensor, const char *file,
                              pbt_error *error) {
     char expected[96], found[192], where[160];
@@ -187,17 +122,56 @@ static pbt_code refuse_others(const pbt_model *model, pbt_error *error) {
     return PBT_OK;
 }
 
+/* A configuration that says "tied" over a file with another output layer: the file is believed, as
+ * transformers does. */
+static pbt_code untie(pbt_model *model, pbt_error *error) {
+    const pbt_stored_tensor *output = pbt_weights_find(model->weights, "lm_head.weight", NULL),
+                            *embedding = pbt_weights_find(model->weights, "model.embed_tokens.weight", NULL);
+    if (!output || !embedding) return PBT_OK;
+    bool same = output->dtype == embedding->dtype && output->bytes == embedding->bytes &&
+                memcmp(output->data, embedding->data, output->bytes) == 0;
+    if (same) return PBT_OK;
+    model->config.tie_word_embeddings = false;
+    return json_object_set_new(model->config.raw, "tie_word_embeddings", json_false()) == 0
+               ? PBT_OK
+               : pbt_fail_memory(error, 0, "a configuration");
+}
+
+/* Packs a matrix; the pages of the file it came from are given back. */
+static pbt_code prepare_matrix(const pbt_model *model, pbt_matrix *matrix, pbt_error *error) {
+    PBT_TRY(model->ops->prepare(matrix, error));
+    if (matrix->prepared && pbt_weights_mapped(model->weights, matrix->data))
+        pbt_file_forget(matrix->data, (size_t)matrix->rows * (size_t)matrix->cols *
+                                          (size_t)pbt_dtype_bits(matrix->dtype) / 8);
+    return PBT_OK;
+}
+
+/* Packed weights are a copy. Where memory is too short for it, the mapped file is used as it is: the same
+ * bits, more slowly. */
+static bool packing_fits(const pbt_model *model) {
+    double bytes = (double)model->output.rows * model->output.cols * pbt_dtype_bits(model->output.dtype) / 8,
+           available = pbt_memory_available();
+    for (int32_t l = 0; l < model->config.n_layers; l++)
+        for (int i = 0; i < PBT_LINEARS; i++) {
+            const pbt_matrix *m = &model->layers[l].linear[i];
+            if (!m->quantization) bytes += (double)m->rows * m->cols * pbt_dtype_bits(m->dtype) / 8;
+        }
+    return available <= 0 || bytes < 0.9 * available;
+}
+
 static pbt_code prepare(pbt_model *model, pbt_error *error) {
+    if (!packing_fits(model)) return PBT_OK;
     for (int32_t l = 0; l < model->config.n_layers; l++)
         for (int i = 0; i < PBT_LINEARS; i++)
-            PBT_TRY(model->ops->prepare(&model->layers[l].linear[i], error));
-    return model->ops->prepare(&model->output, error);
+            PBT_TRY(prepare_matrix(model, &model->layers[l].linear[i], error));
+    return prepare_matrix(model, &model->output, error);
 }
 
 static pbt_code fill(pbt_model *model, const pbt_model_options *options, pbt_error *error) {
     pbt_slot *slots;
     size_t n;
-    PBT_TRY(open_files(model, error));
+    PBT_TRY(pbt_weights_open(model->weights, model->path, error));
+    if (model->config.tie_word_embeddings) PBT_TRY(untie(model, error));
     PBT_TRY(pbt_model_slots(model, &slots, &n, error));
     pbt_code code = PBT_OK;
     for (size_t i = 0; code == PBT_OK && i < n; i++) code = take(model, &slots[i], options, error);

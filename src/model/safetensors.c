@@ -84,6 +84,28 @@ static int by_place(const void *a, const void *b) {
     return strcmp(x->name, y->name);
 }
 
+/* Tensors stand one behind the other from the first byte to the last, as the format asks: else the header is
+ * not that of this file. */
+static pbt_code check_places(pbt_safetensors *file, const unsigned char *data, size_t length,
+                             pbt_error *error) {
+    size_t end = 0;
+    qsort(file->tensors, file->n_tensors, sizeof *file->tensors, by_place);
+    for (size_t i = 0; i < file->n_tensors; i++) {
+        const pbt_stored_tensor *t = &file->tensors[i];
+        size_t first = (size_t)(t->data - data);
+        if (first < end)
+            return pbt_fail_at(error, PBT_BAD_INPUT, file->path, "header",
+                               "tensors %.200s and %.200s overlap", file->tensors[i - 1].name, t->name);
+        if (first > end)
+            return pbt_fail_at(error, PBT_BAD_INPUT, file->path, "header",
+                               "nothing lies in the %zu bytes before tensor %.200s", first - end, t->name);
+        end += t->bytes;
+    }
+    if (end == length) return PBT_OK;
+    return pbt_fail_at(error, PBT_BAD_INPUT, file->path, "header",
+                       "its tensors end after %zu bytes of data, but the file holds %zu", end, length);
+}
+
 static pbt_code parse_header(const unsigned char *data, size_t length, pbt_safetensors *file,
                              pbt_error *error) {
     uint64_t size = 0;
@@ -109,14 +131,7 @@ static pbt_code parse_header(const unsigned char *data, size_t length, pbt_safet
         PBT_TRY(parse_tensor(name, entry, file->path, bytes, rest, &file->tensors[file->n_tensors], error));
         file->n_tensors++;
     }
-    qsort(file->tensors, file->n_tensors, sizeof *file->tensors, by_place);
-    for (size_t i = 1; i < file->n_tensors; i++) {
-        const pbt_stored_tensor *a = &file->tensors[i - 1], *b = &file->tensors[i];
-        if (a->bytes > 0 && b->bytes > 0 && a->data + a->bytes > b->data)
-            return pbt_fail_at(error, PBT_BAD_INPUT, file->path, "header", "tensors %s and %s overlap",
-                               a->name, b->name);
-    }
-    return PBT_OK;
+    return check_places(file, bytes, rest, error);
 }
 
 pbt_code pbt_safetensors_parse(const unsigned char *data, size_t length, const char *path,

@@ -106,17 +106,6 @@ pbt_code pbt_model_empty(pbt_config *config, const char *path, const pbt_ops *op
     return PBT_OK;
 }
 
-const pbt_stored_tensor *pbt_weights_find(pbt_weights *weights, const char *name, const char **file) {
-    for (size_t i = 0; i < weights->n_files; i++) {
-        const pbt_stored_tensor *tensor = pbt_safetensors_find(&weights->files[i], name);
-        if (!tensor) continue;
-        weights->files[i].tensors[tensor - weights->files[i].tensors].used = true;
-        if (file) *file = weights->files[i].path;
-        return tensor;
-    }
-    return NULL;
-}
-
 void *pbt_weights_alloc(pbt_model *model, size_t bytes, pbt_error *error) {
     pbt_weights *w = model->weights;
     void *items = w->owned;
@@ -144,6 +133,7 @@ void pbt_model_free(pbt_model *model) {
     if (w) {
         free(w->owned);
         free(w->files);
+        free(w->places);
     }
     free(w);
     pbt_config_free(&model->config);

@@ -3,7 +3,9 @@
 
 #include "base/memory.h"
 
+#ifdef _OPENMP
 #include <omp.h>
+#endif
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +22,12 @@ void pbt_threads_set(int n) {
 }
 
 int pbt_threads(void) {
-    return threads > 0 ? threads : omp_get_max_threads();
+    if (threads > 0) return threads;
+#ifdef _OPENMP
+    return omp_get_max_threads();
+#else
+    return 1;
+#endif
 }
 
 int pbt_threads_for(double work) {
