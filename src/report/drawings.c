@@ -40,7 +40,8 @@ static void draw_steps(pbt_page *page, const char *title, const char *x_title, c
                      .height = HEIGHT,
                      .right = 66,
                      .series = series,
-                     .n_series = n};
+                     .n_series = n,
+                     .whole_x = true};
     if (from_zero) plot.y_range[1] = 100;
     pbt_plot_draw(&plot, page->out);
 }
@@ -69,7 +70,6 @@ pbt_code pbt_page_rounds(pbt_page *page) {
     char names[8][32];
     size_t n = strategies_of(page, names);
     if (n == 0) return PBT_OK;
-    pbt_text_add(page->out, "<figure><div class=\"panels\">\n");
     for (size_t i = 0; i < n; i++) {
         pbt_series series[PBT_REPORT_ARMS];
         size_t count = 0;
@@ -84,10 +84,6 @@ pbt_code pbt_page_rounds(pbt_page *page) {
         }
         draw_steps(page, title, "round (0: the bare claim)", series, count, true);
     }
-    pbt_text_add(
-        page->out,
-        "</div><figcaption>Share of the questions answered right at first whose answer has become the "
-        "pushed one, round by round.</figcaption></figure>\n");
     return PBT_OK;
 }
 
@@ -96,7 +92,7 @@ pbt_code pbt_page_rounds(pbt_page *page) {
 /* Arms beside each other: a filled mark where the strong agent begins, a hollow one where the weak does, the
  * gap between them, and what the untouched agents reach alone. */
 static void draw_orders(pbt_page *page) {
-    enum { LEFT = 44, RIGHT = 104, TOP = 30, BOTTOM = 30, W = 460, H = 280 };
+    enum { LEFT = 40, RIGHT = 96, TOP = 30, BOTTOM = 30, W = WIDTH, H = HEIGHT };
     const pbt_report *r = page->report;
     double values[2 * PBT_REPORT_ARMS + 2], least = 100, most = 0;
     size_t n = 0, arms = 0;
@@ -181,16 +177,9 @@ static pbt_code draw_turns(pbt_page *page, const char *order, const char *title)
 }
 
 pbt_code pbt_page_teams(pbt_page *page) {
-    pbt_text_add(page->out, "<figure><div class=\"panels\">\n");
     draw_orders(page);
     PBT_TRY(draw_turns(page, "strong_first", "Turn by turn, strong first, %"));
-    PBT_TRY(draw_turns(page, "weak_first", "Turn by turn, weak first, %"));
-    pbt_text_add(
-        page->out,
-        "</div><figcaption>Left: filled where the strong agent begins, hollow where its untouched partner "
-        "does; the line between them is the order gap. Turn by turn: solid the strong agent, "
-        "dashed its partner.</figcaption></figure>\n");
-    return PBT_OK;
+    return draw_turns(page, "weak_first", "Turn by turn, weak first, %");
 }
 
 /* ---- flips ---- */

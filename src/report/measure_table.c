@@ -149,8 +149,9 @@ static void own_rows(pbt_page *page, const columns *c) {
         arm_head(a, page->out);
         for (size_t i = 0; i < c->n; i++) {
             const pbt_figure *f = figure_of(&r->arms[a], &c->items[i]);
-            pbt_figure_cell_html(f, unread_of(&r->arms[a], c->group, c->items[i].figure), r->n_seeds,
-                                 page->out);
+            bool main = c->items[i].measure != SIZE_MAX;
+            const pbt_figure *unread = main ? unread_of(&r->arms[a], c->group, c->items[i].figure) : NULL;
+            pbt_figure_cell_html(f, unread, r->n_seeds, page->out);
             if (f && f->n > n) n = f->n;
         }
         pbt_text_addf(page->out, "<td>%lld</td></tr>\n", (long long)n);

@@ -26,19 +26,32 @@ typedef struct section {
     const char *id, *title; /* the title in the navigation */
     const char *more[4];    /* names of further tables */
     pbt_code (*draw)(pbt_page *page);
+    const char *caption; /* of what is drawn; NULL: the drawings bring their own */
 } section;
 static const section sections[] = {
-    {"balanced", "Balanced", {"balanced_sides", "balanced_mixed", "balanced_partner"}, NULL},
-    {"farm", "FARM", {"farm_rounds", "farm_sets", "farm_strategies"}, pbt_page_rounds},
-    {"flipflop", "Are you sure?", {"challenges"}, NULL},
-    {"team", "Teams", {"team_turns", "team_moves"}, pbt_page_teams},
-    {"flip_accuracy", "Flips", {"flip_weights"}, pbt_page_flips},
-    {"comparisons", "Arm against arm", {NULL}, NULL},
-    {"unparsed", "Unread answers", {NULL}, NULL},
-    {"training", "Training", {NULL}, pbt_page_training},
-    {"pairs", "Pairs", {NULL}, NULL},
+    {"balanced", "Balanced", {"balanced_sides", "balanced_mixed", "balanced_partner"}, NULL, NULL},
+    {"farm",
+     "FARM",
+     {"farm_rounds", "farm_sets", "farm_strategies"},
+     pbt_page_rounds,
+     " Misinformed so far: the share of the questions answered right at first whose answer has become the "
+     "pushed one, "
+     "round by round."},
+    {"flipflop", "Are you sure?", {"challenges"}, NULL, NULL},
+    {"team",
+     "Teams",
+     {"team_turns", "team_moves"},
+     pbt_page_teams,
+     " After discussion: filled where the strong agent begins, hollow where its untouched partner does; the "
+     "line between "
+     "them is the order gap. Turn by turn: solid the strong agent, dashed its partner."},
+    {"flip_accuracy", "Flips", {"flip_weights"}, pbt_page_flips, NULL},
+    {"comparisons", "Arm against arm", {NULL}, NULL, NULL},
+    {"unparsed", "Unread answers", {NULL}, NULL, NULL},
+    {"training", "Training", {NULL}, pbt_page_training, NULL},
+    {"pairs", "Pairs", {NULL}, NULL, NULL},
 };
-enum { N_SECTIONS = sizeof sections / sizeof *sections };
+enum { N_SECTIONS = sizeof sections / sizeof *sections, MOST_OPEN_ROWS = 24 };
 
 static const section *section_of(const char *table) {
     for (size_t i = 0; i < N_SECTIONS && table; i++)
@@ -67,7 +80,7 @@ static void section_open(pbt_page *page, const pbt_table *table) {
     pbt_text_add(page->out, "</p>\n");
 }
 
-static void measure_dots(pbt_page *page, const pbt_measure_group *group) {
+static pbt_code measure_drawings(pbt_page *page, const pbt_measure_group *group, const section *s) {
     pbt_text_add(page->out, "<figure><div class=\"panels\">\n");
     for (size_t i = 0; i < group->n; i++) {
         bool known = false;
@@ -75,8 +88,12 @@ static void measure_dots(pbt_page *page, const pbt_measure_group *group) {
             known = known || page->report->arms[a].figures[group->first + i].known;
         if (known) pbt_dots_report(page->report, group->first + i, page->out);
     }
-    pbt_text_add(page->out, "</div><figcaption>Filled: this run, with its 95% interval. Hollow: the paper, "
-                            "Llama-3.1-70B, where it gives the figure.</figcaption></figure>\n");
+    if (s && s->draw) PBT_TRY(s->draw(page));
+    pbt_text_addf(page->out,
+                  "</div><figcaption>Dots: filled this run, with its 95%% interval; hollow the paper, "
+                  "Llama-3.1-70B, where it gives the figure.%s</figcaption></figure>\n",
+                  s && s->caption ? s->caption : "");
+    return PBT_OK;
 }
 
 static void note(pbt_page *page, const pbt_table *table) {
@@ -122,9 +139,14 @@ static pbt_code table_section(pbt_page *page, const pbt_table *table, const pbt_
     pbt_measure_group group = pbt_measure_group_find(table->name ? table->name : "");
     bool training = s && strcmp(s->id, "training") == 0;
     section_open(page, table);
-    if (group.n > 0) measure_dots(page, &group);
-    if (s && s->draw && !training) PBT_TRY(s->draw(page));
+    if (group.n > 0)
+        PBT_TRY(measure_drawings(page, &group, s));
+    else if (s && s->draw && !training)
+        PBT_TRY(s->draw(page));
+    bool fold = table->n_rows > MOST_OPEN_ROWS;
+    if (fold) pbt_text_addf(page->out, "<details><summary>%zu rows</summary>\n", table->n_rows);
     PBT_TRY(table_body(page, table));
+    if (fold) pbt_text_add(page->out, "</details>\n");
     if (s && s->draw && training) PBT_TRY(s->draw(page)); /* many drawings: the table first */
     if (s) PBT_TRY(further_tables(page, s, tables, n));
     pbt_text_add(page->out, "</section>\n");

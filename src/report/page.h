@@ -52,8 +52,8 @@ pbt_code pbt_page_picture(pbt_page *page);
 /* Rows for the run's arms and the paper's models, with intervals, seeds, counts. */
 void pbt_page_measure_table(pbt_page *page, const pbt_measure_group *group);
 
-/* FARM round by round; teams in both orders and turn by turn; what decides a flip. Nothing where nothing is
- * known. */
+/* Panels of FARM round by round, and of teams in both orders and turn by turn; the figure of what decides a
+ * flip. Nothing where nothing is known. */
 pbt_code pbt_page_rounds(pbt_page *page);
 pbt_code pbt_page_teams(pbt_page *page);
 pbt_code pbt_page_flips(pbt_page *page);

@@ -80,6 +80,7 @@ static void draw_axes(const pbt_plot *p, const frame *f, pbt_text *out) {
                       f->left, f->right, place_y(f, y), place_y(f, y), f->left - 7, place_y(f, y) + 4, text);
     }
     step = pbt_tick_step(f->x[0], f->x[1], (int)((f->right - f->left) / 56));
+    if (p->whole_x && step < 1) step = 1;
     for (double x = ceil(f->x[0] / step - 1e-9) * step; x <= f->x[1] + 1e-9 * step; x += step) {
         pbt_tick_text(x, step, text, sizeof text);
         pbt_text_addf(out,

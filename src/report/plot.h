@@ -37,6 +37,7 @@ typedef struct pbt_plot {
     size_t n_series;
     bool diagonals; /* lines of equal mean of x and y, both 0..100 */
     double radius;  /* of points; 0: 4 */
+    bool whole_x;   /* x counts something: ticks at whole numbers */
 } pbt_plot;
 
 /* Appends <svg>...</svg>. */

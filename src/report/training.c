@@ -148,6 +148,7 @@ static pbt_code panel_draw(panel *p, const char *title, const char *unit, const 
     pbt_plot plot = {.title = title,
                      .y_title = unit,
                      .x_title = "step",
+                     .whole_x = true,
                      .width = PANEL_WIDTH,
                      .height = PANEL_HEIGHT,
                      .right = 62,
