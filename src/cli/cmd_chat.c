@@ -164,7 +164,7 @@ static pbt_code open_all(conversation *c, const char *path, const chat_options *
     PBT_TRY(pbt_sampling_make(&o->sampling, &c->sampling, error));
     if (c->sampling.max_new_tokens == 0)
         return pbt_fail(error, PBT_USAGE, "--max_new_tokens is 0; expected at least 1");
-    PBT_TRY(pbt_inference_open(path, &o->inference, &c->inference, error));
+    PBT_TRY(pbt_inference_open(c->cli, path, &o->inference, &c->inference, error));
     if (c->inference.chat) return PBT_OK;
     return pbt_fail_at(error, PBT_BAD_INPUT, c->inference.no_text.file, c->inference.no_text.where,
                        "talking needs a tokenizer and a chat template: %s", c->inference.no_text.message);

@@ -87,7 +87,7 @@ static pbt_code run(const pbt_cli *cli, const void *settings, int n_arguments, c
     pbt_lines *lines;
     (void)n_arguments;
     PBT_TRY(pbt_sampling_make(&o->sampling, &sampling, error));
-    PBT_TRY(pbt_inference_open(arguments[0], &o->inference, &inference, error));
+    PBT_TRY(pbt_inference_open(cli, arguments[0], &o->inference, &inference, error));
     pbt_code code = pbt_lines_open(o->input, &lines, error);
     if (code == PBT_OK) {
         code = generate_all(cli, o, &inference, &sampling, lines, error);

@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/model_files.h"
-#include "model/adapter.h"
+#include "model/adapter_folder.h"
 #include "model/divergence.h"
 #include "model/merge.h"
 #include "text/tokenizer.h"
@@ -184,10 +184,11 @@ static pbt_code merge(conversion *c, pbt_error *error) {
     pbt_model *merged = NULL;
     PBT_TRY(pbt_model_open(c->path, &base, pbt_ops_cpu(), &c->model, error));
     char *adapter;
-    PBT_TRY(pbt_hub_folder(o->adapter, &adapter, error));
+    PBT_TRY(pbt_adapter_folder(o->adapter, &adapter, error));
     pbt_code opened = pbt_adapter_open(adapter, c->model, &c->adapter, error);
     free(adapter);
     if (opened != PBT_OK) return opened;
+    pbt_cli_warn_base(c->cli, c->adapter, c->model);
     settle_dtype(c);
     PBT_TRY(pbt_model_open(c->path, &base, pbt_ops_cpu(), &merged, error));
     pbt_model_options stored = options_of(c, c->quantised == PBT_DTYPES ? c->plain : c->quantised);

@@ -71,7 +71,7 @@ static pbt_code run(const pbt_cli *cli, const void *settings, int n_arguments, c
     pbt_inference inference;
     pbt_lines *lines = NULL;
     (void)n_arguments;
-    PBT_TRY(pbt_inference_open(arguments[0], &o->inference, &inference, error));
+    PBT_TRY(pbt_inference_open(cli, arguments[0], &o->inference, &inference, error));
     pbt_code code = pbt_lines_open(o->input, &lines, error);
     for (bool end = false; code == PBT_OK && !end;) {
         pbt_requests requests = {0};

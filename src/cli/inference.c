@@ -3,6 +3,7 @@
 #include "base/hub.h"
 #include "base/memory.h"
 #include "cli/model_files.h"
+#include "model/adapter_folder.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -31,14 +32,14 @@ static void open_text(const char *path, const char *date_string, pbt_inference *
 
 static pbt_code open_adapter(const char *name, pbt_inference *inference, pbt_error *error) {
     char *folder;
-    PBT_TRY(pbt_hub_folder(name, &folder, error));
+    PBT_TRY(pbt_adapter_folder(name, &folder, error));
     pbt_code code = pbt_adapter_open(folder, inference->model, &inference->adapter, error);
     free(folder);
     return code;
 }
 
-static pbt_code open_parts(const char *path, const pbt_inference_options *o, pbt_inference *inference,
-                           pbt_error *error) {
+static pbt_code open_parts(const pbt_cli *cli, const char *path, const pbt_inference_options *o,
+                           pbt_inference *inference, pbt_error *error) {
     pbt_engine_options engine = {.share_prefixes = o->share_prefixes};
     pbt_model_options model = {.nested_quantization = o->use_bnb_nested_quant, .prepare = true};
     PBT_TRY(pbt_cli_load_dtype(o->load_in_4bit, o->bnb_4bit_quant_type, o->load_in_8bit, o->dtype,
@@ -47,17 +48,20 @@ static pbt_code open_parts(const char *path, const pbt_inference_options *o, pbt
     PBT_TRY(to_int32("kv_rows", o->kv_rows, &engine.kv_rows, error));
     PBT_TRY(to_int32("prefill_rows", o->prefill_rows, &engine.prefill_rows, error));
     PBT_TRY(pbt_model_open(path, &model, pbt_ops_cpu(), &inference->model, error));
-    if (o->adapter) PBT_TRY(open_adapter(o->adapter, inference, error));
+    if (o->adapter) {
+        PBT_TRY(open_adapter(o->adapter, inference, error));
+        pbt_cli_warn_base(cli, inference->adapter, inference->model);
+    }
     open_text(path, o->date_string, inference);
     return pbt_engine_create(inference->model, &engine, &inference->engine, error);
 }
 
-pbt_code pbt_inference_open(const char *path, const pbt_inference_options *options, pbt_inference *inference,
-                            pbt_error *error) {
+pbt_code pbt_inference_open(const pbt_cli *cli, const char *path, const pbt_inference_options *options,
+                            pbt_inference *inference, pbt_error *error) {
     char *folder;
     memset(inference, 0, sizeof *inference);
     PBT_TRY(pbt_hub_folder(path, &folder, error));
-    pbt_code code = open_parts(folder, options, inference, error);
+    pbt_code code = open_parts(cli, folder, options, inference, error);
     free(folder);
     if (code != PBT_OK) pbt_inference_close(inference);
     return code;

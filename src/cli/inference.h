@@ -28,7 +28,9 @@ typedef struct pbt_sampling_options {
         .initial = initial_, .help = help_, .choices = choices_                                              \
     }
 #define PBT_INFERENCE_OPTIONS(S, field)                                                                      \
-    PBT_INFERENCE_OPTION(S, field, adapter, PBT_OPTION_STRING, "DIR", NULL, NULL, "a PEFT adapter folder"),  \
+    PBT_INFERENCE_OPTION(S, field, adapter, PBT_OPTION_STRING, "DIR", NULL, NULL,                            \
+                         "a PEFT adapter folder; DIR:NAME where it holds several"),                          \
+                                                                                                             \
         PBT_INFERENCE_OPTION(S, field, dtype, PBT_OPTION_STRING, "NAME", "auto",                             \
                              "auto|float32|float16|bfloat16",                                                \
                              "type of the weights in memory; auto: as stored"),                              \
@@ -71,8 +73,9 @@ typedef struct pbt_inference {
     pbt_error no_text; /* why tokenizer or chat is missing */
 } pbt_inference;
 
-pbt_code pbt_inference_open(const char *path, const pbt_inference_options *options, pbt_inference *inference,
-                            pbt_error *error);
+/* Says on cli->monitor when the adapter was made for another model. */
+pbt_code pbt_inference_open(const pbt_cli *cli, const char *path, const pbt_inference_options *options,
+                            pbt_inference *inference, pbt_error *error);
 void pbt_inference_close(pbt_inference *inference);
 pbt_code pbt_sampling_make(const pbt_sampling_options *options, pbt_sampling *sampling, pbt_error *error);
 

@@ -1,6 +1,7 @@
 #include "cli/model_files.h"
 
 #include "base/file.h"
+#include "model/adapter_folder.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,12 @@ pbt_code pbt_cli_load_dtype(bool load_in_4bit, const char *bnb_4bit_quant_type, 
     }
     if (load_in_4bit) return pbt_cli_dtype("bnb_4bit_quant_type", bnb_4bit_quant_type, true, result, error);
     return pbt_cli_dtype("dtype", dtype, false, result, error);
+}
+
+void pbt_cli_warn_base(const pbt_cli *cli, const pbt_adapter *adapter, const pbt_model *model) {
+    char text[700];
+    pbt_adapter_base_warning(adapter, model, text, sizeof text);
+    if (*text) pbt_monitor_message(cli->monitor, 0, "%s", text);
 }
 
 pbt_code pbt_cli_copy_text_files(const char *from, const char *to, pbt_error *error) {

@@ -8,6 +8,7 @@
 #include "base/hub.h"
 #include "base/text.h"
 #include "cli/model_files.h"
+#include "model/adapter_folder.h"
 #include "train/export.h"
 #include "train/output.h"
 
@@ -63,8 +64,11 @@ static pbt_code open_model(training_job *job, pbt_error *error) {
     if (o->full) options.dtype = PBT_F32;
     PBT_TRY(pbt_model_open(job->model_folder, &options, pbt_ops_cpu(), &job->trainer.model, error));
     if (o->full) return PBT_OK;
-    if (o->adapter)
-        return pbt_adapter_open(job->adapter_folder, job->trainer.model, &job->trainer.adapter, error);
+    if (o->adapter) {
+        PBT_TRY(pbt_adapter_open(job->adapter_folder, job->trainer.model, &job->trainer.adapter, error));
+        pbt_cli_warn_base(job->cli, job->trainer.adapter, job->trainer.model);
+        return PBT_OK;
+    }
     return new_adapter(job, &job->trainer.adapter, error);
 }
 
@@ -191,7 +195,7 @@ static pbt_code run_job(training_job *job, pbt_error *error) {
     pbt_trainer *trainer = &job->trainer;
     pbt_metrics last = {0};
     PBT_TRY(pbt_hub_folder(o->model_name_or_path, &job->model_folder, error));
-    if (o->adapter) PBT_TRY(pbt_hub_folder(o->adapter, &job->adapter_folder, error));
+    if (o->adapter) PBT_TRY(pbt_adapter_folder(o->adapter, &job->adapter_folder, error));
     PBT_TRY(open_data(job, trainer->settings.objective == PBT_DPO, error));
     PBT_TRY(open_model(job, error));
     trainer->dataset = &job->dataset;

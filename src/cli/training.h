@@ -82,7 +82,8 @@ pbt_code pbt_training_command_run(const pbt_cli *cli, const pbt_training_options
         PBT_TRAINING_OPTION(output_dir, PBT_OPTION_STRING, "DIR", NULL,                                      \
                             "where adapter, metrics.jsonl and checkpoint go"),                               \
         PBT_TRAINING_OPTION(adapter, PBT_OPTION_STRING, "DIR", NULL,                                         \
-                            "continue training this PEFT adapter (its rank, alpha, dropout and targets)"),   \
+                            "continue training this PEFT adapter (its rank, alpha, dropout and targets); "   \
+                            "DIR:NAME where the folder holds several"),                                      \
         PBT_TRAINING_FLAG(full, NULL, "train all weights instead of an adapter; writes a model folder"),     \
         PBT_TRAINING_CHOICE(dtype, "float32", "auto|float32|float16|bfloat16",                               \
                             "type of the frozen weights"),                                                   \

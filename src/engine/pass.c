@@ -101,17 +101,9 @@ void pbt_pass_abandon(pbt_engine *engine) {
 
 /* ---- running ---- */
 
-static int32_t rank_of(const pbt_adapter *adapter) {
-    int32_t rank = 0;
-    for (int32_t l = 0; adapter && l < adapter->n_layers; l++)
-        for (int i = 0; i < PBT_LINEARS; i++)
-            if (adapter->lora[l][i].r > rank) rank = adapter->lora[l][i].r;
-    return rank;
-}
-
 /* Adapters are met when they are used: the buffers grow with their rank. */
 static pbt_code make_activations(pbt_engine *engine, const pbt_adapter *adapter, pbt_error *error) {
-    int32_t rank = rank_of(adapter);
+    int32_t rank = pbt_adapter_rank(adapter);
     if (engine->activations && rank <= engine->rank) return PBT_OK;
     pbt_activations_free(engine->activations);
     engine->activations = NULL;

@@ -71,6 +71,14 @@ pbt_code pbt_adapter_create(const pbt_model *model, const pbt_adapter_settings *
     return code;
 }
 
+int32_t pbt_adapter_rank(const pbt_adapter *adapter) {
+    int32_t rank = 0;
+    for (int32_t l = 0; adapter && l < adapter->n_layers; l++)
+        for (int i = 0; i < PBT_LINEARS; i++)
+            if (adapter->lora[l][i].r > rank) rank = adapter->lora[l][i].r;
+    return rank;
+}
+
 /* Floats of A (0) or B (1). */
 static size_t floats_of(const pbt_lora *lora, int which) {
     return (size_t)lora->r * (size_t)(which == 0 ? lora->inputs : lora->outputs);

@@ -45,6 +45,8 @@ float pbt_lora_scaling(double alpha, int32_t r, bool rslora);
 /* Allocates A and B, zero, for a layer of the matrix's shape. */
 pbt_code pbt_lora_pair_create(pbt_lora *lora, int32_t r, float scaling, const pbt_matrix *matrix,
                               pbt_error *error);
+/* The highest rank of its pairs; 0 for NULL. */
+int32_t pbt_adapter_rank(const pbt_adapter *adapter);
 /* Copies the numbers of `from` into `to` (same shapes). */
 void pbt_adapter_assign(pbt_adapter *to, const pbt_adapter *from);
 /* XXH3 over names, shapes, scalings and numbers. */

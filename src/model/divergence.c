@@ -17,19 +17,12 @@ typedef struct side {
     float *logits; /* [rows of a piece, V] */
 } side;
 
-static int32_t rank_of(const pbt_adapter *adapter) {
-    int32_t rank = 0;
-    for (int32_t l = 0; adapter && l < adapter->n_layers; l++)
-        for (int i = 0; i < PBT_LINEARS; i++)
-            if (adapter->lora[l][i].r > rank) rank = adapter->lora[l][i].r;
-    return rank;
-}
-
 static pbt_code open_side(side *s, int32_t rows, int32_t piece, pbt_error *error) {
     const pbt_model *m = s->given.model;
     size_t bytes = (size_t)piece * (size_t)m->config.vocab_size * sizeof *s->logits;
     PBT_TRY(pbt_kv_create(m, rows, &s->kv, error));
-    PBT_TRY(pbt_activations_create(m, rows, rank_of(s->given.adapter), false, &s->activations, error));
+    PBT_TRY(
+        pbt_activations_create(m, rows, pbt_adapter_rank(s->given.adapter), false, &s->activations, error));
     s->logits = m->ops->alloc(bytes);
     return s->logits ? PBT_OK : pbt_fail_memory(error, bytes, "logits");
 }

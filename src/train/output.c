@@ -144,7 +144,7 @@ pbt_code pbt_train_plan_make(const pbt_trainer *trainer, pbt_train_plan *plan, p
     plan->weight_bytes = (size_t)pbt_config_parameters(config) * bits / 8;
     plan->gradient_bytes = (size_t)plan->trained_parameters * sizeof(float);
     plan->moment_bytes = 2 * plan->gradient_bytes;
-    int32_t rank = trainer->adapter ? trainer->adapter->settings.r : 0;
+    int32_t rank = pbt_adapter_rank(trainer->adapter);
     plan->pass_bytes =
         pbt_activations_bytes(config, plan->rows, rank, true) +
         (size_t)plan->rows * (size_t)config->n_layers * (size_t)(config->n_kv_heads * config->head_dim) * 8;

@@ -29,7 +29,7 @@ typedef struct training_run {
 } training_run;
 
 static int32_t adapter_rank(const pbt_trainer *trainer) {
-    return trainer->adapter ? trainer->adapter->settings.r : 0;
+    return pbt_adapter_rank(trainer->adapter);
 }
 
 int32_t pbt_train_rows(const pbt_trainer *trainer) {
