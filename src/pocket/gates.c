@@ -279,12 +279,13 @@ static pbt_code choose(trials *t, pbt_pocket_gates *gates, pbt_error *error) {
         bool is_right = right(t, i), is_wrong = wrong && t->held[i] && strcmp(wrong, t->held[i]) == 0;
         free(wrong);
         offered += is_right || is_wrong;
-        if (fabs(log(b->probability[0] / b->probability[1])) < .3) continue;
+        /* Where one is hardly likelier than the other, a choice says little. */
+        if (fabs(log(b->probability[0] / b->probability[1])) < log(2)) continue;
         n_likelier++;
         likelier += b->probability[0] > b->probability[1] ? is_right : is_wrong;
     }
     add(gates, "choice: one of the two", (double)offered, (int64_t)t->n, 97, NAN);
-    add(gates, "choice: the likelier one", (double)likelier, n_likelier, 90, NAN);
+    add(gates, "choice: the one twice as likely", (double)likelier, n_likelier, 90, NAN);
     return PBT_OK;
 }
 
