@@ -23,6 +23,7 @@ typedef struct training_job {
     const pbt_cli *cli;
     const pbt_training_options *options;
     pbt_trainer trainer;
+    pbt_adapter *frozen;
     pbt_dataset dataset, eval_dataset;
     char *reference_folder;
     pbt_tokenizer *tokenizer;
@@ -56,6 +57,19 @@ static pbt_code new_adapter(const training_job *job, pbt_adapter **adapter, pbt_
     return pbt_adapter_create(job->trainer.model, &settings, key, adapter, error);
 }
 
+static pbt_code open_frozen(training_job *job, pbt_error *error) {
+    char *folder;
+    PBT_TRY(pbt_adapter_folder(job->options->frozen_adapter, &folder, error));
+    pbt_code code = pbt_adapter_open(folder, job->trainer.model, &job->frozen, error);
+    free(folder);
+    if (code != PBT_OK) return code;
+    job->trainer.frozen = job->frozen;
+    pbt_cli_warn_base(job->cli, job->frozen, job->trainer.model);
+    pbt_monitor_message(job->cli->monitor, 1, "frozen adapter %s, hash %016" PRIx64,
+                        job->options->frozen_adapter, pbt_adapter_hash(job->frozen));
+    return PBT_OK;
+}
+
 static pbt_code open_model(training_job *job, pbt_error *error) {
     const pbt_training_options *o = job->options;
     pbt_model_options options = {.nested_quantization = o->use_bnb_nested_quant, .writable = o->full};
@@ -64,6 +78,7 @@ static pbt_code open_model(training_job *job, pbt_error *error) {
     if (o->full) options.dtype = PBT_F32;
     PBT_TRY(pbt_model_open(job->model_folder, &options, pbt_ops_cpu(), &job->trainer.model, error));
     if (o->full) return PBT_OK;
+    if (o->frozen_adapter) PBT_TRY(open_frozen(job, error));
     if (o->adapter) {
         PBT_TRY(pbt_adapter_open(job->adapter_folder, job->trainer.model, &job->trainer.adapter, error));
         pbt_cli_warn_base(job->cli, job->trainer.adapter, job->trainer.model);
@@ -221,6 +236,7 @@ pbt_code pbt_training_command_run(const pbt_cli *cli, const pbt_training_options
     pbt_dataset_free(&job.eval_dataset);
     free(job.reference_folder);
     if (job.trainer.adapter) pbt_adapter_free(job.trainer.adapter);
+    pbt_adapter_free(job.frozen);
     if (job.trainer.model) pbt_model_free(job.trainer.model);
     if (job.chat) pbt_chat_template_free(job.chat);
     if (job.tokenizer) pbt_tokenizer_free(job.tokenizer);

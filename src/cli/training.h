@@ -8,7 +8,7 @@
 #include "train/trainer.h"
 
 typedef struct pbt_training_options {
-    const char *model_name_or_path, *dataset, *output_dir, *adapter, *dtype, *date_string;
+    const char *frozen_adapter, *model_name_or_path, *dataset, *output_dir, *adapter, *dtype, *date_string;
     bool full, load_in_4bit, load_in_8bit, use_bnb_nested_quant, dry_run, overwrite_output_dir;
     const char *bnb_4bit_quant_type;
     int64_t seed, per_device_train_batch_size, gradient_accumulation_steps, max_steps, logging_steps,
@@ -84,6 +84,10 @@ pbt_code pbt_training_command_run(const pbt_cli *cli, const pbt_training_options
         PBT_TRAINING_OPTION(adapter, PBT_OPTION_STRING, "DIR", NULL,                                         \
                             "continue training this PEFT adapter (its rank, alpha, dropout and targets); "   \
                             "DIR:NAME where the folder holds several"),                                      \
+        PBT_TRAINING_OPTION(                                                                                 \
+            frozen_adapter, PBT_OPTION_STRING, "DIR", NULL,                                                  \
+            "PEFT adapter kept as it is below the trained one, in dpo part of the reference; "               \
+            "the sum of both is written"),                                                                   \
         PBT_TRAINING_FLAG(full, NULL, "train all weights instead of an adapter; writes a model folder"),     \
         PBT_TRAINING_CHOICE(dtype, "float32", "auto|float32|float16|bfloat16",                               \
                             "type of the frozen weights"),                                                   \

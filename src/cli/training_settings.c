@@ -160,11 +160,12 @@ static pbt_code check_options(const pbt_training_options *o, pbt_error *error) {
         return pbt_fail(error, PBT_USAGE, "--dataset is missing: a JSONL file in one of TRL's forms");
     if (!o->output_dir && !o->dry_run)
         return pbt_fail(error, PBT_USAGE, "--output_dir is missing: the folder for the result");
-    if (o->full && (o->adapter || o->load_in_4bit || o->load_in_8bit))
+    if (o->full && (o->adapter || o->frozen_adapter || o->load_in_4bit || o->load_in_8bit))
         return pbt_fail(error, PBT_USAGE, "--full trains all weights in float32; it cannot go with --%s",
-                        o->adapter        ? "adapter"
-                        : o->load_in_4bit ? "load_in_4bit"
-                                          : "load_in_8bit");
+                        o->adapter          ? "adapter"
+                        : o->frozen_adapter ? "frozen_adapter"
+                        : o->load_in_4bit   ? "load_in_4bit"
+                                            : "load_in_8bit");
     if (o->max_length < 1 || o->max_length > INT32_MAX)
         return pbt_fail(error, PBT_USAGE, "--max_length is %" PRId64 "; expected a positive number of tokens",
                         o->max_length);

@@ -107,6 +107,49 @@ pbt_code pbt_adapter_copy(const pbt_adapter *adapter, pbt_adapter **copy, pbt_er
     return PBT_OK;
 }
 
+/* A of both, one below the other; B side by side, with their scalings. */
+static pbt_code stack_pair(const pbt_lora *const parts[2], pbt_lora *to, pbt_error *error) {
+    const pbt_lora *shape = parts[0]->A ? parts[0] : parts[1];
+    pbt_matrix matrix = {.rows = shape->outputs, .cols = shape->inputs};
+    int32_t r = (parts[0]->A ? parts[0]->r : 0) + (parts[1]->A ? parts[1]->r : 0), first = 0;
+    PBT_TRY(pbt_lora_pair_create(to, r, 1.0f, &matrix, error));
+    for (int p = 0; p < 2; p++) {
+        const pbt_lora *part = parts[p];
+        if (!part->A) continue;
+        memcpy(to->A + (int64_t)first * to->inputs, part->A, floats_of(part, 0) * sizeof(float));
+        for (int32_t n = 0; n < to->outputs; n++)
+            for (int32_t i = 0; i < part->r; i++)
+                to->B[(int64_t)n * r + first + i] = part->B[(int64_t)n * part->r + i] * part->scaling;
+        first += part->r;
+    }
+    return PBT_OK;
+}
+
+pbt_code pbt_adapter_stack(const pbt_adapter *under, const pbt_adapter *over, pbt_adapter **stacked,
+                           pbt_error *error) {
+    pbt_adapter_settings settings = over->settings;
+    settings.rslora = false;
+    *stacked = NULL;
+    if (under->n_layers != over->n_layers)
+        return pbt_fail(error, PBT_USAGE, "adapters of %d and %d layers cannot be stacked", under->n_layers,
+                        over->n_layers);
+    PBT_TRY(empty(&settings, over->n_layers, stacked, error));
+    pbt_code code = PBT_OK;
+    for (int32_t l = 0; l < over->n_layers; l++)
+        for (int i = 0; code == PBT_OK && i < PBT_LINEARS; i++) {
+            const pbt_lora *const parts[2] = {&under->lora[l][i], &over->lora[l][i]};
+            if (!parts[0]->A && !parts[1]->A) continue;
+            (*stacked)->settings.targets[i] = true;
+            code = stack_pair(parts, &(*stacked)->lora[l][i], error);
+        }
+    (*stacked)->settings.r = pbt_adapter_rank(*stacked);
+    (*stacked)->settings.alpha = (*stacked)->settings.r;
+    if (code == PBT_OK) return PBT_OK;
+    pbt_adapter_free(*stacked);
+    *stacked = NULL;
+    return code;
+}
+
 void pbt_adapter_assign(pbt_adapter *to, const pbt_adapter *from) {
     for (int32_t l = 0; l < from->n_layers; l++)
         for (int i = 0; i < PBT_LINEARS; i++) {

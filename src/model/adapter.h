@@ -45,6 +45,10 @@ float pbt_lora_scaling(double alpha, int32_t r, bool rslora);
 /* Allocates A and B, zero, for a layer of the matrix's shape. */
 pbt_code pbt_lora_pair_create(pbt_lora *lora, int32_t r, float scaling, const pbt_matrix *matrix,
                               pbt_error *error);
+/* One adapter that does what both do together: pairs side by side, rank r + r, scaling 1 (PEFT's combination
+ * "cat"). Settings for training are those of `over`. */
+pbt_code pbt_adapter_stack(const pbt_adapter *under, const pbt_adapter *over, pbt_adapter **stacked,
+                           pbt_error *error);
 /* The highest rank of its pairs; 0 for NULL. */
 int32_t pbt_adapter_rank(const pbt_adapter *adapter);
 /* Copies the numbers of `from` into `to` (same shapes). */

@@ -197,20 +197,47 @@ static json_t *number(double value) {
     return (double)(json_int_t)value == value ? json_integer((json_int_t)value) : json_real(value);
 }
 
+/* Linear layers by their kinds where every layer has them, else one by one. */
+static json_t *targets_of(const pbt_adapter *adapter) {
+    json_t *targets = json_array();
+    for (int i = 0; i < PBT_LINEARS; i++) {
+        int32_t with = 0;
+        for (int32_t l = 0; l < adapter->n_layers; l++) with += adapter->lora[l][i].A != NULL;
+        if (with == adapter->n_layers) json_array_append_new(targets, json_string(pbt_linear_names[i]));
+        for (int32_t l = 0; with < adapter->n_layers && l < adapter->n_layers; l++)
+            if (adapter->lora[l][i].A)
+                json_array_append_new(targets, json_sprintf("model.layers.%d.%s", l, pbt_linear_paths[i]));
+    }
+    return targets;
+}
+
+/* Ranks, and alphas, of pairs that have others than the adapter's r. */
+static json_t *patterns_of(const pbt_adapter *adapter, bool alphas) {
+    json_t *patterns = json_object();
+    for (int32_t l = 0; l < adapter->n_layers; l++)
+        for (int i = 0; i < PBT_LINEARS; i++) {
+            const pbt_lora *lora = &adapter->lora[l][i];
+            char name[96];
+            if (!lora->A || lora->r == adapter->settings.r) continue;
+            snprintf(name, sizeof name, "model.layers.%d.%s", l, pbt_linear_paths[i]);
+            json_object_set_new(patterns, name,
+                                alphas ? number((double)lora->scaling * lora->r) : json_integer(lora->r));
+        }
+    return patterns;
+}
+
 /* The fields every PEFT knows: an older one stops at keys it does not know. */
 static json_t *fresh(const pbt_adapter *adapter) {
     const pbt_adapter_settings *s = &adapter->settings;
-    json_t *targets = json_array();
-    for (int i = 0; i < PBT_LINEARS; i++)
-        if (s->targets[i]) json_array_append_new(targets, json_string(pbt_linear_names[i]));
     return json_pack(
-        "{s:{}, s:n, s:n, s:s, s:b, s:b, s:b, s:n, s:n, s:o, s:o, s:n, s:s, s:i, s:{}, s:n, s:o, s:s, "
+        "{s:o, s:n, s:n, s:s, s:b, s:b, s:b, s:n, s:n, s:o, s:o, s:n, s:s, s:i, s:o, s:n, s:o, s:s, "
         "s:b, s:b}",
-        "alpha_pattern", "auto_mapping", "base_model_name_or_path", "bias", "none", "fan_in_fan_out", 0,
-        "inference_mode", 1, "init_lora_weights", 1, "layers_pattern", "layers_to_transform", "lora_alpha",
-        number(s->alpha), "lora_dropout", json_real(s->dropout), "modules_to_save", "peft_type", "LORA", "r",
-        (int)s->r, "rank_pattern", "revision", "target_modules", targets, "task_type", "CAUSAL_LM",
-        "use_dora", 0, "use_rslora", (int)s->rslora);
+        "alpha_pattern", patterns_of(adapter, true), "auto_mapping", "base_model_name_or_path", "bias",
+        "none", "fan_in_fan_out", 0, "inference_mode", 1, "init_lora_weights", 1, "layers_pattern",
+        "layers_to_transform", "lora_alpha", number(s->alpha), "lora_dropout", json_real(s->dropout),
+        "modules_to_save", "peft_type", "LORA", "r", (int)s->r, "rank_pattern", patterns_of(adapter, false),
+        "revision", "target_modules", targets_of(adapter), "task_type", "CAUSAL_LM", "use_dora", 0,
+        "use_rslora", (int)s->rslora);
 }
 
 static int by_name(const void *a, const void *b) {

@@ -184,7 +184,7 @@ typedef struct pbt_reference {
 typedef struct pbt_training {
     const pbt_trainer *trainer;
     const pbt_train_settings *settings;
-    const pbt_adapter *adapters[1];
+    const pbt_adapter *adapters[2]; /* the frozen one, where there is one, and the trained one */
     int32_t n_adapters;
     int32_t max_rows;
     double dropout;

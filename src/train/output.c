@@ -65,12 +65,28 @@ static void write_card(const pbt_trainer *trainer, const char *base_model, pbt_t
     if (trainer->adapter)
         pbt_text_addf(card, "| LoRA r, alpha, dropout | %d, %g, %g |\n", trainer->adapter->settings.r,
                       trainer->adapter->settings.alpha, trainer->adapter->settings.dropout);
+    if (trainer->frozen)
+        pbt_text_addf(card,
+                      "| frozen adapter below | r %d, hash %016" PRIx64
+                      " |\n\nThe adapter here is the sum of the frozen and the trained one.\n",
+                      pbt_adapter_rank(trainer->frozen), pbt_adapter_hash(trainer->frozen));
+}
+
+/* What was trained; over a frozen adapter, both as one, so that no half is used alone. */
+static pbt_code save_adapter(const pbt_trainer *trainer, const char *folder, const char *base_model,
+                             pbt_error *error) {
+    pbt_adapter *both;
+    if (!trainer->frozen) return pbt_adapter_save(trainer->adapter, folder, base_model, error);
+    PBT_TRY(pbt_adapter_stack(trainer->frozen, trainer->adapter, &both, error));
+    pbt_code code = pbt_adapter_save(both, folder, base_model, error);
+    pbt_adapter_free(both);
+    return code;
 }
 
 pbt_code pbt_train_save(const pbt_trainer *trainer, const char *model_folder, const char *base_model,
                         pbt_error *error) {
     const char *folder = trainer->folder;
-    PBT_TRY(trainer->adapter ? pbt_adapter_save(trainer->adapter, folder, base_model, error)
+    PBT_TRY(trainer->adapter ? save_adapter(trainer, folder, base_model, error)
                              : pbt_model_save(trainer->model, folder, PBT_F32, error));
     if (model_folder) PBT_TRY(pbt_tokenizer_files_copy(model_folder, folder, error));
     if (model_folder && !trainer->adapter)

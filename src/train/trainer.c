@@ -29,7 +29,8 @@ typedef struct training_run {
 } training_run;
 
 static int32_t adapter_rank(const pbt_trainer *trainer) {
-    return pbt_adapter_rank(trainer->adapter);
+    int32_t frozen = pbt_adapter_rank(trainer->frozen), trained = pbt_adapter_rank(trainer->adapter);
+    return frozen > trained ? frozen : trained;
 }
 
 int32_t pbt_train_rows(const pbt_trainer *trainer) {
@@ -64,6 +65,10 @@ static pbt_code take_hashes(training_run *run, pbt_error *error) {
     run->hashes.eval_data = trainer->eval_dataset ? pbt_dataset_hash(trainer->eval_dataset) : 0;
     PBT_TRY(pbt_model_hash(trainer->model, &run->hashes.model, error));
     run->hashes.adapter = trainer->adapter ? pbt_adapter_hash(trainer->adapter) : 0;
+    if (trainer->frozen) {
+        const uint64_t both[] = {pbt_adapter_hash(trainer->frozen), run->hashes.adapter};
+        run->hashes.adapter = pbt_hash(both, sizeof both, 0);
+    }
     run->fingerprint = pbt_settings_fingerprint(&run->settings, run->total_steps, &run->hashes);
     return PBT_OK;
 }
@@ -78,8 +83,8 @@ static pbt_code open_training(training_run *run, pbt_error *error) {
     training->settings = &run->settings;
     training->max_rows = run->settings.max_rows;
     if (trainer->adapter) {
-        training->adapters[0] = trainer->adapter;
-        training->n_adapters = 1;
+        if (trainer->frozen) training->adapters[training->n_adapters++] = trainer->frozen;
+        training->adapters[training->n_adapters++] = trainer->adapter;
         training->dropout = run->settings.disable_dropout ? 0 : trainer->adapter->settings.dropout;
     }
     PBT_TRY(take_hashes(run, error));

@@ -95,8 +95,9 @@ typedef struct pbt_metrics {
 
 typedef struct pbt_trainer {
     pbt_train_settings settings;
-    pbt_model *model;     /* writable when `adapter` is NULL */
-    pbt_adapter *adapter; /* the trained adapter, changed in place; or NULL: all weights */
+    pbt_model *model;          /* writable when `adapter` is NULL */
+    pbt_adapter *adapter;      /* the trained adapter, changed in place; or NULL: all weights */
+    const pbt_adapter *frozen; /* added below `adapter`, never changed, part of the reference too; or NULL */
     const pbt_dataset *dataset;
     const pbt_dataset *eval_dataset; /* NULL: no evaluations */
     /* What is best (load_best_model_at_end): a metric of the evaluations, NULL: "eval_loss", and whether more

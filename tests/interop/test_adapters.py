@@ -211,3 +211,28 @@ def test_merge_into_quantised(world, kind, tmp_path):
             module.support_avx512bf16_for_cpu = False
     if kind != "int8":
         assert distance(scores_of(back), logprobs_of(model)) <= LIMIT
+
+
+def test_trained_over_a_frozen_adapter(world, tmp_path):
+    """DPO over a frozen SFT adapter: the losses of DPO on the merged model; what is written is the sum, in PEFT too."""
+    base, frozen = os.path.join(world, "model"), os.path.join(world, "adapter")
+    merged, one, two = str(tmp_path / "merged"), str(tmp_path / "one"), str(tmp_path / "two")
+    pbt("model", "merge", base, "--adapter", frozen, "--output_dir", merged, "--dtype", "float32")
+    options = ["--dataset", os.path.join(world, "dpo.jsonl"), "--max_steps", 6, "--learning_rate", 0.02, "--logging_steps", 1,
+               "--train_sampling_strategy", "sequential", "--lora_r", 3, "--lora_dropout", 0]
+    pbt("dpo", "--model_name_or_path", merged, "--output_dir", one, "--quiet", *options)
+    done = subprocess.run([BINARY, *map(str, ["dpo", "--model_name_or_path", base, "--frozen_adapter", frozen, "--output_dir", two, "--verbose", *options])],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert f"frozen adapter {frozen}, hash " in done.stderr and "adapter new, hash " in done.stderr
+    curves = [[json.loads(line) for line in open(os.path.join(folder, "metrics.jsonl"))] for folder in (one, two)]
+    assert len(curves[0]) == 6 and curves[1][0]["rewards/margins"] == 0
+    for a, b in zip(*curves):
+        for key in ("loss", "grad_norm", "logps/chosen"):
+            assert abs(a[key] - b[key]) < 2e-5 * max(1, abs(a[key])), key
+    expected = scores_of(merged, "--adapter", one)
+    assert distance(expected, scores_of(merged)) > 1e-3
+    assert distance(expected, scores_of(base, "--adapter", two)) < 2e-5
+    found = distance(logprobs_of(PeftModel.from_pretrained(plain(world), two)), scores_of(base, "--adapter", two))
+    print(f"stacked in PEFT {found:.2g}")
+    assert found <= LIMIT

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "model/adapter_config.h"
 #include "model/adapter_folder.h"
+#include "model/forward.h"
 #include "model/safetensors.h"
 
 #include <math.h>
@@ -198,6 +199,68 @@ static void test_round_trip(void **state) {
     pbt_adapter_free(again);
 }
 
+static pbt_adapter *noisy(int32_t r, int first, int second, uint64_t seed) {
+    pbt_adapter *adapter;
+    pbt_adapter_settings settings = {.r = r, .alpha = 3};
+    settings.targets[first] = settings.targets[second] = true;
+    OK(pbt_adapter_create(model, &settings, pbt_key_of_seed(seed), &adapter, &problem));
+    for (int32_t l = 0; l < 3; l++)
+        for (int i = 0; i < PBT_LINEARS; i++)
+            for (int32_t j = 0; adapter->lora[l][i].B && j < r * adapter->lora[l][i].outputs; j++)
+                adapter->lora[l][i].B[j] =
+                    (float)(0.3 * pbt_random_normal(pbt_key_of_seed(seed), (uint64_t)j));
+    return adapter;
+}
+
+static void hidden_of(const pbt_adapter *const *adapters, int n, float hidden[6 * 8]) {
+    static const int32_t tokens[6] = {1, 5, 2, 9, 19, 3}, positions[6] = {0, 1, 2, 3, 4, 5};
+    const pbt_segment segment = {.parent = -1, .length = 6};
+    const pbt_span span = {.length = 6};
+    pbt_kv kv;
+    pbt_activations *activations;
+    pbt_pass pass = {.model = model,
+                     .adapters = adapters,
+                     .n_adapters = n,
+                     .tokens = tokens,
+                     .positions = positions,
+                     .layout = {&segment, 1, &span, 1, 6}};
+    OK(pbt_kv_create(model, 6, &kv, &problem));
+    OK(pbt_activations_create(model, 6, 8, false, &activations, &problem));
+    OK(pbt_forward(&pass, &kv, activations, &problem));
+    memcpy(hidden, pbt_activations_hidden(activations), 6 * 8 * sizeof(float));
+    pbt_activations_free(activations);
+    pbt_kv_free(model, &kv);
+}
+
+/* Two adapters as one, in memory and on disk. */
+static void test_stack(void **state) {
+    (void)state;
+    pbt_adapter *under = noisy(2, PBT_Q_PROJ, PBT_UP_PROJ, 3), *over = noisy(3, PBT_Q_PROJ, PBT_DOWN_PROJ, 4);
+    pbt_adapter *stacked, *read;
+    /* A layer that only one of them has. */
+    free(under->lora[1][PBT_UP_PROJ].A), free(under->lora[1][PBT_UP_PROJ].B);
+    under->lora[1][PBT_UP_PROJ] = (pbt_lora){0};
+    OK(pbt_adapter_stack(under, over, &stacked, &problem));
+    assert_int_equal(pbt_adapter_rank(stacked), 5);
+    OK(pbt_adapter_save(stacked, folder, "base", &problem));
+    OK(pbt_adapter_open(folder, model, &read, &problem));
+    assert_true(pbt_adapter_hash(read) == pbt_adapter_hash(stacked));
+    float two[48], one[48], none[48];
+    hidden_of((const pbt_adapter *const[]){under, over}, 2, two);
+    hidden_of((const pbt_adapter *const[]){read}, 1, one);
+    hidden_of(NULL, 0, none);
+    double most = 0, effect = 0;
+    for (int i = 0; i < 48; i++) {
+        most = fmax(most, fabs((double)two[i] - (double)one[i]));
+        effect = fmax(effect, fabs((double)two[i] - (double)none[i]));
+    }
+    assert_true(most < 1e-5 && effect > 0.05);
+    pbt_adapter_free(under);
+    pbt_adapter_free(over);
+    pbt_adapter_free(stacked);
+    pbt_adapter_free(read);
+}
+
 static void test_refused(void **state) {
     (void)state;
     static const struct {
@@ -303,6 +366,7 @@ int main(void) {
         cmocka_unit_test(test_targets),
         cmocka_unit_test(test_patterns),
         cmocka_unit_test_setup_teardown(test_round_trip, begin, end),
+        cmocka_unit_test_setup_teardown(test_stack, begin, end),
         cmocka_unit_test_setup_teardown(test_refused, begin, end),
         cmocka_unit_test_setup_teardown(test_folders, begin, end),
     };

@@ -52,18 +52,19 @@ static const uint64_t row_ids[ROWS] = {10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 2
 
 typedef struct setting {
     pbt_model *model;
-    pbt_adapter *adapter;
+    pbt_adapter *adapter, *frozen; /* frozen: below the other, or NULL */
     pbt_kv kv;
     pbt_activations *activations;
     float dropout;
 } setting;
 
 static pbt_pass pass_of(const setting *s) {
-    static const pbt_adapter *list[1];
-    list[0] = s->adapter;
+    static const pbt_adapter *list[2];
+    list[0] = s->frozen;
+    list[s->frozen ? 1 : 0] = s->adapter;
     return (pbt_pass){.model = s->model,
                       .adapters = list,
-                      .n_adapters = s->adapter ? 1 : 0,
+                      .n_adapters = (s->adapter ? 1 : 0) + (s->frozen ? 1 : 0),
                       .tokens = tokens,
                       .positions = positions,
                       .layout = {segments, 3, spans, 3, ROWS},
@@ -154,6 +155,24 @@ static void check_model(const char *type, const char *class, const char *more) {
     close_setting(&s);
 }
 
+/* An adapter trained over another: gradients go through both, and reach the upper one only. */
+static void test_frozen_adapter(void **state) {
+    (void)state;
+    setting s = open_setting(model_of("llama", "LlamaForCausalLM", ""));
+    pbt_adapter_settings settings = {
+        .r = 2, .alpha = 3, .targets = {true, false, true, true, false, true, true}};
+    OK(pbt_adapter_create(s.model, &settings, pbt_key_of_seed(8), &s.frozen, &problem));
+    for (int32_t l = 0; l < s.frozen->n_layers; l++)
+        for (int i = 0; i < PBT_LINEARS; i++)
+            for (int32_t j = 0; s.frozen->lora[l][i].B && j < s.frozen->lora[l][i].outputs * 2; j++)
+                s.frozen->lora[l][i].B[j] = (float)(0.3 * pbt_random_normal(pbt_key_of_seed(9), (uint64_t)j));
+    uint64_t before = pbt_adapter_hash(s.frozen);
+    check_adapter(&s);
+    assert_true(before == pbt_adapter_hash(s.frozen));
+    pbt_adapter_free(s.frozen);
+    close_setting(&s);
+}
+
 /* QLoRA: the adapter's gradients go through weights of 4 and 8 bits. */
 static void test_quantised_base(void **state) {
     (void)state;
@@ -235,8 +254,11 @@ static void test_bad_passes(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_llama), cmocka_unit_test(test_others), cmocka_unit_test(test_quantised_base),
-        cmocka_unit_test(test_decode_is_prefill), cmocka_unit_test(test_bad_passes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_llama),
+                                       cmocka_unit_test(test_others),
+                                       cmocka_unit_test(test_quantised_base),
+                                       cmocka_unit_test(test_frozen_adapter),
+                                       cmocka_unit_test(test_decode_is_prefill),
+                                       cmocka_unit_test(test_bad_passes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
