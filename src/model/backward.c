@@ -140,8 +140,8 @@ static pbt_code attention_half_backward(const work *w, int32_t l, bool need_inpu
 /* One block of rows with targets: log-probabilities, and their gradient into `dhidden` and the output matrix.
  */
 static pbt_code output_block(const work *w, const int32_t *rows, int32_t n_rows, const int32_t *local,
-                             const int32_t *target, const float *weight, int32_t n, float *logprob,
-                             float *logits, float *hidden, float *dhidden, pbt_error *error) {
+                             const int32_t *target, const float *weight, int32_t first, int32_t n,
+                             float *logprob, float *logits, float *hidden, float *dhidden, pbt_error *error) {
     const pbt_model *m = w->pass->model;
     const int32_t V = m->config.vocab_size, D = m->config.hidden_size;
     float sums[512];
@@ -150,6 +150,8 @@ static pbt_code output_block(const work *w, const int32_t *rows, int32_t n_rows,
     w->ops->logsumexp(sums, logits, n_rows, V);
     for (int32_t i = 0; logprob && i < n; i++)
         logprob[i] = logits[(int64_t)local[i] * V + target[i]] - sums[local[i]];
+    if (w->pass->statistics)
+        pbt_logit_statistics(m, logits, sums, n_rows, local, target, first, n, w->pass->statistics);
     w->ops->logprob_backward(logits, sums, local, target, weight, n, n_rows, V);
     if (w->g->output) w->ops->linear_backward_weight(w->g->output, logits, V, hidden, D, n_rows, V, D, 1.0f);
     w->ops->linear_backward_input(hidden, D, logits, V, &m->output, n_rows, false);
@@ -176,7 +178,7 @@ static pbt_code output_backward(const work *w, const int32_t *target_row, const 
             if (!same) rows[n_rows++] = target_row[i];
             local[i] = n_rows - 1;
         }
-        code = output_block(w, rows, n_rows, local + first, target + first, weight + first, i - first,
+        code = output_block(w, rows, n_rows, local + first, target + first, weight + first, first, i - first,
                             logprob ? logprob + first : NULL, logits, hidden, dhidden, error);
         first = i;
     }

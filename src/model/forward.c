@@ -175,12 +175,33 @@ static int32_t cut_rows(const int32_t *target_row, int32_t n, int32_t most, int3
     return i;
 }
 
+void pbt_logit_statistics(const pbt_model *model, const float *logits, const float *logsumexp, int32_t n_rows,
+                          const int32_t *local, const int32_t *target, int32_t first, int32_t n,
+                          pbt_target_statistics *statistics) {
+    float rows[3 * 512];
+    const int32_t V = model->config.vocab_size;
+    model->ops->logit_statistics(rows, logits, logsumexp, n_rows, V);
+    for (int32_t i = 0; i < n; i++) {
+        const float *row = rows + 3 * local[i];
+        statistics->entropy[first + i] = row[0];
+        statistics->mean_logit[first + i] = row[1];
+        statistics->top[first + i] = logits[(int64_t)local[i] * V + target[i]] >= row[2];
+    }
+}
+
 pbt_code pbt_logprobs(const pbt_model *model, const float *hidden, const int32_t *target_row,
                       const int32_t *target, int32_t n, float *logprob, pbt_error *error) {
+    return pbt_logprobs_and_statistics(model, hidden, target_row, target, n, logprob, NULL, error);
+}
+
+pbt_code pbt_logprobs_and_statistics(const pbt_model *model, const float *hidden, const int32_t *target_row,
+                                     const int32_t *target, int32_t n, float *logprob,
+                                     pbt_target_statistics *statistics, pbt_error *error) {
     const int32_t most = pbt_logit_rows(&model->config), V = model->config.vocab_size;
-    int32_t *rows = pbt_alloc((size_t)most, sizeof *rows);
+    int32_t *rows = pbt_alloc((size_t)most, sizeof *rows), *local = pbt_alloc((size_t)n + 1, sizeof *local);
     float *logits = model->ops->alloc((size_t)most * (size_t)V * sizeof *logits), sums[512];
-    pbt_code code = rows && logits ? PBT_OK : pbt_fail_memory(error, (size_t)most * (size_t)V * 4, "logits");
+    pbt_code code =
+        rows && local && logits ? PBT_OK : pbt_fail_memory(error, (size_t)most * (size_t)V * 4, "logits");
     for (int32_t first = 0, n_rows; code == PBT_OK && first < n;) {
         int32_t count = cut_rows(target_row + first, n - first, most, rows, &n_rows);
         code = pbt_logits(model, hidden, rows, n_rows, logits, error);
@@ -189,10 +210,15 @@ pbt_code pbt_logprobs(const pbt_model *model, const float *hidden, const int32_t
         for (int32_t i = first, r = 0; i < first + count; i++) {
             while (rows[r] != target_row[i]) r++;
             logprob[i] = logits[(int64_t)r * V + target[i]] - sums[r];
+            local[i] = r;
         }
+        if (statistics)
+            pbt_logit_statistics(model, logits, sums, n_rows, local + first, target + first, first, count,
+                                 statistics);
         first += count;
     }
     free(rows);
+    free(local);
     if (logits) model->ops->release(logits);
     return code;
 }

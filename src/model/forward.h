@@ -30,6 +30,8 @@ typedef struct pbt_pass {
     float dropout;
     pbt_key dropout_key;
     const uint64_t *row_ids; /* [T], needed when dropout > 0 */
+    /* For pbt_backward: what it notes of its targets besides their log-probabilities; NULL: nothing. */
+    struct pbt_target_statistics *statistics;
 } pbt_pass;
 
 /* Buffers of a pass, planned for at most `rows` rows and allocated once. With `keep`, everything the backward
@@ -51,9 +53,24 @@ const float *pbt_activations_hidden(const pbt_activations *activations);
 pbt_code pbt_logits(const pbt_model *model, const float *hidden, const int32_t *rows, int32_t n,
                     float *logits, pbt_error *error);
 
+/* What training logs of targets besides log-probabilities; each [number of targets]. */
+typedef struct pbt_target_statistics {
+    float *entropy;     /* of the row's distribution, nats */
+    float *mean_logit;  /* of the row */
+    unsigned char *top; /* 1: no token is likelier than the target */
+} pbt_target_statistics;
+
 /* logprob[i] = log p(target[i] | row target_row[i]), natural log, computed in chunks of at most `chunk_rows`
  * rows of logits (scratch of the activations). target_row ascending. */
 pbt_code pbt_logprobs(const pbt_model *model, const float *hidden, const int32_t *target_row,
                       const int32_t *target, int32_t n, float *logprob, pbt_error *error);
+/* The same, and statistics (NULL: none). */
+pbt_code pbt_logprobs_and_statistics(const pbt_model *model, const float *hidden, const int32_t *target_row,
+                                     const int32_t *target, int32_t n, float *logprob,
+                                     pbt_target_statistics *statistics, pbt_error *error);
+/* Fills statistics of targets first .. first + n, whose rows are the rows local[i] of `logits`. */
+void pbt_logit_statistics(const pbt_model *model, const float *logits, const float *logsumexp, int32_t n_rows,
+                          const int32_t *local, const int32_t *target, int32_t first, int32_t n,
+                          pbt_target_statistics *statistics);
 
 #endif

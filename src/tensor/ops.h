@@ -110,6 +110,10 @@ typedef struct pbt_ops {
     /* logsumexp[t] = log sum_v exp(logits[t][v]) (max-shifted; 16 interleaved lanes over v, then a fixed
      * tree) */
     void (*logsumexp)(float *result, const float *logits, int32_t T, int32_t V);
+    /* Of every row three numbers, result[3 * t ..]: entropy of its softmax (logsumexp - sum_v p_v logit_v,
+     * p_v = exp(logit_v - logsumexp)), mean, and maximum of the logits. Lanes as in logsumexp. */
+    void (*logit_statistics)(float *result, const float *logits, const float *logsumexp, int32_t T,
+                             int32_t V);
     /* In place: logits[t][v] <- (sum of weight of targets of row t equal to v) - total_weight[t] *
      * softmax(logits[t])[v] i.e. the gradient of sum_i weight[i] * log p(target[i] | row[i]). Targets sorted
      * by row, n of them. */

@@ -178,19 +178,35 @@ static pbt_code grow_floats(float **items, size_t *capacity, int32_t need, pbt_e
     return code;
 }
 
+static pbt_code grow_statistics(pbt_pass_buffers *buffers, int32_t targets, pbt_error *error) {
+    pbt_target_statistics *s = &buffers->statistics;
+    void *top = s->top;
+    PBT_TRY(grow_floats(&s->entropy, &buffers->entropy_capacity, targets, error));
+    PBT_TRY(grow_floats(&s->mean_logit, &buffers->mean_capacity, targets, error));
+    pbt_code code = pbt_grow(&top, &buffers->top_capacity, (size_t)targets, 1, error);
+    s->top = top;
+    return code;
+}
+
 pbt_code pbt_pass_buffers_reserve(pbt_pass_buffers *buffers, int32_t rows, int32_t targets,
                                   pbt_error *error) {
     PBT_TRY(grow_floats(&buffers->logprob, &buffers->logprob_capacity, targets, error));
     PBT_TRY(grow_floats(&buffers->weight, &buffers->weight_capacity, targets, error));
+    PBT_TRY(grow_statistics(buffers, targets, error));
     if (rows <= buffers->rows) return PBT_OK;
     pbt_pass_buffers larger;
     PBT_TRY(
         pbt_pass_buffers_create(buffers->model, rows, buffers->adapter_rank, buffers->keep, &larger, error));
     larger.logprob = buffers->logprob;
     larger.weight = buffers->weight;
+    larger.statistics = buffers->statistics;
     larger.logprob_capacity = buffers->logprob_capacity;
     larger.weight_capacity = buffers->weight_capacity;
+    larger.entropy_capacity = buffers->entropy_capacity;
+    larger.mean_capacity = buffers->mean_capacity;
+    larger.top_capacity = buffers->top_capacity;
     buffers->logprob = buffers->weight = NULL;
+    buffers->statistics = (pbt_target_statistics){0};
     pbt_pass_buffers_free(buffers);
     *buffers = larger;
     return PBT_OK;
@@ -201,5 +217,8 @@ void pbt_pass_buffers_free(pbt_pass_buffers *buffers) {
     if (buffers->activations) pbt_activations_free(buffers->activations);
     free(buffers->logprob);
     free(buffers->weight);
+    free(buffers->statistics.entropy);
+    free(buffers->statistics.mean_logit);
+    free(buffers->statistics.top);
     memset(buffers, 0, sizeof *buffers);
 }

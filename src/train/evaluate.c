@@ -19,6 +19,9 @@ static void add_share(pbt_metrics *mean, const pbt_metrics *batch, double share)
     mean->rewards_accuracies += share * batch->rewards_accuracies;
     mean->logps_chosen += share * batch->logps_chosen;
     mean->logps_rejected += share * batch->logps_rejected;
+    mean->logits_chosen += share * batch->logits_chosen;
+    mean->logits_rejected += share * batch->logits_rejected;
+    mean->entropy += share * batch->entropy;
     mean->mean_token_accuracy += share * batch->mean_token_accuracy;
 }
 

@@ -55,7 +55,8 @@ typedef struct pbt_pass_buffers {
     int32_t rows, adapter_rank;
     bool keep;
     float *logprob, *weight; /* [targets] */
-    size_t logprob_capacity, weight_capacity;
+    pbt_target_statistics statistics;
+    size_t logprob_capacity, weight_capacity, entropy_capacity, mean_capacity, top_capacity;
 } pbt_pass_buffers;
 pbt_code pbt_pass_buffers_create(const pbt_model *model, int32_t rows, int32_t adapter_rank, bool keep,
                                  pbt_pass_buffers *buffers, pbt_error *error);
@@ -113,7 +114,7 @@ void pbt_optimizer_step(pbt_optimizer *optimizer, const pbt_train_settings *sett
 /* Sums since the last logged line. */
 typedef struct pbt_metric_sums {
     double loss, rewards_chosen, rewards_rejected, rewards_margins, rewards_accuracies, logps_chosen,
-        logps_rejected, mean_token_accuracy, step_time;
+        logps_rejected, logits_chosen, logits_rejected, entropy, mean_token_accuracy, step_time;
     int64_t steps, num_tokens, unique_tokens; /* tokens: since the beginning of the training */
 } pbt_metric_sums;
 void pbt_metric_sums_add(pbt_metric_sums *sums, const pbt_metrics *metrics);
@@ -205,6 +206,22 @@ pbt_code pbt_batch_run(pbt_training *training, const pbt_batch *batch, int64_t s
  */
 pbt_code pbt_batch_logps(pbt_training *training, const pbt_batch *batch, double *chosen, double *rejected,
                          pbt_error *error);
+
+/* ---- statistics.c ---- */
+
+/* Sums over an example's loss-carrying tokens; [0] of the chosen (or only) completion, [1] of the rejected.
+ */
+typedef struct pbt_example_sums {
+    double entropy[2], mean_logit[2];
+    int64_t tokens[2], top; /* top: tokens of the chosen one that were the likeliest */
+} pbt_example_sums;
+/* Adds what `statistics` has of pass `pass` to sums[i] of every example i of the batch. */
+void pbt_statistics_add(const pbt_batch *batch, size_t pass, const pbt_trie *trie,
+                        const pbt_target_statistics *statistics, pbt_example_sums *sums);
+/* Fills entropy, mean_token_accuracy and logits/... as TRL has them: means over the tokens of a micro-batch
+ * of `size` examples, averaged over the micro-batches. */
+void pbt_statistics_summarise(const pbt_example_sums *sums, size_t n, size_t size, bool preference,
+                              pbt_metrics *metrics);
 
 /* ---- reference.c ---- */
 

@@ -14,6 +14,9 @@ void pbt_metric_sums_add(pbt_metric_sums *sums, const pbt_metrics *metrics) {
     sums->rewards_accuracies += metrics->rewards_accuracies;
     sums->logps_chosen += metrics->logps_chosen;
     sums->logps_rejected += metrics->logps_rejected;
+    sums->logits_chosen += metrics->logits_chosen;
+    sums->logits_rejected += metrics->logits_rejected;
+    sums->entropy += metrics->entropy;
     sums->mean_token_accuracy += metrics->mean_token_accuracy;
     sums->step_time += metrics->step_time;
 }
@@ -28,6 +31,9 @@ pbt_metrics pbt_metric_sums_take(pbt_metric_sums *sums, const pbt_metrics *last)
     line.rewards_accuracies = sums->rewards_accuracies / n;
     line.logps_chosen = sums->logps_chosen / n;
     line.logps_rejected = sums->logps_rejected / n;
+    line.logits_chosen = sums->logits_chosen / n;
+    line.logits_rejected = sums->logits_rejected / n;
+    line.entropy = sums->entropy / n;
     line.mean_token_accuracy = sums->mean_token_accuracy / n;
     line.step_time = sums->step_time / n;
     *sums = (pbt_metric_sums){.num_tokens = sums->num_tokens, .unique_tokens = sums->unique_tokens};
@@ -53,9 +59,11 @@ json_t *pbt_metrics_line(const pbt_metrics *metrics, pbt_objective objective) {
         set_real(line, "rewards/accuracies", metrics->rewards_accuracies);
         set_real(line, "logps/chosen", metrics->logps_chosen);
         set_real(line, "logps/rejected", metrics->logps_rejected);
+        set_real(line, "logits/chosen", metrics->logits_chosen);
+        set_real(line, "logits/rejected", metrics->logits_rejected);
     }
-    if (!isnan(metrics->mean_token_accuracy))
-        set_real(line, "mean_token_accuracy", metrics->mean_token_accuracy);
+    set_real(line, "entropy", metrics->entropy);
+    set_real(line, "mean_token_accuracy", metrics->mean_token_accuracy);
     set_real(line, "step_time", metrics->step_time);
     json_object_set_new(line, "num_tokens", json_integer(metrics->num_tokens));
     json_object_set_new(line, "unique_tokens", json_integer(metrics->unique_tokens));

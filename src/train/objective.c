@@ -46,12 +46,13 @@ void pbt_training_reference(const pbt_training *training, const pbt_example *exa
 
 /* The log-probabilities of a pass's targets, and their sums per sequence. */
 static pbt_code forward_logps(pbt_training *training, const pbt_trie *trie, const pbt_pass *pass,
-                              double *sequence_logp, pbt_error *error) {
+                              bool statistics, double *sequence_logp, pbt_error *error) {
     pbt_pass_buffers *buffers = &training->buffers;
     PBT_TRY(pbt_pass_buffers_reserve(buffers, trie->layout.n_rows, trie->n_targets, error));
     PBT_TRY(pbt_forward(pass, &buffers->kv, buffers->activations, error));
-    PBT_TRY(pbt_logprobs(pass->model, pbt_activations_hidden(buffers->activations), trie->target_row,
-                         trie->target, trie->n_targets, buffers->logprob, error));
+    PBT_TRY(pbt_logprobs_and_statistics(pass->model, pbt_activations_hidden(buffers->activations),
+                                        trie->target_row, trie->target, trie->n_targets, buffers->logprob,
+                                        statistics ? &buffers->statistics : NULL, error));
     for (int32_t s = 0; s < trie->n_sequences; s++) sequence_logp[s] = 0;
     for (int32_t i = 0; i < trie->n_targets; i++)
         sequence_logp[trie->target_sequence[i]] += (double)buffers->logprob[i];
@@ -66,7 +67,7 @@ pbt_code pbt_batch_logps(pbt_training *training, const pbt_batch *batch, double 
         PBT_TRY(pbt_batch_trie(batch, p, training->settings->share_prefixes, &trie, error));
         double *logp = pbt_alloc((size_t)trie.n_sequences + 1, sizeof *logp);
         pbt_pass pass = pass_of(training, &trie, 0, 0);
-        code = logp ? forward_logps(training, &trie, &pass, logp, error)
+        code = logp ? forward_logps(training, &trie, &pass, false, logp, error)
                     : pbt_fail_memory(error, (size_t)trie.n_sequences * 8, "log-probabilities");
         size_t per_example = batch->preference ? 2 : 1, first = batch->pass_start[p];
         for (size_t j = 0; code == PBT_OK && first + j < batch->pass_start[p + 1]; j++) {
@@ -82,6 +83,7 @@ pbt_code pbt_batch_logps(pbt_training *training, const pbt_batch *batch, double 
 /* What becomes known of a batch's examples pass by pass; index = place in the data. */
 typedef struct batch_results {
     double *chosen, *rejected, *loss;
+    pbt_example_sums *sums;
     double *slope; /* [2 * sequences of a pass]: weight of every target of a sequence */
     int64_t chosen_targets;
 } batch_results;
@@ -122,7 +124,7 @@ static pbt_code run_pairs(pbt_training *training, const pbt_batch *batch, size_t
     pbt_pass_buffers *buffers = &training->buffers;
     double *logp = pbt_alloc((size_t)trie->n_sequences + 1, sizeof *logp);
     if (!logp) return pbt_fail_memory(error, (size_t)trie->n_sequences * 8, "log-probabilities");
-    pbt_code code = forward_logps(training, trie, pass, logp, error);
+    pbt_code code = forward_logps(training, trie, pass, true, logp, error);
     if (code == PBT_OK) weigh_pairs(training, batch, p, logp, results);
     free(logp);
     if (code != PBT_OK || !gradients) return code;
@@ -143,8 +145,9 @@ static pbt_code run_tokens(pbt_training *training, const pbt_batch *batch, size_
         PBT_TRY(pbt_backward(pass, &buffers->kv, buffers->activations, trie->target_row, trie->target,
                              buffers->weight, trie->n_targets, buffers->logprob, training->gradients, error));
     } else {
-        PBT_TRY(pbt_logprobs(pass->model, pbt_activations_hidden(buffers->activations), trie->target_row,
-                             trie->target, trie->n_targets, buffers->logprob, error));
+        PBT_TRY(pbt_logprobs_and_statistics(pass->model, pbt_activations_hidden(buffers->activations),
+                                            trie->target_row, trie->target, trie->n_targets, buffers->logprob,
+                                            &buffers->statistics, error));
     }
     for (int32_t i = 0; i < trie->n_targets; i++) {
         size_t at = batch->order[batch->pass_start[p] + (size_t)trie->target_sequence[i]];
@@ -181,11 +184,21 @@ static pbt_code run_pass(pbt_training *training, const pbt_batch *batch, size_t 
     metrics->unique_tokens += trie.layout.n_rows;
     pbt_pass pass = pass_of(training, &trie, gradients ? training->dropout : 0, step);
     pbt_code code = PBT_OK;
+    if (!batch->preference) pass.statistics = &training->buffers.statistics;
     if (trie.n_targets > 0)
         code = batch->preference ? run_pairs(training, batch, p, &trie, &pass, gradients, results, error)
                                  : run_tokens(training, batch, p, &trie, &pass, gradients, results, error);
+    if (trie.n_targets > 0 && code == PBT_OK)
+        pbt_statistics_add(batch, p, &trie, &training->buffers.statistics, results->sums);
     pbt_trie_free(&trie);
     return code;
+}
+
+/* Examples of one of TRL's batches, over which it averages what is not a loss. */
+static size_t micro_batch(const pbt_training *training, bool gradients) {
+    const pbt_train_settings *s = training->settings;
+    int32_t size = gradients ? s->per_device_train_batch_size : s->per_device_eval_batch_size;
+    return size > 0 ? (size_t)size : 1;
 }
 
 pbt_code pbt_batch_run(pbt_training *training, const pbt_batch *batch, int64_t step, bool gradients,
@@ -193,18 +206,28 @@ pbt_code pbt_batch_run(pbt_training *training, const pbt_batch *batch, int64_t s
     batch_results results = {0};
     size_t n = batch->n + 1;
     double *memory = pbt_alloc(5 * n, sizeof *memory);
-    if (!memory) return pbt_fail_memory(error, 5 * n * sizeof *memory, "the results of a batch");
+    results.sums = pbt_alloc(n, sizeof *results.sums);
+    if (!memory || !results.sums) {
+        free(memory);
+        free(results.sums);
+        return pbt_fail_memory(error, n * (5 * sizeof *memory + sizeof *results.sums),
+                               "the results of a batch");
+    }
     results.chosen = memory;
     results.rejected = memory + n;
     results.loss = memory + 2 * n;
     results.slope = memory + 3 * n;
     for (size_t i = 0; i < batch->n; i++) results.chosen_targets += pbt_example_targets(batch->examples[i]);
     memset(metrics, 0, sizeof *metrics);
-    metrics->mean_token_accuracy = NAN;
     pbt_code code = PBT_OK;
     for (size_t p = 0; p < batch->n_passes && code == PBT_OK; p++)
         code = run_pass(training, batch, p, step, gradients, &results, metrics, error);
-    if (code == PBT_OK) summarise(training, batch, &results, metrics);
+    if (code == PBT_OK) {
+        summarise(training, batch, &results, metrics);
+        pbt_statistics_summarise(results.sums, batch->n, micro_batch(training, gradients), batch->preference,
+                                 metrics);
+    }
     free(memory);
+    free(results.sums);
     return code;
 }

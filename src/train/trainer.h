@@ -87,8 +87,8 @@ typedef struct pbt_metrics {
     int64_t step;
     double epoch, loss, learning_rate, grad_norm;
     double rewards_chosen, rewards_rejected, rewards_margins, rewards_accuracies, logps_chosen,
-        logps_rejected;
-    double mean_token_accuracy; /* NaN where not computed */
+        logps_rejected, logits_chosen, logits_rejected;
+    double entropy, mean_token_accuracy; /* NaN where not computed */
     double step_time;
     int64_t num_tokens, unique_tokens;
 } pbt_metrics;

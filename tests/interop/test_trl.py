@@ -14,7 +14,7 @@ BINARY = os.environ.get("PBT_BINARY", os.path.join(ROOT, "build", "release", "pb
 TOLERANCE = 1e-4  # relative
 # Absolute floors. A reward is beta times the difference of two sums of about 60 nats, of which float32 keeps 4e-6; a loss or a
 # gradient norm may pass through zero.
-FLOOR = {"rewards/chosen": 1e-5, "rewards/rejected": 1e-5, "rewards/margins": 1e-5, "learning_rate": 1e-15, "loss": 1e-6}
+FLOOR = {"rewards/chosen": 1e-5, "rewards/rejected": 1e-5, "rewards/margins": 1e-5, "logits/chosen": 1e-6, "logits/rejected": 1e-6, "learning_rate": 1e-15, "loss": 1e-6}
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_adapter_loads_in_peft(world, tmp_path):
 @pytest.mark.parametrize("case", ["sft_eval", "dpo_eval"])
 def test_evaluations(world, case, tmp_path):
     log, _ = trl_curves.trl_log(world, case, str(tmp_path / "trl"))
-    names = ["step", "epoch", "eval_loss"]
+    names = ["step", "epoch", "eval_loss", "eval_entropy", "eval_mean_token_accuracy"]
     if case == "dpo_eval":
         names += ["eval_" + key for key in trl_curves.DPO_KEYS]
     expected = [{name: line[name] for name in names} for line in log if "eval_loss" in line]

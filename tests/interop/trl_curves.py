@@ -76,8 +76,8 @@ for _name, _changes in LOSSES.items():
     CASES[_key + "_constant"] = ("dpo", "plain.jsonl", {**_changes, **_other, "precompute_ref_log_probs": True})
 GOLDEN = ["sft", "sft_text", "sft_full", "dpo", "dpo_plain", "dpo_full"] + ["dpo_" + name.replace(",", "_") for name in LOSSES if name != "sigmoid"]
 # The names both logs share, and how each is compared (relative, with an absolute floor).
-KEYS = ["loss", "learning_rate", "grad_norm", "num_tokens"]
-DPO_KEYS = ["rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies", "logps/chosen", "logps/rejected"]
+KEYS = ["loss", "learning_rate", "grad_norm", "num_tokens", "entropy", "mean_token_accuracy"]
+DPO_KEYS = ["rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies", "logps/chosen", "logps/rejected", "logits/chosen", "logits/rejected"]
 
 
 def make_tokenizer(folder):

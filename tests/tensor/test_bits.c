@@ -138,7 +138,8 @@ static size_t everything(const pbt_ops *ops, float *out) {
     ops->swiglu_backward(at + 777, at + 2 * 777, z, x, z + 5, 777);
     at += 3 * 777;
     ops->logsumexp(at, x, T, D);
-    at += T;
+    ops->logit_statistics(at + T, x, at, T, D);
+    at += 4 * T;
     memcpy(at, x, T * H * E * sizeof *at);
     ops->rope(at, H * E, positions, frequency, 1.0f, T, H, E, false);
     at += T * H * E;

@@ -240,6 +240,10 @@ static void files_of_a_finished_training(void **state) {
                                        "rewards/accuracies",
                                        "logps/chosen",
                                        "logps/rejected",
+                                       "logits/chosen",
+                                       "logits/rejected",
+                                       "entropy",
+                                       "mean_token_accuracy",
                                        "step_time",
                                        "num_tokens",
                                        "unique_tokens"};

@@ -89,6 +89,8 @@ void KERNEL(dropout)(float *y, const float *x, const uint64_t *row_ids, float p,
 void KERNEL(gather_rows)(float *y, const float *x, const int32_t *rows, int32_t n, int32_t D);
 void KERNEL(scatter_add_rows)(float *dx, const float *dy, const int32_t *rows, int32_t n, int32_t D);
 void KERNEL(logsumexp)(float *result, const float *logits, int32_t T, int32_t V);
+void KERNEL(logit_statistics)(float *result, const float *logits, const float *logsumexp, int32_t T,
+                              int32_t V);
 void KERNEL(logprob_backward)(float *logits, const float *logsumexp, const int32_t *target_row,
                               const int32_t *target, const float *weight, int32_t n, int32_t T, int32_t V);
 double KERNEL(sum_of_squares)(const float *x, size_t n);

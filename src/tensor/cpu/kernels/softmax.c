@@ -36,6 +36,30 @@ void KERNEL(logsumexp)(float *result, const float *logits, int32_t T, int32_t V)
     for (int64_t t = 0; t < T; t++) result[t] = logsumexp_row(logits + t * V, V);
 }
 
+static void statistics_row(float result[3], const float *x, float shift, int64_t n) {
+    lanes16 weighted = {0}, sum = {0};
+    for (int64_t i = 0; i < n; i += 16)
+        for (int v = 0; v < VECTORS; v++) {
+            int64_t at = i + v * LANES;
+            if (at >= n) break;
+            bool whole = at + LANES <= n;
+            vec logit = whole ? vec_load(x + at) : vec_load_n(x + at, (size_t)(n - at), -INFINITY);
+            vec value = whole ? logit : vec_load_n(x + at, (size_t)(n - at), 0);
+            weighted.v[v] += vec_exp(logit - vec_set(shift)) * value;
+            sum.v[v] += value;
+        }
+    result[0] = shift - lanes16_sum(&weighted);
+    result[1] = lanes16_sum(&sum) / (float)n;
+    result[2] = largest(x, n);
+}
+
+void KERNEL(logit_statistics)(float *result, const float *logits, const float *logsumexp, int32_t T,
+                              int32_t V) {
+    int threads = pbt_threads_for((double)T * V * 16);
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+    for (int64_t t = 0; t < T; t++) statistics_row(result + 3 * t, logits + t * V, logsumexp[t], V);
+}
+
 static void softmax_scaled(float *x, int64_t n, float shift, float factor) {
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES)

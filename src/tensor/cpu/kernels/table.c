@@ -32,6 +32,7 @@ const pbt_ops TABLE_PASTE(PBT_INSTRUCTION_SET) = {
     .gather_rows = KERNEL(gather_rows),
     .scatter_add_rows = KERNEL(scatter_add_rows),
     .logsumexp = KERNEL(logsumexp),
+    .logit_statistics = KERNEL(logit_statistics),
     .logprob_backward = KERNEL(logprob_backward),
     .sum_of_squares = KERNEL(sum_of_squares),
     .adamw = KERNEL(adamw),
