@@ -24,6 +24,7 @@ void pbt_dataset_free(pbt_dataset *dataset) {
     for (size_t i = 0; i < dataset->count; i++) pbt_example_free(&dataset->items[i]);
     free(dataset->items);
     pbt_text_free(&dataset->dropped_list);
+    pbt_text_free(&dataset->same_list);
     memset(dataset, 0, sizeof *dataset);
 }
 

@@ -26,6 +26,9 @@ typedef struct pbt_dataset {
     /* Over max_length: left out, counted and listed ("line 3, line 17, ..."), never cut silently. */
     size_t dropped_long;
     pbt_text dropped_list;
+    /* Pairs whose chosen and rejected are the same: kept, as TRL does, though they teach nothing. */
+    size_t same;
+    pbt_text same_list;
     size_t cut_prompts; /* examples whose prompt lost tokens where prompt and prompt+completion tokenize apart
                          */
     /* How rows are read; set before reading. TRL's names. */

@@ -340,7 +340,9 @@ static pbt_code resume_or_start(training_run *run, bool *resumed, pbt_error *err
                                 run->step, run->total_steps);
         }
     }
-    PBT_TRY(pbt_training_log_open(&run->log, trainer->folder, run->step, !trainer->no_events, error));
+    /* Step 0 is done again, and logged again, where no step is done. */
+    int64_t last = run->step > 0 ? run->step : -1;
+    PBT_TRY(pbt_training_log_open(&run->log, trainer->folder, last, !trainer->no_events, error));
     trainer->log = &run->log;
     return PBT_OK;
 }

@@ -34,6 +34,13 @@ typedef struct turn_text {
 
 /* ---- JSON to texts ---- */
 
+/* C's strings end at a NUL: a text that goes on behind one would be cut silently. */
+static pbt_code check_string(const row_reader *reader, const char *key, const json_t *string,
+                             pbt_error *error) {
+    if (strlen(json_string_value(string)) == json_string_length(string)) return PBT_OK;
+    return fail_row(reader, error, "\"%s\" holds the character U+0000, which no text may have", key);
+}
+
 /* "role"/"content", or ShareGPT's "from"/"value". */
 static pbt_code read_message(const row_reader *reader, const char *key, size_t index, const json_t *value,
                              pbt_message *message, pbt_error *error) {
@@ -49,7 +56,7 @@ static pbt_code read_message(const row_reader *reader, const char *key, size_t i
                         "message %zu of \"%s\" has \"tool_calls\", which this trainer does not render",
                         index + 1, key);
     *message = (pbt_message){json_string_value(role), json_string_value(content)};
-    return PBT_OK;
+    return check_string(reader, key, content, error);
 }
 
 static pbt_code read_text(const row_reader *reader, const char *key, turn_text *text, pbt_error *error) {
@@ -57,7 +64,7 @@ static pbt_code read_text(const row_reader *reader, const char *key, turn_text *
     *text = (turn_text){0};
     if (json_is_string(value)) {
         text->string = json_string_value(value);
-        return PBT_OK;
+        return check_string(reader, key, value, error);
     }
     if (!json_is_array(value))
         return fail_row(reader, error, "\"%s\" must be a string or a list of messages", key);
@@ -94,7 +101,9 @@ static pbt_code encode_messages(const row_reader *reader, const pbt_message *mes
     if (!reader->chat)
         return fail_row(reader, error, "the row holds messages, but the model's folder has no chat template");
     pbt_text text = {0};
-    pbt_code code = pbt_chat_render(reader->chat, messages, n, generation_prompt, &text, error);
+    pbt_error refused = {0};
+    pbt_code code = pbt_chat_render(reader->chat, messages, n, generation_prompt, &text, &refused);
+    if (code != PBT_OK) fail_row(reader, error, "the messages cannot be rendered: %s", refused.message);
     if (code == PBT_OK && text.failed) code = pbt_fail_memory(error, text.length, "a rendered chat");
     if (code == PBT_OK)
         code =
@@ -166,14 +175,27 @@ static bool too_long(const row_reader *reader, const pbt_example *example) {
     return reader->max_length > 0 && example->prompt.count + rest > (size_t)reader->max_length;
 }
 
+static bool same_ids(const pbt_ids *a, const pbt_ids *b) {
+    return a->count == b->count && memcmp(a->items, b->items, a->count * sizeof *a->items) == 0;
+}
+
+/* Counts a row and lists it: "line 3, line 17". */
+static void note(size_t *count, pbt_text *list, const char *where) {
+    if ((*count)++ > 0) pbt_text_add(list, ", ");
+    pbt_text_add(list, where ? where : "?");
+}
+
 /* Takes the finished example into the dataset, or notes that it was too long. */
 static pbt_code finish(const row_reader *reader, pbt_example *example, pbt_error *error) {
     pbt_dataset *dataset = reader->dataset;
     if (example->chosen.count == 0 || (reader->preference && example->rejected.count == 0))
         return fail_row(reader, error, "a completion is empty; there is nothing to learn from");
-    if (!too_long(reader, example)) return pbt_dataset_push(dataset, example, error);
-    if (dataset->dropped_long++ > 0) pbt_text_add(&dataset->dropped_list, ", ");
-    pbt_text_add(&dataset->dropped_list, reader->where ? reader->where : "?");
+    if (!too_long(reader, example)) {
+        if (reader->preference && same_ids(&example->chosen, &example->rejected))
+            note(&dataset->same, &dataset->same_list, reader->where);
+        return pbt_dataset_push(dataset, example, error);
+    }
+    note(&dataset->dropped_long, &dataset->dropped_list, reader->where);
     return PBT_OK;
 }
 
@@ -387,7 +409,11 @@ static pbt_code add_whole(const row_reader *reader, const char *key, pbt_example
     turn_text text = {0};
     PBT_TRY(read_text(reader, key, &text, error));
     pbt_code code;
-    if (empty_text(&text))
+    bool text_field = strcmp(key, "messages") != 0 && strcmp(key, "conversations") != 0;
+    if (text_field != (text.string != NULL))
+        code =
+            fail_row(reader, error, "\"%s\" must be a %s", key, text_field ? "string" : "list of messages");
+    else if (empty_text(&text))
         code = fail_row(reader, error, "\"%s\" is empty; there is nothing to learn from", key);
     else if (text.string)
         code = encode_strings(reader, "", text.string, &example->chosen, error);
@@ -424,8 +450,11 @@ pbt_code pbt_dataset_add(pbt_dataset *dataset, const pbt_tokenizer *tokenizer, c
     row_reader reader = {dataset, tokenizer, chat, row, preference, max_length, file, where};
     pbt_example example = {.ref_chosen_logp = NAN, .ref_rejected_logp = NAN};
     if (!json_is_object(row)) return fail_row(&reader, error, "expected a JSON object");
-    if (pbt_json_has(row, "tools"))
-        return fail_row(&reader, error, "the row has \"tools\", which this trainer does not render");
+    static const char *const unknown[] = {"tools", "image", "images"};
+    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
+        if (pbt_json_has(row, unknown[i]))
+            return fail_row(&reader, error, "the row has \"%s\", which this trainer does not render",
+                            unknown[i]);
     pbt_code code;
     if (!preference)
         code = add_sft(&reader, &example, error);

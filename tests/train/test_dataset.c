@@ -253,6 +253,18 @@ static void refusals(void **state) {
         {false, "{\"messages\": []}", "\"messages\" is empty"},
         {false, "{\"text\": \"<s><s>a\"}", "two BOS tokens"},
         {false, "{\"text\": \"a\", \"tools\": [1]}", "has \"tools\""},
+        {true, "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\", \"images\": [1]}",
+         "has \"images\""},
+        {true, "{\"prompt\": null, \"chosen\": \"b\", \"rejected\": \"c\"}",
+         "\"prompt\" must be a string or a list of messages"},
+        {true, "{\"prompt\": \"a\\u0000z\", \"chosen\": \"b\", \"rejected\": \"c\"}",
+         "holds the character U+0000"},
+        {true, "{\"chosen\": {\"role\": \"assistant\", \"content\": \"b\"}, \"rejected\": []}",
+         "\"chosen\" must be a string or a list of messages"},
+        {true, "{\"prompt\": \"a\", \"chosen\": [], \"rejected\": []}", "a completion is empty"},
+        {false, "{\"messages\": \"abc\"}", "\"messages\" must be a list of messages"},
+        {false, "{\"text\": [{\"role\": \"user\", \"content\": \"a\"}]}", "\"text\" must be a string"},
+        {false, "{\"prompt\": \"a\"}", "an SFT row needs"},
         {false, "{\"messages\": [{\"role\": \"assistant\", \"content\": \"\", \"tool_calls\": []}]}",
          "has \"tool_calls\""},
     };
@@ -270,6 +282,20 @@ static void refusals(void **state) {
     assert_fails(pbt_dataset_add(&d, tokenizer, NULL, row, false, 9, "f", "line 1", error), PBT_BAD_INPUT,
                  "no chat template");
     json_decref(row);
+    static const char strict[] =
+        "{% for m in messages %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ "
+        "raise_exception('Conversation roles must alternate') }}{% endif %}{{ m['content'] }}{% endfor %}";
+    pbt_chat_template *alternating;
+    assert_ok(pbt_chat_template_parse(strict, strlen(strict), "<s>", "</s>", NULL, &alternating, error));
+    row = json_pack("{s:[{s:s, s:s}]}", "messages", "role", "assistant", "content", "a");
+    assert_fails(pbt_dataset_add(&d, tokenizer, alternating, row, false, 9, "f.jsonl", "line 5", error),
+                 PBT_BAD_INPUT, "f.jsonl: line 5: the messages cannot be rendered: ");
+    json_decref(row);
+    pbt_chat_template_free(alternating);
+    assert_ok(add(&d, "{\"prompt\": \"a\", \"chosen\": \" b\", \"rejected\": \" b\"}", true, 99, error));
+    assert_int_equal(d.same, 1);
+    assert_string_equal(pbt_text_string(&d.same_list), "line 7");
+    pbt_dataset_free(&d);
     write_file("bad.jsonl", "{\"text\": \"a b c\"}\n{nonsense\n");
     write_file("none.jsonl", "\n");
     char *bad = pbt_path_join(folder, "bad.jsonl"), *none = pbt_path_join(folder, "none.jsonl");
