@@ -94,6 +94,8 @@ const setting_key pbt_setting_keys[] = {
      "questions that settings and checkpoints are chosen on"},
     {"questions.test", KEY_PATH, AT(questions.part_file[2]), NULL, NULL, 0, 0, false, false,
      "held-out questions, only for the final evaluation"},
+    {"questions.obtain", KEY_STRING, AT(questions.obtain), NULL, NULL, 0, 0, false, true,
+     "how to get the files of questions; told when one is missing"},
     STRING("questions.split", questions.split, "auto", "auto|field|seeded",
            "parts of questions.file: by its field \"split\", or seeded by shares; auto: the field if there"),
     {"questions.shares", KEY_NUMBERS, AT(questions.shares), "[0.70, 0.15, 0.15]", NULL, 0, 1, false, false,

@@ -1,5 +1,7 @@
 #include "experiment/plan.h"
 
+#include "base/file.h"
+#include "experiment/known.h"
 #include "experiment/run.h"
 #include "model/forward.h"
 
@@ -8,7 +10,7 @@
 #include <unistd.h>
 
 /* Engine defaults that stand for 0 in the settings (engine/engine.h). */
-enum { DEFAULT_BATCH = 64, DEFAULT_PREFILL = 512, DEFAULT_KV_ROWS = 65536, TRAIN_ROWS = 2048 };
+enum { DEFAULT_BATCH = 64, DEFAULT_PREFILL = 512, DEFAULT_KV_ROWS = 65536 };
 
 /* Nodes of one tree when no branch ends early. */
 static int64_t nodes_of_tree(const pbt_tree_plan *plan, int32_t n_turns) {
@@ -20,11 +22,34 @@ static int64_t nodes_of_tree(const pbt_tree_plan *plan, int32_t n_turns) {
     return total;
 }
 
-static pbt_code plan_questions(const pbt_experiment *e, pbt_plan *plan, pbt_error *error) {
+static bool files_are_there(const pbt_experiment *e) {
+    if (e->questions.file) return pbt_file_exists(e->questions.file);
+    for (int p = 0; p < 3; p++)
+        if (!e->questions.part_file[p] || !pbt_file_exists(e->questions.part_file[p])) return false;
+    return true;
+}
+
+/* Where the files are not there yet, as many questions as the experiment would use at most. */
+static pbt_code count_questions(const pbt_experiment *e, pbt_plan *plan, pbt_error *error) {
     pbt_question_set set;
-    PBT_TRY(pbt_question_set_read(e, &set, error));
+    pbt_error problem = {0};
+    pbt_code code = pbt_question_set_read(e, &set, &problem);
+    const int32_t *most = e->questions.max_per_part;
+    bool sizes = most[0] > 0 && most[1] > 0 && most[2] > 0;
+    if (code != PBT_OK && (files_are_there(e) || !sizes)) {
+        if (error) *error = problem;
+        return code;
+    }
+    if (code != PBT_OK)
+        snprintf(plan->questions_missing, sizeof plan->questions_missing, "%.500s", problem.message);
+    for (int p = 0; p < 3; p++) plan->questions[p] = code == PBT_OK ? (int64_t)set.count[p] : most[p];
+    if (code == PBT_OK) pbt_question_set_free(&set);
+    return PBT_OK;
+}
+
+static pbt_code plan_questions(const pbt_experiment *e, pbt_plan *plan, pbt_error *error) {
+    PBT_TRY(count_questions(e, plan, error));
     for (int p = 0; p < 3; p++) {
-        plan->questions[p] = (int64_t)set.count[p];
         int64_t each =
             p == 0 ? e->trees.repetitions[0] + e->trees.repetitions[1] : 2 * e->balanced.draws[p - 1];
         if (p > 0 && !e->balanced.enabled) each = 0;
@@ -33,7 +58,6 @@ static pbt_code plan_questions(const pbt_experiment *e, pbt_plan *plan, pbt_erro
         plan->trees[p] = plan->questions[p] * each;
         plan->nodes[p] = plan->trees[p] * nodes_of_tree(&e->trees.plan, turns);
     }
-    pbt_question_set_free(&set);
     return PBT_OK;
 }
 
@@ -48,12 +72,13 @@ static int64_t lora_parameters(const pbt_config *c, const bool targets[PBT_LINEA
     return sum * c->n_layers;
 }
 
-static int bits_of(const char *dtype, const pbt_config *config) {
+static pbt_dtype dtype_held(const char *dtype, const pbt_config *config) {
+    if (config->quantization != PBT_DTYPES) return config->quantization;
     if (strcmp(dtype, "auto") == 0) dtype = config->torch_dtype;
     for (int d = 0; d < PBT_DTYPES; d++) {
-        if (strcmp(pbt_dtype_name((pbt_dtype)d), dtype) == 0) return pbt_dtype_bits((pbt_dtype)d);
+        if (strcmp(pbt_dtype_name((pbt_dtype)d), dtype) == 0) return (pbt_dtype)d;
     }
-    return 32;
+    return PBT_F32;
 }
 
 static int64_t kv_bytes(const pbt_experiment *e, const pbt_config *c) {
@@ -71,7 +96,9 @@ static pbt_code plan_training(const pbt_experiment *e, const pbt_config *c, pbt_
     plan->lora_parameters = lora_parameters(c, targets, e->lora.r);
     /* value, gradient, two moments */
     plan->optimizer = 4 * plan->lora_parameters * (int64_t)sizeof(float);
-    plan->activations += (int64_t)pbt_activations_bytes(c, TRAIN_ROWS, e->lora.r, true);
+    int32_t sft = pbt_train_rows_of(c, e->sft.max_rows, e->lora.r),
+            dpo = pbt_train_rows_of(c, e->dpo.max_rows, e->lora.r);
+    plan->activations += (int64_t)pbt_activations_bytes(c, sft > dpo ? sft : dpo, e->lora.r, true);
     return PBT_OK;
 }
 
@@ -81,11 +108,15 @@ static pbt_code plan_model(const pbt_experiment *e, const char *role, const char
     pbt_plan_model *m = &plan->models[plan->n_models];
     pbt_config config;
     *m = (pbt_plan_model){.role = role,
+                          .name = path,
                           .dtype = strcmp(who, "b") == 0 ? e->agents[1].dtype : e->agents[0].dtype,
                           .shared = plan->n_models >= 2 && path != who};
-    PBT_TRY(pbt_config_read(path, &config, error));
+    PBT_TRY(pbt_known_config(path, &config, &m->known, error));
     m->parameters = pbt_config_parameters(&config);
-    m->bytes = m->parameters * bits_of(m->dtype, &config) / 8;
+    m->held = dtype_held(m->dtype, &config);
+    m->bytes = pbt_config_weight_bytes(&config, m->held);
+    m->config = config;
+    m->config.raw = NULL;
     plan->n_models++;
     pbt_code code = PBT_OK;
     if (!m->shared) {
@@ -116,6 +147,27 @@ pbt_code pbt_plan_make(const pbt_experiment *e, pbt_plan *plan, pbt_error *error
     if (strcmp(e->filter, "none") != 0) PBT_TRY(plan_model(e, "filter", e->filter, plan, error));
     plan->total = plan->weights + plan->kv + plan->activations + plan->optimizer;
     plan->available = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+    return pbt_estimate_work(e, plan->questions, &plan->estimate, error);
+}
+
+pbt_code pbt_plan_measure(const pbt_experiment *e, pbt_plan *plan, pbt_error *error) {
+    pbt_estimate *estimate = &plan->estimate;
+    estimate->threads = pbt_threads();
+    for (size_t m = 0; m < plan->n_models && m < 3; m++) {
+        const pbt_plan_model *model = &plan->models[m];
+        bool again = m == 1 && model->held == plan->models[0].held &&
+                     model->config.hidden_size == plan->models[0].config.hidden_size;
+        if (again)
+            estimate->rates[m] = estimate->rates[0];
+        else
+            PBT_TRY(pbt_estimate_rates(&model->config, model->held,
+                                       e->max_batch ? e->max_batch : DEFAULT_BATCH, &estimate->rates[m],
+                                       error));
+        for (int s = 0; s < PBT_WORK_STAGES; s++)
+            estimate->seconds[s] +=
+                pbt_estimate_seconds(&model->config, &estimate->work[s][m], &estimate->rates[m]);
+    }
+    plan->measured = true;
     return PBT_OK;
 }
 
@@ -127,73 +179,4 @@ pbt_code pbt_plan_check(const pbt_plan *plan, pbt_error *error) {
         "%.1f) and this machine has %.1f GB; choose a smaller dtype, engine.kv_rows or model",
         1e-9 * (double)plan->total, 1e-9 * (double)plan->weights, 1e-9 * (double)plan->kv,
         1e-9 * (double)plan->activations, 1e-9 * (double)plan->optimizer, 1e-9 * (double)plan->available);
-}
-
-json_t *pbt_plan_json(const pbt_plan *p, const pbt_experiment *e) {
-    json_t *root = json_object(), *models = json_array();
-    static const char *const parts[] = {"train", "dev", "test"};
-    json_object_set_new(root, "experiment", json_string(e->name));
-    json_object_set_new(root, "seeds", json_integer((json_int_t)e->seeds.count));
-    for (int i = 0; i < 3; i++)
-        json_object_set_new(root, parts[i],
-                            json_pack("{s:I, s:I, s:I}", "questions", (json_int_t)p->questions[i], "trees",
-                                      (json_int_t)p->trees[i], "nodes_at_most", (json_int_t)p->nodes[i]));
-    json_object_set_new(root, "pairs_per_arm", p->pairs ? json_integer(p->pairs) : json_null());
-    json_object_set_new(root, "trainings", json_integer(p->trainings));
-    json_object_set_new(root, "sft_steps", p->sft_steps >= 0 ? json_integer(p->sft_steps) : json_null());
-    json_object_set_new(root, "dpo_steps", p->dpo_steps >= 0 ? json_integer(p->dpo_steps) : json_null());
-    json_object_set_new(root, "lora_parameters", json_integer(p->lora_parameters));
-    for (size_t i = 0; i < p->n_models; i++)
-        json_array_append_new(
-            models, json_pack("{s:s, s:s, s:I, s:I, s:b}", "role", p->models[i].role, "dtype",
-                              p->models[i].dtype, "parameters", (json_int_t)p->models[i].parameters, "bytes",
-                              (json_int_t)p->models[i].bytes, "shared", (int)p->models[i].shared));
-    json_object_set_new(root, "models", models);
-    json_object_set_new(root, "memory",
-                        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "weights", (json_int_t)p->weights, "kv",
-                                  (json_int_t)p->kv, "activations", (json_int_t)p->activations, "optimizer",
-                                  (json_int_t)p->optimizer, "total", (json_int_t)p->total, "machine",
-                                  (json_int_t)p->available));
-    return root;
-}
-
-static void add_steps(pbt_text *out, const char *name, int64_t steps) {
-    if (steps >= 0)
-        pbt_text_addf(out, "%s %lld steps", name, (long long)steps);
-    else
-        pbt_text_addf(out, "%s steps as the number of pairs says", name);
-}
-
-static void add_bytes(pbt_text *out, const char *name, int64_t bytes) {
-    pbt_text_addf(out, "  %-22s %10.1f MB\n", name, 1e-6 * (double)bytes);
-}
-
-void pbt_plan_text(const pbt_plan *p, const pbt_experiment *e, pbt_text *out) {
-    static const char *const parts[] = {"train", "dev", "test"};
-    pbt_text_addf(out, "Experiment %s: %zu seed%s, %zu arms\n\nWork for each seed\n", e->name, e->seeds.count,
-                  e->seeds.count == 1 ? "" : "s", e->arms.count);
-    for (int i = 0; i < 3; i++)
-        pbt_text_addf(out, "  %-6s %6lld questions, %6lld trees, at most %7lld nodes\n", parts[i],
-                      (long long)p->questions[i], (long long)p->trees[i], (long long)p->nodes[i]);
-    if (p->pairs)
-        pbt_text_addf(out, "  pairs  at most %lld an arm", (long long)p->pairs);
-    else
-        pbt_text_add(out, "  pairs  as many an arm as the scarcest has");
-    pbt_text_add(out, "; an arm: ");
-    add_steps(out, "SFT", p->sft_steps);
-    pbt_text_add(out, ", ");
-    add_steps(out, "DPO", p->dpo_steps);
-    pbt_text_add(out, "\n\nModels\n");
-    for (size_t i = 0; i < p->n_models; i++)
-        pbt_text_addf(out, "  %-10s %14lld parameters, %s%s\n", p->models[i].role,
-                      (long long)p->models[i].parameters, p->models[i].dtype,
-                      p->models[i].shared ? " (the same model)" : "");
-    pbt_text_addf(out, "  adapter    %14lld parameters, trained %lld times\n\nMemory\n",
-                  (long long)p->lora_parameters, (long long)p->trainings);
-    add_bytes(out, "weights", p->weights);
-    add_bytes(out, "keys and values", p->kv);
-    add_bytes(out, "activations", p->activations);
-    add_bytes(out, "adapter and optimizer", p->optimizer);
-    add_bytes(out, "together", p->total);
-    add_bytes(out, "this machine has", p->available);
 }

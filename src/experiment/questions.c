@@ -134,8 +134,18 @@ static pbt_code read_set(const pbt_experiment *e, pbt_question_set *set, pbt_err
     return list_parts(e, set, error);
 }
 
+/* A file that is not there: named before the attempt to read it, with how to get it. */
+static pbt_code check_file(const pbt_experiment *e, const char *path, pbt_error *error) {
+    if (!path || !e->questions.obtain || pbt_file_exists(path)) return PBT_OK;
+    return pbt_fail_at(error, PBT_BAD_INPUT, path, NULL, "expected the questions, found no such file. %s",
+                       e->questions.obtain);
+}
+
 pbt_code pbt_question_set_read(const pbt_experiment *experiment, pbt_question_set *set, pbt_error *error) {
     *set = (pbt_question_set){0};
+    PBT_TRY(check_file(experiment, experiment->questions.file, error));
+    for (int p = 0; p < PBT_PARTS; p++)
+        PBT_TRY(check_file(experiment, experiment->questions.part_file[p], error));
     pbt_code code = read_set(experiment, set, error);
     if (code != PBT_OK) pbt_question_set_free(set);
     return code;

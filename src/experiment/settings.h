@@ -36,6 +36,7 @@ typedef struct pbt_agent_settings {
 typedef struct pbt_question_settings {
     const char *file;         /* one file for all parts, or NULL */
     const char *part_file[3]; /* train, dev, test, or NULL */
+    const char *obtain;       /* how to get the files, or NULL */
     const char *split;        /* "auto", "field", "seeded" */
     pbt_number_list shares;   /* of a seeded split */
     int64_t split_seed;       /* of a seeded split; the split is the same for every seed of the run */

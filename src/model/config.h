@@ -66,5 +66,8 @@ void pbt_config_free(pbt_config *config);
 int32_t pbt_config_window(const pbt_config *config, int32_t layer);
 /* Floats of the parameters: all of them, and those of linear layers in the blocks. */
 int64_t pbt_config_parameters(const pbt_config *config);
+/* Bytes of the weights with linear layers in `dtype` (4 bits and int8 with their scales). What is never
+ * quantised, embeddings and norms, is held in 16 bits beside quantised layers. */
+int64_t pbt_config_weight_bytes(const pbt_config *config, pbt_dtype dtype);
 
 #endif

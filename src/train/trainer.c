@@ -34,12 +34,16 @@ static int32_t adapter_rank(const pbt_trainer *trainer) {
 }
 
 int32_t pbt_train_rows(const pbt_trainer *trainer) {
-    if (trainer->settings.max_rows > 0) return trainer->settings.max_rows;
+    return pbt_train_rows_of(&trainer->model->config, trainer->settings.max_rows, adapter_rank(trainer));
+}
+
+int32_t pbt_train_rows_of(const pbt_config *config, int32_t max_rows, int32_t rank) {
+    if (max_rows > 0) return max_rows;
     /* A function of the model's shape alone, never of the machine: where a batch is cut decides the order of
      * summation, and with it the last bits. */
     enum { PROBE = 256, LEAST = 256, MOST = 2048 };
     const size_t budget = (size_t)256 << 20;
-    size_t row = pbt_activations_bytes(&trainer->model->config, PROBE, adapter_rank(trainer), true) / PROBE;
+    size_t row = pbt_activations_bytes(config, PROBE, rank, true) / PROBE;
     size_t rows = budget / (row + 1) / 64 * 64;
     return (int32_t)(rows < LEAST ? LEAST : rows > MOST ? MOST : rows);
 }
