@@ -46,7 +46,7 @@ static const section sections[] = {
      "line between "
      "them is the order gap. Turn by turn: solid the strong agent, dashed its partner."},
     {"flip_accuracy", "Flips", {"flip_weights"}, pbt_page_flips, NULL},
-    {"comparisons", "Arm against arm", {NULL}, NULL, NULL},
+    {"comparisons", "Arm against arm", {NULL}, pbt_page_contrasts, NULL},
     {"unparsed", "Unread answers", {NULL}, NULL, NULL},
     {"training", "Training", {NULL}, pbt_page_training, NULL},
     {"pairs", "Pairs", {NULL}, NULL, NULL},
@@ -144,7 +144,7 @@ static pbt_code table_section(pbt_page *page, const pbt_table *table, const pbt_
     else if (s && s->draw && !training)
         PBT_TRY(s->draw(page));
     bool fold = table->n_rows > MOST_OPEN_ROWS;
-    if (fold) pbt_text_addf(page->out, "<details><summary>%zu rows</summary>\n", table->n_rows);
+    if (fold) pbt_text_addf(page->out, "<details><summary>The table, %zu rows</summary>\n", table->n_rows);
     PBT_TRY(table_body(page, table));
     if (fold) pbt_text_add(page->out, "</details>\n");
     if (s && s->draw && training) PBT_TRY(s->draw(page)); /* many drawings: the table first */

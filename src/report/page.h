@@ -57,6 +57,8 @@ void pbt_page_measure_table(pbt_page *page, const pbt_measure_group *group);
 pbt_code pbt_page_rounds(pbt_page *page);
 pbt_code pbt_page_teams(pbt_page *page);
 pbt_code pbt_page_flips(pbt_page *page);
+/* pbt against the other arms. */
+pbt_code pbt_page_contrasts(pbt_page *page);
 /* Table 4 in the paper's layout. */
 void pbt_page_flip_weights(pbt_page *page);
 pbt_code pbt_page_training(pbt_page *page);
