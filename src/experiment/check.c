@@ -1,6 +1,8 @@
 #include "experiment/check.h"
 
 #include "base/file.h"
+#include "base/hub.h"
+#include "experiment/check_text.h"
 #include "experiment/plan.h"
 #include "experiment/run.h"
 
@@ -31,33 +33,6 @@ static pbt_code add(pbt_checks *checks, const char *what, pbt_code result, const
     return PBT_OK;
 }
 
-/* Renders the standard prompt as the model would see it and looks at the ids. */
-static pbt_code render_prompt(const pbt_experiment *e, const pbt_tokenizer *tokenizer,
-                              const pbt_chat_template *chat, const pbt_config *config, size_t *length,
-                              pbt_error *error) {
-    pbt_prompts prompts;
-    pbt_ids ids = {0};
-    PBT_TRY(pbt_prompts_read(e->prompts, &prompts, error));
-    char *text =
-        pbt_prompt_fill(prompts.role[PBT_STANDARD], "question", "Which city is the capital of France?", NULL);
-    pbt_prompts_free(&prompts);
-    if (!text) return pbt_fail_memory(error, 64, "a prompt");
-    pbt_message message = {"user", text};
-    pbt_code code = pbt_chat_prompt_ids(chat, tokenizer, &message, 1, &ids, error);
-    for (size_t i = 0; i < ids.count && code == PBT_OK; i++) {
-        if (ids.items[i] >= config->vocab_size)
-            code = pbt_fail(
-                error, PBT_BAD_INPUT,
-                "the tokenizer gives id %d, but the model's vocabulary has %d entries: they do not belong "
-                "together",
-                ids.items[i], config->vocab_size);
-    }
-    *length = ids.count;
-    free(ids.items);
-    free(text);
-    return code;
-}
-
 static pbt_code check_text(const pbt_experiment *e, const char *role, const char *path,
                            const pbt_config *config, pbt_checks *checks, pbt_error *error) {
     char what[160];
@@ -71,9 +46,10 @@ static pbt_code check_text(const pbt_experiment *e, const char *role, const char
     if (result == PBT_OK && code == PBT_OK) {
         size_t length = 0;
         result = pbt_chat_template_open(path, tokenizer, e->date_string, &chat, &problem);
-        if (result == PBT_OK) result = render_prompt(e, tokenizer, chat, config, &length, &problem);
+        if (result == PBT_OK) result = pbt_check_dialogue(e, tokenizer, chat, config, &length, &problem);
         snprintf(what, sizeof what, "%s: chat template", role);
-        code = add(checks, what, result, &problem, error, "the standard prompt has %zu tokens", length);
+        code = add(checks, what, result, &problem, error,
+                   "renders every turn; a debate takes at most about %zu tokens", length);
     }
     if (chat) pbt_chat_template_free(chat);
     if (tokenizer) pbt_tokenizer_free(tokenizer);
@@ -93,22 +69,27 @@ static bool has_weights(const char *folder) {
 
 static pbt_code check_model(const pbt_experiment *e, const char *role, const char *who, pbt_checks *checks,
                             pbt_error *error) {
-    const char *path = pbt_experiment_model_of(e, who);
-    char what[160];
+    char what[160], *path = NULL;
     pbt_error problem = {0};
     pbt_config config;
-    pbt_code result = pbt_config_read(path, &config, &problem);
     snprintf(what, sizeof what, "%s: model", role);
+    pbt_code result = pbt_hub_folder(pbt_experiment_model_of(e, who), &path, &problem);
+    if (result != PBT_OK) return add(checks, what, result, &problem, error, "%s", "");
+    result = pbt_config_read(path, &config, &problem);
     if (result == PBT_OK && !has_weights(path)) {
         pbt_config_free(&config);
         result =
             pbt_fail_at(&problem, PBT_BAD_INPUT, path, NULL, "there is no model.safetensors in the folder");
     }
-    if (result != PBT_OK) return add(checks, what, result, &problem, error, "%s", "");
-    PBT_TRY(add(checks, what, PBT_OK, NULL, error, "%d layers, width %d, %lld parameters", config.n_layers,
-                config.hidden_size, (long long)pbt_config_parameters(&config)));
-    pbt_code code = check_text(e, role, path, &config, checks, error);
+    if (result != PBT_OK) {
+        free(path);
+        return add(checks, what, result, &problem, error, "%s", "");
+    }
+    pbt_code code = add(checks, what, PBT_OK, NULL, error, "%d layers, width %d, %lld parameters",
+                        config.n_layers, config.hidden_size, (long long)pbt_config_parameters(&config));
+    if (code == PBT_OK) code = check_text(e, role, path, &config, checks, error);
     pbt_config_free(&config);
+    free(path);
     return code;
 }
 
