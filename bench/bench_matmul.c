@@ -39,6 +39,8 @@ static const product_case cases[] = {
     {512, 2816, 1024, LINEAR, PBT_BF16},
     {512, 2816, 1024, BACKWARD_INPUT, PBT_BF16},
     {512, 2816, 1024, LINEAR, PBT_NF4},
+    {512, 2816, 1024, LINEAR_PACKED, PBT_NF4},
+    {512, 2816, 1024, LINEAR_PACKED, PBT_INT8},
     {512, 448, 192, LINEAR, PBT_F32},
     {512, 448, 192, BACKWARD_INPUT, PBT_F32},
     {512, 448, 192, BACKWARD_WEIGHT, PBT_F32},
@@ -54,9 +56,12 @@ static const product_case cases[] = {
     {1, 8192, 2048, LINEAR_PACKED, PBT_BF16},
     {1, 8192, 2048, LINEAR, PBT_BF16},
     {1, 8192, 2048, LINEAR, PBT_NF4},
+    {1, 8192, 2048, LINEAR_PACKED, PBT_NF4},
+    {1, 8192, 2048, LINEAR_PACKED, PBT_INT8},
     {8, 8192, 2048, LINEAR_PACKED, PBT_F32},
     {8, 8192, 2048, LINEAR_PACKED, PBT_BF16},
-    {8, 8192, 2048, LINEAR, PBT_NF4},
+    {8, 8192, 2048, LINEAR_PACKED, PBT_NF4},
+    {8, 8192, 2048, LINEAR_PACKED, PBT_INT8},
     {64, 8192, 2048, LINEAR_PACKED, PBT_BF16},
 };
 enum { CASES = sizeof cases / sizeof *cases };
@@ -129,7 +134,7 @@ static bool make(const product_case *c, workload *w) {
                     .x = pbt_alloc_aligned((size_t)c->T * (size_t)c->K, sizeof(float)),
                     .y = pbt_alloc_aligned((size_t)c->T * (size_t)c->N, sizeof(float)),
                     .dW = pbt_alloc_aligned(n, sizeof(float)),
-                    .absmax = pbt_alloc_aligned(n / 64 + 1, sizeof(float))};
+                    .absmax = pbt_alloc_aligned(n / 64 + (size_t)c->N, sizeof(float))};
     if (!w->weights || !w->x || !w->y || !w->dW || !w->absmax) return false;
     fill(w->x, (size_t)c->T * (size_t)c->K);
     fill(w->y, (size_t)c->T * (size_t)c->N);
@@ -139,11 +144,12 @@ static bool make(const product_case *c, workload *w) {
         for (size_t i = 0; i < n; i++)
             ((uint16_t *)w->weights)[i] = pbt_f32_to_bf16((float)(i * 2654435761u % 1000) * 1e-3f - 0.5f);
     w->quantization = (pbt_quantization){.block = 64, .absmax = w->absmax};
-    w->W = (pbt_matrix){.dtype = c->dtype,
-                        .rows = c->N,
-                        .cols = c->K,
-                        .data = w->weights,
-                        .quantization = c->dtype == PBT_NF4 ? &w->quantization : NULL};
+    w->W =
+        (pbt_matrix){.dtype = c->dtype,
+                     .rows = c->N,
+                     .cols = c->K,
+                     .data = w->weights,
+                     .quantization = c->dtype == PBT_NF4 || c->dtype == PBT_INT8 ? &w->quantization : NULL};
     pbt_error error;
     if (c->kind == LINEAR_PACKED && pbt_ops_cpu()->prepare(&w->W, &error) != PBT_OK) return false;
     once(w);

@@ -85,7 +85,13 @@ static void check(const pbt_ops *ops, const sample *s, int32_t T) {
     int32_t N = s->matrix.rows, K = s->matrix.cols;
     pbt_matrix plain = {.dtype = PBT_F32, .rows = N, .cols = K, .data = s->floats};
     float *x = numbers((size_t)T * (size_t)K, 1), *dy = numbers((size_t)T * (size_t)N, 2);
-    float *y[2], *dx[2];
+    float *y[3], *dx[2];
+    pbt_matrix packed = s->matrix;
+    pbt_error problem;
+    assert_int_equal(ops->prepare(&packed, &problem), PBT_OK);
+    assert_true((packed.prepared != NULL) == (s->matrix.dtype == PBT_INT8 || K % PBT_QUANTIZED_BLOCK == 0));
+    y[2] = numbers((size_t)T * (size_t)N, 3);
+    ops->linear(y[2], N, x, K, &packed, T, true);
     for (int i = 0; i < 2; i++) {
         y[i] = numbers((size_t)T * (size_t)N, 3);
         dx[i] = numbers((size_t)T * (size_t)K, 4);
@@ -93,6 +99,9 @@ static void check(const pbt_ops *ops, const sample *s, int32_t T) {
         ops->linear_backward_input(dx[i], K, dy, N, i ? &s->matrix : &plain, T, true);
     }
     assert_memory_equal(y[0], y[1], (size_t)T * (size_t)N * sizeof(float));
+    assert_memory_equal(y[0], y[2], (size_t)T * (size_t)N * sizeof(float));
+    ops->unprepare(&packed);
+    free(y[2]);
     assert_memory_equal(dx[0], dx[1], (size_t)T * (size_t)K * sizeof(float));
     const int32_t ids[] = {N - 1, 0};
     float *row = malloc(2 * (size_t)K * sizeof *row);

@@ -28,8 +28,11 @@ typedef struct tile_operands {
     const float *a;
     int64_t a_step;
     const void *b;
-    pbt_dtype b_dtype;       /* PBT_F32; packed panels of rows also PBT_BF16 or PBT_F16 (tile only) */
+    pbt_dtype b_dtype;       /* PBT_F32; packed panels of rows may be of any type (tile only) */
     int64_t b_panel, b_step; /* elements */
+    const float *scales; /* of codes: scales[(n / 16) * scales_panel + (first_k + k) / block * 16 + n % 16] */
+    int64_t scales_panel, first_k;
+    int block_shift; /* block = 1 << block_shift; 8 bits: 31, one block */
     float *c;
     int64_t ldc;
     bool first;  /* start from zero, else from c */

@@ -44,10 +44,15 @@ static void panels(const product *p, pbt_scratch *scratch, int64_t output, int64
         return;
     }
     const pbt_panels *ready = p->b->prepared;
-    int64_t at = output / PBT_PANEL * p->depth * PBT_PANEL + first_k * PBT_PANEL;
-    o->b = ready->data + at * (ready->dtype == PBT_F32 ? 4 : 2);
+    const int64_t panel = output / PBT_PANEL;
+    o->b = ready->data + (panel * p->depth + first_k) * PBT_PANEL * pbt_dtype_bits(ready->dtype) / 8;
     o->b_dtype = ready->dtype;
     o->b_panel = p->depth * PBT_PANEL;
+    if (!ready->scales) return;
+    o->first_k = first_k;
+    o->block_shift = ready->dtype == PBT_INT8 ? 31 : __builtin_ctz((unsigned)ready->block);
+    o->scales_panel = p->depth / ready->block * PBT_PANEL;
+    o->scales = ready->scales + panel * o->scales_panel;
 }
 
 /* Rows that are read whole need no copy, unless their distance puts many of them into the same sets of the
@@ -84,14 +89,16 @@ static void multiply(const product *p, const task *t, float *c, int64_t ldc, boo
             int64_t count = t->outputs - n < step ? t->outputs - n : step;
             panels(p, scratch, t->output + n, (count + PBT_PANEL - 1) / PBT_PANEL, k, &o);
             const char *b = o.b;
-            const int64_t element = o.b_dtype == PBT_F32 ? 4 : 2;
+            const float *scales = o.scales;
+            const int bits = pbt_dtype_bits(o.b_dtype);
             /* Several rows: panel by panel, so that the panel stays in the first cache. */
             int64_t width = t->rows > 3 ? (LANES == 16 ? 2 : 1) * PBT_PANEL : count;
             for (int64_t at = 0; at < count; at += width) {
                 for (int64_t i = 0, row = 0; i < tiles; i++) {
                     int64_t rows = (t->rows - row + tiles - i - 1) / (tiles - i);
                     o.a = a + (p->a_kind == TILE_A_ROWS ? row * o.a_step : row);
-                    o.b = b + at / PBT_PANEL * o.b_panel * element;
+                    o.b = b + at / PBT_PANEL * o.b_panel * bits / 8;
+                    if (scales) o.scales = scales + at / PBT_PANEL * o.scales_panel;
                     o.c = c + row * ldc + n + at;
                     KERNEL(tile)(p->a_kind, (int)rows, count - at < width ? count - at : width, &o);
                     row += rows;
@@ -144,6 +151,12 @@ static void run(const product *p) {
     }
 }
 
+/* Codes become floats in every tile: for many rows it is faster to make panels of floats once a block. */
+static panel_kind panels_of(const pbt_matrix *W, int32_t T) {
+    const pbt_panels *ready = W->prepared;
+    return ready && (!ready->scales || T <= 2 * TILE_ROWS) ? PANELS_PREPARED : PANELS_OF_ROWS;
+}
+
 void KERNEL(linear)(float *y, int64_t ldy, const float *x, int64_t ldx, const pbt_matrix *W, int32_t T,
                     bool accumulate) {
     run(&(product){.rows = T,
@@ -152,7 +165,7 @@ void KERNEL(linear)(float *y, int64_t ldy, const float *x, int64_t ldx, const pb
                    .a_kind = TILE_A_ROWS,
                    .a = x,
                    .lda = ldx,
-                   .b_kind = W->prepared ? PANELS_PREPARED : PANELS_OF_ROWS,
+                   .b_kind = panels_of(W, T),
                    .b = W,
                    .c = y,
                    .ldc = ldy,

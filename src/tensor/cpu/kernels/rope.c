@@ -12,23 +12,46 @@ static void turn(float *x, int64_t half, const float *cosine, const float *sine,
     }
 }
 
+/* Cosines and sines of one position, angles first .. first+n-1. */
+static void angles(float *cosine, float *sine, int32_t position, const double *frequency, float scaling,
+                   bool inverse, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        double angle = (double)((float)position * (float)frequency[i]);
+        cosine[i] = (float)cos(angle) * scaling;
+        sine[i] = (float)sin(angle) * scaling;
+        if (inverse) sine[i] = -sine[i];
+    }
+}
+
+/* Where many rows stand at few positions, as in training, the positions are computed once: [positions][E] in
+ * the caller's scratch, cosines then sines. NULL: not worth it. */
+static const float *table_of(const int32_t *positions, const double *frequency, float scaling, int32_t T,
+                             int64_t half, bool inverse) {
+    pbt_scratch *scratch = pbt_scratch_of_thread();
+    int64_t n = 0;
+    for (int32_t t = 0; t < T; t++) n = positions[t] >= n ? (int64_t)positions[t] + 1 : n;
+    if (2 * n > T || n * 2 * half > PBT_BLOCK_ROWS * PBT_BLOCK_STRIDE) return NULL;
+    for (int64_t p = 0; p < n; p++)
+        angles(scratch->rows + p * 2 * half, scratch->rows + p * 2 * half + half, (int32_t)p, frequency,
+               scaling, inverse, half);
+    return scratch->rows;
+}
+
 void KERNEL(rope)(float *x, int64_t ldx, const int32_t *positions, const double *frequency,
                   float attention_scaling, int32_t T, int32_t heads, int32_t E, bool inverse) {
     const int64_t half = E / 2;
     int threads = pbt_threads_for((double)T * (double)half * (100 + 4 * heads));
+    const float *table = table_of(positions, frequency, attention_scaling, T, half, inverse);
 #pragma omp parallel for num_threads(threads) if (threads > 1)
     for (int64_t t = 0; t < T; t++) {
         float cosine[HALF], sine[HALF];
         for (int64_t first = 0; first < half; first += HALF) {
             int64_t n = half - first < HALF ? half - first : HALF;
-            for (int64_t i = 0; i < n; i++) {
-                double angle = (double)((float)positions[t] * (float)frequency[first + i]);
-                cosine[i] = (float)cos(angle) * attention_scaling;
-                sine[i] = (float)sin(angle) * attention_scaling;
-                if (inverse) sine[i] = -sine[i];
-            }
+            const float *at = table ? table + positions[t] * 2 * half + first : NULL;
+            if (!table) angles(cosine, sine, positions[t], frequency + first, attention_scaling, inverse, n);
             for (int32_t h = 0; h < heads; h++)
-                turn(x + t * ldx + (int64_t)h * E, half, cosine, sine, first, n);
+                turn(x + t * ldx + (int64_t)h * E, half, table ? at : cosine, table ? at + half : sine, first,
+                     n);
         }
     }
 }

@@ -16,14 +16,29 @@
  * processor's own prefetch follows. */
 enum { AHEAD = 2048 };
 
-INLINE int64_t element_size(const pbt_dtype dtype) {
-    return dtype == PBT_F32 ? 4 : 2;
+/* Vector v of the sixteen elements of one input in a panel. Codes become the same floats as in read
+ * (pack.c). */
+INLINE vec load_right(const pbt_dtype dtype, const void *b, int64_t at, int v, const float *scales) {
+    const int lane = v * LANES;
+    switch (dtype) {
+    case PBT_BF16:
+        return vec_load_bf16((const uint16_t *)b + at + lane);
+    case PBT_F16:
+        return vec_load_f16((const uint16_t *)b + at + lane);
+    case PBT_NF4:
+        return vec_load_codes((const uint8_t *)b + at / 2, v, pbt_nf4_codes) * vec_load(scales + lane);
+    case PBT_FP4:
+        return vec_load_codes((const uint8_t *)b + at / 2, v, pbt_fp4_codes) * vec_load(scales + lane);
+    case PBT_INT8:
+        return vec_load_int8((const int8_t *)b + at + lane) * vec_load(scales + lane) *
+               vec_set(1.0f / 127.0f);
+    default:
+        return vec_load((const float *)b + at + lane);
+    }
 }
 
-INLINE vec load_right(const pbt_dtype dtype, const void *b, int64_t at) {
-    if (dtype == PBT_BF16) return vec_load_bf16((const uint16_t *)b + at);
-    if (dtype == PBT_F16) return vec_load_f16((const uint16_t *)b + at);
-    return vec_load((const float *)b + at);
+INLINE int bits_of(const pbt_dtype dtype) {
+    return dtype == PBT_F32 ? 32 : dtype == PBT_INT8 ? 8 : dtype == PBT_NF4 || dtype == PBT_FP4 ? 4 : 16;
 }
 
 INLINE void tile_run(const tile_a kind, const pbt_dtype dtype, const int rows, const int panels,
@@ -37,13 +52,19 @@ INLINE void tile_run(const tile_a kind, const pbt_dtype dtype, const int rows, c
     const float *a = o->a;
     const void *b = o->b;
     const int64_t a_step = o->a_step, b_step = o->b_step, b_panel = o->b_panel, depth = o->depth;
+    /* b_at counts whole panels. */
+    const int64_t scales_panel = o->scales_panel, first_k = o->first_k, shift = o->block_shift;
+    const float *scales = o->scales;
+    if (bits_of(dtype) < 16) scales += b_at / b_panel * scales_panel;
     for (int64_t k = 0; k < depth; k++) {
         vec right[8 * VECTORS];
         if (rows < TILE_ROWS)
             UNROLL for (int p = 0; p < panels; p++) __builtin_prefetch(
-                (const char *)b + (b_at + p * b_panel + k * b_step) * element_size(dtype) + AHEAD);
-        UNROLL for (int v = 0; v < width; v++) right[v] =
-            load_right(dtype, b, b_at + (v / VECTORS) * b_panel + k * b_step + (v % VECTORS) * LANES);
+                (const char *)b + (b_at + p * b_panel + k * b_step) * bits_of(dtype) / 8 + AHEAD);
+        UNROLL for (int v = 0; v < width; v++) right[v] = load_right(
+            dtype, b, b_at + (v / VECTORS) * b_panel + k * b_step, v % VECTORS,
+            bits_of(dtype) < 16 ? scales + (v / VECTORS) * scales_panel + ((first_k + k) >> shift) * PBT_PANEL
+                                : NULL);
         UNROLL for (int r = 0; r < rows; r++) {
             vec left = vec_set(kind == TILE_A_ROWS ? a[r * a_step + k] : a[k * a_step + r]);
             UNROLL for (int v = 0; v < width; v++) sum[r * width + v] =
@@ -115,15 +136,26 @@ INLINE void tile_of_kind(const tile_a kind, const pbt_dtype dtype, int rows, int
     }
 }
 
+#define TILE_TYPE(type)                                                                                      \
+    case type:                                                                                               \
+        tile_of_kind(TILE_A_ROWS, type, rows, outputs, o);                                                   \
+        break;
+
 void KERNEL(tile)(tile_a kind, int rows, int64_t outputs, const tile_operands *o) {
-    if (kind == TILE_A_COLUMNS)
+    if (kind == TILE_A_COLUMNS) {
         tile_of_kind(TILE_A_COLUMNS, PBT_F32, rows, outputs, o);
-    else if (o->b_dtype == PBT_BF16)
-        tile_of_kind(TILE_A_ROWS, PBT_BF16, rows, outputs, o);
-    else if (o->b_dtype == PBT_F16)
-        tile_of_kind(TILE_A_ROWS, PBT_F16, rows, outputs, o);
-    else
-        tile_of_kind(TILE_A_ROWS, PBT_F32, rows, outputs, o);
+        return;
+    }
+    switch (o->b_dtype) {
+        TILE_TYPE(PBT_F32)
+        TILE_TYPE(PBT_F16)
+        TILE_TYPE(PBT_BF16)
+        TILE_TYPE(PBT_NF4)
+        TILE_TYPE(PBT_FP4)
+        TILE_TYPE(PBT_INT8)
+    default:
+        break;
+    }
 }
 
 void KERNEL(tile_any)(tile_a kind, int64_t rows, int64_t outputs, const tile_operands *o) {

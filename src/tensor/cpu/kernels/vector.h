@@ -118,6 +118,42 @@ INLINE vec vec_load_f16(const uint16_t *from) {
 #endif
 }
 
+INLINE vec vec_load_int8(const int8_t *from) {
+#if defined(__AVX512F__)
+    return (vec)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)from)));
+#elif defined(__AVX2__) && defined(__FMA__)
+    return (vec)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)from)));
+#else
+    vec x;
+    for (int i = 0; i < LANES; i++) x[i] = (float)from[i];
+    return x;
+#endif
+}
+
+/* Lanes v * LANES .. of the values of sixteen 4-bit codes: byte i holds code i low and code i + 8 high. */
+INLINE vec vec_load_codes(const uint8_t *bytes, int v, const float values[16]) {
+#if defined(__AVX512F__)
+    /* Of an index the permutation reads the low four bits alone. */
+    __m128i low = _mm_loadl_epi64((const __m128i *)bytes);
+    __m128i both = _mm_unpacklo_epi64(low, _mm_srli_epi16(low, 4));
+    (void)v;
+    return (vec)_mm512_permutexvar_ps(_mm512_cvtepu8_epi32(both), _mm512_loadu_ps(values));
+#elif defined(__AVX2__) && defined(__FMA__)
+    __m256i codes = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)bytes));
+    if (v > 0) codes = _mm256_srli_epi32(codes, 4);
+    __m256 first = _mm256_permutevar8x32_ps(_mm256_loadu_ps(values), codes);
+    __m256 second = _mm256_permutevar8x32_ps(_mm256_loadu_ps(values + 8), codes);
+    return (vec)_mm256_blendv_ps(first, second, _mm256_castsi256_ps(_mm256_slli_epi32(codes, 28)));
+#else
+    vec x;
+    for (int i = 0; i < LANES; i++) {
+        int output = v * LANES + i;
+        x[i] = values[output < 8 ? bytes[output] & 15 : bytes[output - 8] >> 4];
+    }
+    return x;
+#endif
+}
+
 INLINE veci veci_set(int32_t x) {
     return (veci){0} + x;
 }
