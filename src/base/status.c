@@ -1,10 +1,24 @@
 #include "base/status.h"
 
+#include "base/text.h"
+
 #include <stdio.h>
 #include <string.h>
 
 static void set_text(char *to, size_t size, const char *from) {
     snprintf(to, size, "%s", from ? from : "");
+}
+
+/* Sentences quote what was found, sometimes cut within a character: what is no UTF-8 is left out. */
+static void make_valid(char *message) {
+    size_t length = strlen(message), kept = 0, size;
+    for (size_t at = 0; at < length; at += size) {
+        uint32_t character = pbt_utf8_decode(message + at, length - at, &size);
+        if (character == 0xFFFD && size == 1) continue;
+        memmove(message + kept, message + at, size);
+        kept += size;
+    }
+    message[kept] = '\0';
 }
 
 void pbt_error_set(pbt_error *error, pbt_code code, const char *format, ...) {
@@ -15,6 +29,7 @@ void pbt_error_set(pbt_error *error, pbt_code code, const char *format, ...) {
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
+    make_valid(message);
     error->code = code;
     memcpy(error->message, message, sizeof message);
     error->file[0] = error->where[0] = '\0';
@@ -33,6 +48,7 @@ void pbt_error_set_at(pbt_error *error, pbt_code code, const char *file, const c
     set_text(where_copy, sizeof where_copy, where);
     snprintf(message, sizeof message, "%.400s%s%s%s%.600s", file_copy, file_copy[0] ? ": " : "", where_copy,
              where_copy[0] ? ": " : "", sentence);
+    make_valid(message);
     error->code = code;
     memcpy(error->message, message, sizeof message);
     memcpy(error->file, file_copy, sizeof file_copy);

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "cli/command.h"
+#include "cli/show_tokens.h"
 #include "text/chat.h"
 
 #include <stddef.h>
@@ -14,7 +15,7 @@
 #include <string.h>
 
 typedef struct tokens_options {
-    bool add_special_tokens;
+    bool add_special_tokens, skip_special_tokens, show_tokens;
     const char *date_string;
 } tokens_options;
 
@@ -26,52 +27,61 @@ typedef struct tokens_work {
     pbt_chat_template *chat; /* opened when messages first come */
 } tokens_work;
 
-static json_t *string_json(const char *bytes, size_t length) {
-    json_t *value = json_stringn(bytes, length);
-    if (value) return value;
-    pbt_text clean = {0};
-    for (size_t i = 0, size; i < length; i += size) {
-        char out[4];
-        uint32_t c = pbt_utf8_decode(bytes + i, length - i, &size);
-        pbt_text_append(&clean, out, pbt_utf8_encode(c, out));
-    }
-    value = json_stringn(pbt_text_string(&clean), clean.length);
-    pbt_text_free(&clean);
-    return value;
-}
-
-static void print_pieces(const tokens_work *w, const pbt_ids *ids) {
-    for (size_t i = 0; i < ids->count; i++) {
-        const char *piece = pbt_tokenizer_piece(w->tokenizer, ids->items[i]);
-        bool special = pbt_tokenizer_is_special(w->tokenizer, ids->items[i]);
-        const char *color = !w->cli->color ? "" : special ? "\033[33m" : i % 2 ? "\033[36m" : "\033[32m";
-        printf("%8d  %s%s%s\n", ids->items[i], color, piece ? piece : "(none)",
-               w->cli->color ? "\033[0m" : "");
-    }
-    printf("%zu tokens\n", ids->count);
-}
+/* What is shown of one text. */
+typedef struct tokens_shown {
+    const pbt_ids *ids;
+    const unsigned char *mask; /* NULL: none */
+    const char *text;
+    size_t length;
+    json_t *id; /* of the row, or NULL */
+} tokens_shown;
 
 /* `asked`: a person's TEXT, shown as a list; else one JSON object a line. */
+static pbt_code print(const tokens_work *w, const tokens_shown *shown, bool asked, pbt_error *error) {
+    if (!w->cli->json && (asked || w->options->show_tokens)) {
+        pbt_cli_print_tokens(w->cli, w->tokenizer, shown->ids->items, shown->ids->count, shown->mask);
+        return PBT_OK;
+    }
+    json_t *value = json_object();
+    if (shown->id) json_object_set(value, "id", shown->id);
+    pbt_cli_put_tokens(value, w->tokenizer, shown->ids->items, shown->ids->count, shown->mask);
+    json_object_set_new(value, "text", pbt_cli_json_text(shown->text, shown->length));
+    return pbt_cli_print_json(value, error);
+}
+
 static pbt_code show(const tokens_work *w, const char *text, size_t length, bool special, bool asked,
-                     json_t *id, pbt_error *error) {
+                     const unsigned char *mask, json_t *id, pbt_error *error) {
     pbt_ids ids = {0};
     pbt_code code = pbt_tokenizer_encode(w->tokenizer, text, length, special, &ids, error);
-    if (code == PBT_OK && asked && !w->cli->json) {
-        print_pieces(w, &ids);
-    } else if (code == PBT_OK) {
-        json_t *numbers = json_array(), *pieces = json_array();
-        for (size_t i = 0; i < ids.count; i++) {
-            const char *piece = pbt_tokenizer_piece(w->tokenizer, ids.items[i]);
-            json_array_append_new(numbers, json_integer(ids.items[i]));
-            json_array_append_new(pieces, piece ? string_json(piece, strlen(piece)) : json_null());
-        }
-        json_t *value = json_object();
-        if (id) json_object_set(value, "id", id);
-        json_object_set_new(value, "ids", numbers);
-        json_object_set_new(value, "pieces", pieces);
-        json_object_set_new(value, "text", string_json(text, length));
-        code = pbt_cli_print_json(value, error);
+    if (code == PBT_OK) code = print(w, &(tokens_shown){&ids, mask, text, length, id}, asked, error);
+    free(ids.items);
+    return code;
+}
+
+/* A row {"ids"}: decoded. */
+static pbt_code show_ids(const tokens_work *w, const json_t *row, const char *where, pbt_error *error) {
+    const json_t *list;
+    pbt_ids ids = {0};
+    pbt_text text = {0};
+    PBT_TRY(pbt_json_array(row, "ids", "standard input", where, &list, error));
+    pbt_code code = PBT_OK;
+    for (size_t i = 0; i < json_array_size(list) && code == PBT_OK; i++) {
+        json_int_t id = json_integer_value(json_array_get(list, i));
+        if (!json_is_integer(json_array_get(list, i)) || id < 0 || id >= pbt_tokenizer_size(w->tokenizer))
+            code = pbt_fail_at(error, PBT_BAD_INPUT, "standard input", where,
+                               "entry %zu of \"ids\": expected a token's id from 0 to %d", i + 1,
+                               pbt_tokenizer_size(w->tokenizer) - 1);
+        else
+            code = pbt_ids_push(&ids, (int32_t)id, error);
     }
+    if (code == PBT_OK)
+        code = pbt_tokenizer_decode(w->tokenizer, ids.items, ids.count, w->options->skip_special_tokens,
+                                    &text, error);
+    if (code == PBT_OK)
+        code = print(
+            w, &(tokens_shown){&ids, NULL, pbt_text_string(&text), text.length, json_object_get(row, "id")},
+            false, error);
+    pbt_text_free(&text);
     free(ids.items);
     return code;
 }
@@ -86,6 +96,26 @@ static json_t *template_variables(const json_t *row) {
     return more;
 }
 
+/* Which tokens of a conversation carry loss when a model is trained on its answers. */
+static pbt_code mask_of(const tokens_work *w, const json_t *list, const char *where, unsigned char **mask,
+                        pbt_error *error) {
+    size_t n = json_array_size(list);
+    pbt_ids ids = {0};
+    pbt_message *messages = pbt_alloc(n + 1, sizeof *messages);
+    if (!messages) return pbt_fail_memory(error, n, "messages");
+    pbt_code code = PBT_OK;
+    for (size_t i = 0; i < n && code == PBT_OK; i++) {
+        const json_t *item = json_array_get(list, i);
+        code = pbt_json_string(item, "role", "standard input", where, &messages[i].role, error);
+        if (code == PBT_OK)
+            code = pbt_json_string(item, "content", "standard input", where, &messages[i].content, error);
+    }
+    if (code == PBT_OK) code = pbt_chat_mask(w->chat, w->tokenizer, messages, n, &ids, mask, error);
+    free(messages);
+    free(ids.items);
+    return code;
+}
+
 static pbt_code show_messages(tokens_work *w, const json_t *row, const char *where, pbt_error *error) {
     const json_t *list;
     pbt_text text = {0};
@@ -95,8 +125,13 @@ static pbt_code show_messages(tokens_work *w, const json_t *row, const char *whe
     json_t *more = template_variables(row);
     bool prompt = json_is_true(json_object_get(row, "add_generation_prompt"));
     pbt_code code = pbt_chat_render_json(w->chat, list, more, prompt, &text, error);
+    unsigned char *mask = NULL;
+    if (code == PBT_OK && w->options->show_tokens && !prompt && !json_object_size(more))
+        code = mask_of(w, list, where, &mask, error);
     if (code == PBT_OK)
-        code = show(w, pbt_text_string(&text), text.length, false, false, json_object_get(row, "id"), error);
+        code = show(w, pbt_text_string(&text), text.length, false, false, mask, json_object_get(row, "id"),
+                    error);
+    free(mask);
     pbt_text_free(&text);
     json_decref(more);
     return code;
@@ -111,12 +146,14 @@ static pbt_code show_line(tokens_work *w, const char *line, size_t length, size_
     pbt_code code;
     if (json_is_string(text))
         code = show(w, json_string_value(text), json_string_length(text), w->options->add_special_tokens,
-                    false, json_object_get(row, "id"), error);
+                    false, NULL, json_object_get(row, "id"), error);
     else if (pbt_json_has(row, "messages"))
         code = show_messages(w, row, where, error);
+    else if (pbt_json_has(row, "ids"))
+        code = show_ids(w, row, where, error);
     else
-        code =
-            pbt_fail_at(error, PBT_BAD_INPUT, "standard input", where, "expected \"text\" or \"messages\"");
+        code = pbt_fail_at(error, PBT_BAD_INPUT, "standard input", where,
+                           "expected \"text\", \"messages\" or \"ids\"");
     json_decref(row);
     return code;
 }
@@ -144,7 +181,7 @@ static pbt_code run(const pbt_cli *cli, const void *settings, int n_arguments, c
     pbt_code code = pbt_tokenizer_open(folder, &w.tokenizer, error);
     if (code == PBT_OK)
         code = n_arguments == 2 ? show(&w, arguments[1], strlen(arguments[1]), w.options->add_special_tokens,
-                                       true, NULL, error)
+                                       true, NULL, NULL, error)
                                 : show_input(&w, error);
     pbt_chat_template_free(w.chat);
     pbt_tokenizer_free(w.tokenizer);
@@ -155,6 +192,10 @@ static pbt_code run(const pbt_cli *cli, const void *settings, int n_arguments, c
 static const pbt_option options[] = {
     {"add_special_tokens", 0, PBT_OPTION_FLAG, offsetof(tokens_options, add_special_tokens), NULL, NULL,
      "add what the tokenizer adds by itself (BOS, EOS)", NULL},
+    {"skip_special_tokens", 0, PBT_OPTION_FLAG, offsetof(tokens_options, skip_special_tokens), NULL, NULL,
+     "leave special tokens out of the text of given ids", NULL},
+    {"show_tokens", 0, PBT_OPTION_FLAG, offsetof(tokens_options, show_tokens), NULL, NULL,
+     "a list for people instead of JSON; for messages, marks the tokens of answers, which carry loss", NULL},
     {"date_string", 0, PBT_OPTION_STRING, offsetof(tokens_options, date_string), "TEXT", NULL,
      "date for chat templates that print one", NULL},
 };
@@ -165,8 +206,9 @@ const pbt_command pbt_command_tokens = {
     .usage = "MODEL [TEXT]",
     .details =
         "Needs only the tokenizer's files of the folder. Without TEXT it reads JSONL from standard input, "
-        "{\"text\"} or {\"messages\", \"add_generation_prompt\"}, and writes {\"ids\", \"pieces\", \"text\"} "
-        "for each line. Text that spells a special token is parsed as that token, as in transformers.\n\n"
+        "{\"text\"}, {\"messages\", \"add_generation_prompt\", \"tools\", \"chat_template_kwargs\"} or "
+        "{\"ids\"}, and writes {\"ids\", \"pieces\", \"text\"} for each line. Text that spells a special "
+        "token is parsed as that token, as in transformers.\n\n"
         "Examples:\n  pbt tokens models/small 'Hello world'\n"
         "  echo '{\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}]}' | pbt tokens models/small",
     .options = options,

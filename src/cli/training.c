@@ -8,6 +8,7 @@
 #include "base/hub.h"
 #include "base/text.h"
 #include "cli/model_files.h"
+#include "cli/show_tokens.h"
 #include "model/adapter_folder.h"
 #include "train/export.h"
 #include "train/output.h"
@@ -217,6 +218,7 @@ static pbt_code run_job(training_job *job, pbt_error *error) {
     PBT_TRY(pbt_hub_folder(o->model_name_or_path, &job->model_folder, error));
     if (o->adapter) PBT_TRY(pbt_adapter_folder(o->adapter, &job->adapter_folder, error));
     PBT_TRY(open_data(job, trainer->settings.objective == PBT_DPO, error));
+    if (o->show_tokens) PBT_TRY(pbt_cli_show_examples(job->cli, job->tokenizer, &job->dataset, error));
     PBT_TRY(open_model(job, error));
     trainer->dataset = &job->dataset;
     if (o->dry_run) return print_plan(job, error);

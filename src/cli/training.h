@@ -10,6 +10,7 @@
 typedef struct pbt_training_options {
     const char *frozen_adapter, *model_name_or_path, *dataset, *output_dir, *adapter, *dtype, *date_string;
     bool full, load_in_4bit, load_in_8bit, use_bnb_nested_quant, dry_run, overwrite_output_dir;
+    bool show_tokens;
     const char *bnb_4bit_quant_type;
     int64_t seed, per_device_train_batch_size, gradient_accumulation_steps, max_steps, logging_steps,
         save_steps, max_length, max_rows, lora_r;
@@ -141,6 +142,7 @@ pbt_code pbt_training_command_run(const pbt_cli *cli, const pbt_training_options
         PBT_TRAINING_INTEGER(max_rows, "0", "tokens of one forward and backward pass; 0: chosen"),           \
         PBT_TRAINING_STRING(date_string, NULL, "date for chat templates that print one"),                    \
         PBT_TRAINING_FLAG(dry_run, NULL, "print steps, tokens and memory, and stop"),                        \
+        PBT_TRAINING_FLAG(show_tokens, NULL, "print the first two examples: ids, pieces, which carry loss"), \
         PBT_TRAINING_FLAG(overwrite_output_dir, NULL, "begin again, whatever checkpoint is there")
 
 #define PBT_TRAINING_OLD_STRING(field) PBT_TRAINING_OLD(field, PBT_OPTION_STRING, "TEXT")

@@ -49,5 +49,11 @@ pbt_code pbt_chat_prompt_ids(const pbt_chat_template *chat, const pbt_tokenizer 
 pbt_code pbt_chat_completion_ids(const pbt_chat_template *chat, const pbt_tokenizer *tokenizer,
                                  const pbt_message *messages, size_t n, const char *answer, pbt_ids *prompt,
                                  pbt_ids *completion, pbt_error *error);
+/* The ids of a whole conversation, and (malloc'ed, one byte each) which belong to an assistant's answer with
+ * its end of turn. PBT_BAD_INPUT where the template renders a turn otherwise than at the end of its prefix.
+ */
+pbt_code pbt_chat_mask(const pbt_chat_template *chat, const pbt_tokenizer *tokenizer,
+                       const pbt_message *messages, size_t n, pbt_ids *ids, unsigned char **mask,
+                       pbt_error *error);
 
 #endif

@@ -141,6 +141,8 @@ static const jinja_value *text_filter(jinja_run *run, const char *name, const ji
                                       const jinja_arguments *arguments) {
     static const char *const trim[] = {"chars", NULL}, *const replace[] = {"old", "new", "count", NULL};
     bool trims = strcmp(name, "trim") == 0, replaces = strcmp(name, "replace") == 0;
+    if (strcmp(name, "indent") == 0 && value->kind != JINJA_STRING)
+        return jinja_refuse(run, "indent of %s is not supported", jinja_kind_name(value));
     const jinja_value *string = jinja_to_string(run, value);
     if (run->code != PBT_OK) return string;
     if (strcmp(name, "safe") == 0 && !arguments->count) return jinja_markup(run, string);

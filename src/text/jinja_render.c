@@ -86,8 +86,11 @@ static bool defines_macro(const jinja_node *node) {
     return false;
 }
 
-static void run_loop(jinja_run *run, const jinja_node *node, const jinja_value *items) {
+/* Whether a pass reached the end of the body: by that, and not by the number of items, Jinja decides about
+ * "else". */
+static bool run_loop(jinja_run *run, const jinja_node *node, const jinja_value *items) {
     jinja_scope *outer = run->scope;
+    bool ended = false;
     bool keep = defines_macro(node->b); /* a macro remembers the scope it was made in */
     jinja_value *loop = jinja_make(run, JINJA_LOOP);
     loop->items = items->items;
@@ -104,10 +107,12 @@ static void run_loop(jinja_run *run, const jinja_node *node, const jinja_value *
         jinja_render(run, node->b);
         run->scope = scope;
         bool leave = run->flow == JINJA_LEAVE;
+        ended = ended || run->flow == JINJA_ON;
         run->flow = JINJA_ON;
         if (leave) break;
     }
     run->scope = outer;
+    return ended;
 }
 
 static void for_loop(jinja_run *run, const jinja_node *node) {
@@ -116,10 +121,7 @@ static void for_loop(jinja_run *run, const jinja_node *node) {
     const jinja_value *items = jinja_iterate(run, value);
     if (run->code == PBT_OK && node->d) items = filtered(run, node, items);
     if (run->code != PBT_OK) return;
-    if (items->count) {
-        run_loop(run, node, items);
-        return;
-    }
+    if (run_loop(run, node, items) || run->code != PBT_OK) return;
     jinja_scope *outer = run->scope;
     jinja_enter(run, outer);
     jinja_render(run, node->c);
@@ -134,7 +136,9 @@ static void captured(jinja_run *run, const jinja_node *node) {
     const jinja_value *value = jinja_evaluate(run, node->a);
     run->body = before;
     if (run->code != PBT_OK) return;
-    if (node->kind == NODE_FILTER_BLOCK)
+    if (node->kind == NODE_FILTER_BLOCK && value->kind != JINJA_STRING)
+        jinja_refuse(run, "a filter block that gives %s is not supported", jinja_kind_name(value));
+    else if (node->kind == NODE_FILTER_BLOCK)
         jinja_print(run, value, run->out);
     else
         assign(run, node->target, value);

@@ -34,6 +34,10 @@ static pbt_code decompose(segment *s, const char *bytes, size_t length, bool com
         utf8proc_int32_t point = (utf8proc_int32_t)pbt_utf8_decode(bytes + i, length - i, &size);
         PBT_TRY(pbt_grow((void **)&s->points, &s->capacity, s->count + 32, sizeof *s->points, error));
         int boundary = 0;
+        if (pbt_is_newer_than_unicode9((uint32_t)point)) {
+            s->points[s->count++] = point;
+            continue;
+        }
         utf8proc_ssize_t n = utf8proc_decompose_char(
             point, s->points + s->count, (utf8proc_ssize_t)(s->capacity - s->count), options, &boundary);
         if (n < 0 || (size_t)n > s->capacity - s->count)
@@ -49,7 +53,8 @@ static int by_key(const void *a, const void *b) {
 }
 
 static utf8proc_propval_t class_of(utf8proc_int32_t point) {
-    return point < 0x300 ? 0 : utf8proc_get_property(point)->combining_class;
+    if (point < 0x300 || pbt_is_newer_than_unicode9((uint32_t)point)) return 0;
+    return utf8proc_get_property(point)->combining_class;
 }
 
 /* Puts every run of combining marks in canonical order. */
@@ -92,17 +97,31 @@ static pbt_code write_segment(const segment *s, size_t count, const pbt_pieces *
     return code;
 }
 
+/* Composes what stands between characters that tokenizers does not know. */
+static pbt_code compose(segment *s, size_t *count, pbt_error *error) {
+    size_t done = 0;
+    for (size_t i = 0, end; i < s->count; i = end) {
+        bool newer = pbt_is_newer_than_unicode9((uint32_t)s->points[i]);
+        for (end = i + 1; !newer && end < s->count; end++)
+            if (pbt_is_newer_than_unicode9((uint32_t)s->points[end])) break;
+        size_t n = end - i;
+        memmove(s->points + done, s->points + i, n * sizeof *s->points);
+        utf8proc_ssize_t left = newer ? 1
+                                      : utf8proc_normalize_utf32(s->points + done, (utf8proc_ssize_t)n,
+                                                                 UTF8PROC_COMPOSE | UTF8PROC_STABLE);
+        if (left < 0) return pbt_fail(error, PBT_FAILED, "a text could not be normalized");
+        done += (size_t)left;
+    }
+    *count = done;
+    return PBT_OK;
+}
+
 static pbt_code normalize_segment(const pbt_step *step, segment *s, const pbt_pieces *in, size_t start,
                                   size_t length, pbt_pieces *out, pbt_error *error) {
     PBT_TRY(decompose(s, in->bytes + start, length, step->compatible, error));
     PBT_TRY(order_marks(s, error));
     size_t count = s->count;
-    if (step->compose && count) {
-        utf8proc_ssize_t n =
-            utf8proc_normalize_utf32(s->points, (utf8proc_ssize_t)count, UTF8PROC_COMPOSE | UTF8PROC_STABLE);
-        if (n < 0) return pbt_fail(error, PBT_FAILED, "a text could not be normalized");
-        count = (size_t)n;
-    }
+    if (step->compose) PBT_TRY(compose(s, &count, error));
     return write_segment(s, count, in, start, length, out, error);
 }
 

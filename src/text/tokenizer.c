@@ -136,6 +136,17 @@ static pbt_code read_specials(pbt_tokenizer *tokenizer, json_t *config, pbt_erro
     return PBT_OK;
 }
 
+/* What tokenizer.model itself says, where no configuration does. */
+static pbt_code default_special(pbt_tokenizer *tokenizer, const char *name, int32_t id, pbt_error *error) {
+    const char *piece = pbt_tokenizer_piece(tokenizer, id);
+    if (!piece || pbt_tokenizer_special(tokenizer, name)) return PBT_OK;
+    json_t *value = json_pack("{s:s}", name, piece);
+    if (!value) return pbt_fail_memory(error, 0, "the special tokens");
+    pbt_code code = read_specials(tokenizer, value, error);
+    json_decref(value);
+    return code;
+}
+
 static pbt_code read_config(const char *folder, const char *name, json_t **config, pbt_error *error) {
     char *path = pbt_path_join(folder, name);
     if (!path) return pbt_fail_memory(error, strlen(folder), "a path");
@@ -182,6 +193,9 @@ static pbt_code open_folder(pbt_tokenizer *tokenizer, const char *folder, pbt_er
     PBT_GOTO(load_vocabulary(tokenizer, folder, config, error));
     if (config) PBT_GOTO(read_specials(tokenizer, config, error));
     if (map) PBT_GOTO(read_specials(tokenizer, map, error));
+    PBT_GOTO(default_special(tokenizer, "bos_token", tokenizer->default_bos, error));
+    PBT_GOTO(default_special(tokenizer, "eos_token", tokenizer->default_eos, error));
+    if (tokenizer->n_model) PBT_GOTO(default_special(tokenizer, "unk_token", tokenizer->bpe.unknown, error));
     const char *bos = pbt_tokenizer_special(tokenizer, "bos_token");
     const char *eos = pbt_tokenizer_special(tokenizer, "eos_token");
     if (bos) tokenizer->bos = pbt_tokenizer_id(tokenizer, bos);
@@ -199,7 +213,7 @@ pbt_code pbt_tokenizer_open(const char *folder, pbt_tokenizer **tokenizer, pbt_e
         free(made);
         return pbt_fail_memory(error, sizeof *made, "a tokenizer");
     }
-    made->bos = made->eos = made->bpe.unknown = -1;
+    made->bos = made->eos = made->bpe.unknown = made->default_bos = made->default_eos = -1;
     pbt_code code = open_folder(made, folder, error);
     if (code != PBT_OK) {
         pbt_tokenizer_free(made);

@@ -13,6 +13,9 @@
 /* Texts longer than this, before or after normalization, are refused: positions are kept in 32 bits. */
 #define PBT_TEXT_LIMIT ((size_t)1 << 30)
 
+/* Ids are below this; longer added tokens are no tokens, and the bound keeps hostile searches linear. */
+enum { PBT_ID_LIMIT = 1 << 24, PBT_ADDED_LIMIT = 4096 };
+
 /* ---- strings to ids ---- */
 
 /* An insert-only hash from strings to numbers >= 0. */
@@ -48,6 +51,9 @@ typedef struct pbt_bpe {
 pbt_code pbt_bpe_prepare(pbt_bpe *bpe, size_t n_merges, pbt_error *error);
 /* A later merge of the same pair replaces the earlier one, as in tokenizers. */
 void pbt_bpe_add_merge(pbt_bpe *bpe, int32_t left, int32_t right, uint32_t rank, int32_t id);
+/* Every pair of tokens whose text together is a token merges into it: ranks are ids, or with `scores` (by id)
+ * go by them from high to low, equal scores being equal ranks; -INFINITY: a token that takes no part. */
+pbt_code pbt_bpe_merge_all(pbt_tokenizer *tokenizer, const float *scores, pbt_error *error);
 /* Fills characters[] and bytes[] from names. */
 void pbt_bpe_index(pbt_bpe *bpe);
 const pbt_merge *pbt_bpe_merge(const pbt_bpe *bpe, int32_t left, int32_t right);
@@ -220,6 +226,8 @@ struct pbt_tokenizer {
     pbt_ids before, after; /* what the post-processor adds */
     const char *file;      /* what the steps were read from */
     int32_t bos, eos;
+    int32_t n_model;                  /* ids of the model itself, read from tokenizer.model */
+    int32_t default_bos, default_eos; /* what tokenizer.model says where the configuration does not; or -1 */
     struct pbt_named_special {
         const char *name, *content;
     } specials[16];
@@ -270,6 +278,8 @@ int pbt_character_byte(uint32_t character);
 bool pbt_is_space(uint32_t character);
 bool pbt_is_word(uint32_t character);
 bool pbt_is_numeric(uint32_t character);
+/* Whether tokenizers' tables of normalization do not know the character, but ours do. */
+bool pbt_is_newer_than_unicode9(uint32_t character);
 /* Appends `bytes` with every maximal invalid part as one U+FFFD, as Python's decode(errors="replace") and
  * Rust's from_utf8_lossy have it. */
 void pbt_text_append_lossy(pbt_text *text, const char *bytes, size_t length);

@@ -9,9 +9,6 @@
 #include <string.h>
 
 #define FILE_LIMIT ((size_t)512 << 20)
-#define ID_LIMIT   (1 << 24)
-/* Longer added tokens are no tokens; the bound keeps hostile searches linear. */
-#define ADDED_LIMIT 4096
 
 static pbt_code read_vocabulary(pbt_tokenizer *tokenizer, json_t *model, pbt_error *error) {
     const json_t *vocabulary;
@@ -19,9 +16,10 @@ static pbt_code read_vocabulary(pbt_tokenizer *tokenizer, json_t *model, pbt_err
     json_t *value;
     PBT_TRY(pbt_json_object(model, "vocab", file, "model", &vocabulary, error));
     json_object_foreach((json_t *)vocabulary, key, value) {
-        if (!json_is_integer(value) || json_integer_value(value) < 0 || json_integer_value(value) >= ID_LIMIT)
+        if (!json_is_integer(value) || json_integer_value(value) < 0 ||
+            json_integer_value(value) >= PBT_ID_LIMIT)
             return pbt_fail_at(error, PBT_BAD_INPUT, file, "model.vocab",
-                               "token \"%.80s\": expected an id from 0 to %d", key, ID_LIMIT - 1);
+                               "token \"%.80s\": expected an id from 0 to %d", key, PBT_ID_LIMIT - 1);
         int32_t id = (int32_t)json_integer_value(value);
         size_t length = strlen(key);
         PBT_TRY(pbt_tokenizer_set_piece(tokenizer, id, key, length, "model.vocab", error));
@@ -153,12 +151,12 @@ static pbt_code read_added(pbt_tokenizer *tokenizer, const json_t *root, pbt_err
         pbt_added added = {0};
         int64_t id;
         PBT_TRY(pbt_json_string(value, "content", file, where, &added.content, error));
-        PBT_TRY(pbt_json_integer(value, "id", 0, ID_LIMIT - 1, file, where, &id, error));
+        PBT_TRY(pbt_json_integer(value, "id", 0, PBT_ID_LIMIT - 1, file, where, &id, error));
         size_t length = strlen(added.content);
         if (!length) continue;
-        if (length > ADDED_LIMIT)
+        if (length > PBT_ADDED_LIMIT)
             return pbt_fail_at(error, PBT_BAD_INPUT, file, where,
-                               "an added token of %zu bytes; expected at most %d", length, ADDED_LIMIT);
+                               "an added token of %zu bytes; expected at most %d", length, PBT_ADDED_LIMIT);
         added.special = json_is_true(json_object_get(value, "special"));
         added.left_strip = json_is_true(json_object_get(value, "lstrip"));
         added.right_strip = json_is_true(json_object_get(value, "rstrip"));
@@ -191,7 +189,7 @@ static pbt_code template_ids(const pbt_tokenizer *tokenizer, const json_t *proce
                            "the template names \"%.80s\", which is not under special_tokens", name);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *id = json_array_get(list, i);
-        if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= ID_LIMIT)
+        if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= PBT_ID_LIMIT)
             return pbt_fail_at(error, PBT_BAD_INPUT, tokenizer->file, where, "\"%.80s\" has a wrong id",
                                name);
         PBT_TRY(pbt_ids_push(ids, (int32_t)json_integer_value(id), error));

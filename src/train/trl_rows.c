@@ -341,65 +341,20 @@ static pbt_code add_completion(const row_reader *reader, const char *key, pbt_ex
     return code;
 }
 
-/* Byte range of every assistant turn's answer in the rendered conversation: from the end of its generation
- * prompt to the end of its turn, without the newline a template may put behind that. */
-static pbt_code mark_assistant_bytes(const row_reader *reader, const turn_text *text, const pbt_text *full,
-                                     unsigned char *marked, pbt_error *error) {
-    pbt_text prefix = {0}, turn = {0};
-    pbt_code code = PBT_OK;
-    for (size_t i = 0; i < text->n && code == PBT_OK; i++) {
-        if (strcmp(text->messages[i].role, "assistant") != 0) continue;
-        pbt_text_clear(&prefix);
-        pbt_text_clear(&turn);
-        code = pbt_chat_render(reader->chat, text->messages, i, true, &prefix, error);
-        if (code == PBT_OK) code = pbt_chat_render(reader->chat, text->messages, i + 1, false, &turn, error);
-        if (code != PBT_OK) break;
-        size_t end = turn.length;
-        if (turn.length > full->length || prefix.length > turn.length ||
-            memcmp(full->data, turn.data, turn.length) != 0 ||
-            memcmp(turn.data, prefix.data, prefix.length) != 0) {
-            code = fail_row(reader, error,
-                            "assistant_only_loss needs a template in which a conversation begins with the "
-                            "rendering of its first messages, but turn %zu is rendered differently",
-                            i + 1);
-            break;
-        }
-        while (end > prefix.length && (turn.data[end - 1] == '\n' || turn.data[end - 1] == ' ')) end--;
-        memset(marked + prefix.length, 1, end - prefix.length);
-    }
-    pbt_text_free(&prefix);
-    pbt_text_free(&turn);
-    return code;
-}
-
+/* Loss on the answers only. The example holds the same ids already, maybe cut. */
 static pbt_code mask_assistant(const row_reader *reader, const turn_text *text, pbt_example *example,
                                pbt_error *error) {
-    pbt_text full = {0};
-    size_t *offsets = NULL;
-    unsigned char *marked = NULL;
     pbt_ids again = {0};
-    pbt_code code;
+    pbt_error reason = {0};
     bool any = false;
-    PBT_GOTO(pbt_chat_render(reader->chat, text->messages, text->n, false, &full, error));
-    marked = pbt_alloc(full.length + 1, 1);
-    example->mask = pbt_alloc(example->chosen.count + 1, 1);
-    if (!marked || !example->mask) {
-        code = pbt_fail_memory(error, full.length, "a loss mask");
-        goto done;
-    }
-    PBT_GOTO(mark_assistant_bytes(reader, text, &full, marked, error));
-    PBT_GOTO(
-        pbt_tokenizer_encode_offsets(reader->tokenizer, full.data, full.length, &again, &offsets, error));
-    for (size_t i = 1; i < again.count && i < example->chosen.count; i++) {
-        example->mask[i] = offsets[2 * i] < offsets[2 * i + 1] && marked[offsets[2 * i]];
+    pbt_code code = pbt_chat_mask(reader->chat, reader->tokenizer, text->messages, text->n, &again,
+                                  &example->mask, &reason);
+    if (code != PBT_OK) code = fail_row(reader, error, "assistant_only_loss: %s", reason.message);
+    if (code == PBT_OK && example->mask) example->mask[0] = 0; /* nothing predicts the first token */
+    for (size_t i = 1; code == PBT_OK && i < again.count && i < example->chosen.count; i++)
         any = any || example->mask[i];
-    }
-    if (!any)
+    if (code == PBT_OK && !any)
         code = fail_row(reader, error, "the conversation has no assistant turn, so nothing carries loss");
-done:
-    pbt_text_free(&full);
-    free(offsets);
-    free(marked);
     free(again.items);
     return code;
 }

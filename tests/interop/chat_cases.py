@@ -11,7 +11,7 @@ CHATML = """{% for message in messages %}{{'<|im_start|>' + message['role'] + '\
 WRITTEN = {
     "chatml": CHATML,
     "default-system": "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"
-                      "{{ '<|im_start|>system\\nYou are kind.<|im_end|>\\n' }}{% endif %}" + CHATML[CHATML.index("{{'<"):],
+    "{{ '<|im_start|>system\\nYou are kind.<|im_end|>\\n' }}{% endif %}" + CHATML[CHATML.index("{{'<") :],
     "roles-by-turn": """{%- for message in messages %}
     {%- if message['role'] == 'user' %}
 {{- '<|user|>\\n' + message['content'] + eos_token }}
@@ -113,8 +113,20 @@ def chats(longest=4):
     yield {"messages": [{"role": "user", "content": "Hi", "name": "Ann"}, {"role": "assistant", "content": None}]}
     yield {"messages": [{"role": "user", "content": [{"type": "text", "text": "Parts"}]}]}
     yield {"messages": [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "Hi"}]}
-    tool = {"type": "function", "function": {"name": "add", "description": "Adds <numbers> & more",
-            "parameters": {"type": "object", "properties": {"a": {"type": "number", "description": "first"}}, "required": ["a"]}}}
-    call = {"role": "assistant", "content": "", "tool_calls": [{"id": "abcdefghi", "type": "function", "function": {"name": "add", "arguments": {"a": 1.5, "b": None, "c": [1, True]}}}]}
+    tool = {
+        "type": "function",
+        "function": {
+            "name": "add",
+            "description": "Adds <numbers> & more",
+            "parameters": {"type": "object", "properties": {"a": {"type": "number", "description": "first"}}, "required": ["a"]},
+        },
+    }
+    call = {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [
+            {"id": "abcdefghi", "type": "function", "function": {"name": "add", "arguments": {"a": 1.5, "b": None, "c": [1, True]}}}
+        ],
+    }
     yield {"messages": talk, "tools": [tool]}
     yield {"messages": [talk[0], call, {"role": "tool", "tool_call_id": "abcdefghi", "name": "add", "content": "1.5"}], "tools": [tool]}

@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("transformers")
 import chat_cases
+import chat_fuzz
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 from transformers.utils import chat_template_utils
@@ -15,6 +16,7 @@ from transformers.utils import chat_template_utils
 ROOT = chat_cases.ROOT
 BINARY = os.environ.get("PBT_BINARY", os.path.join(ROOT, "build", "release", "pbt"))
 SPECIALS = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
+FUZZED = int(os.environ.get("PBT_TEMPLATES", "1000"))
 DATE = "26 Jul 2024"
 TEMPLATES = chat_cases.templates()
 
@@ -40,8 +42,9 @@ def expected_text(tokenizer, template, case, prompt):
     """What transformers renders, or None where it refuses."""
     kwargs = {"date_string": DATE, **case.get("chat_template_kwargs", {})}
     try:
-        return tokenizer.apply_chat_template(case["messages"], chat_template=template, tools=case.get("tools"), tokenize=False,
-                                             add_generation_prompt=prompt, **kwargs)
+        return tokenizer.apply_chat_template(
+            case["messages"], chat_template=template, tools=case.get("tools"), tokenize=False, add_generation_prompt=prompt, **kwargs
+        )
     except Exception:
         return None
 
@@ -52,7 +55,7 @@ def ours(folder, template, rows):
         file.write(template)
     answers = []
     while len(answers) < len(rows):
-        text = "".join(json.dumps(row) + "\n" for row in rows[len(answers):])
+        text = "".join(json.dumps(row) + "\n" for row in rows[len(answers) :])
         done = subprocess.run([BINARY, "tokens", folder, "--date_string", DATE], input=text.encode(), capture_output=True)
         answers += [("text", json.loads(line)["text"]) for line in done.stdout.decode().split("\n") if line]
         if done.returncode == 0:
@@ -97,3 +100,21 @@ def test_template(name, reference, folder):
         print("   ", sentence.strip())
     if not name.startswith("trl/"):
         assert not unsupported, unsupported[:3]
+
+
+def test_random_templates(reference, folder):
+    """Random templates: equal text, or refused by both; pbt may refuse more, and must not render what Jinja refuses."""
+    talk = [{"role": "user", "content": "Hi a, b "}, {"role": "assistant", "content": "  é 12\n"}]
+    case = {"messages": talk, "add_generation_prompt": True}
+    counts = {"equal": 0, "both refuse": 0, "pbt refuses": 0}
+    for seed in range(FUZZED):
+        template = chat_fuzz.template(seed)
+        wanted = expected_text(reference, template, case, True)
+        kind, text = ours(folder, template, [case])[0]
+        if kind == "text":
+            assert text == wanted, (seed, template)
+            counts["equal"] += 1
+        else:
+            counts["both refuse" if wanted is None else "pbt refuses"] += 1
+    print(counts)
+    assert counts["pbt refuses"] < 0.1 * FUZZED and counts["equal"] > 0.3 * FUZZED
