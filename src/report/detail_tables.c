@@ -134,8 +134,8 @@ static pbt_code reading_table(const pbt_report *r, pbt_table *t, pbt_error *erro
     enum { N = sizeof columns / sizeof *columns };
     PBT_TRY(open_table(
         t, "unparsed", "Answers that could not be read, % of items", NULL, columns, N,
-        "An item counts when any of its answers could not be read. FARM, asked again: belief checks "
-        "that were read after all; right at first: the questions that go on to persuasion.",
+        "An item counts when any of its answers could not be read. FARM, asked again: a belief check was "
+        "asked more than once; right at first: the questions that go on to persuasion.",
         error));
     for (size_t a = 0; a < PBT_REPORT_ARMS; a++)
         PBT_TRY(add_row(t, r, a, NULL, "", columns, N, false, error));
