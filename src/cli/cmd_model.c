@@ -19,14 +19,25 @@
 static const char *const architectures[] = {"llama", "mistral", "qwen2", "qwen3"};
 static const char *const rope_types[] = {"default", "linear", "llama3", "yarn"};
 
-/* Bytes of the weights: linear layers and embeddings in `bits`, the rest in 32; 4 bits with their scales. */
-static double weight_bytes(const pbt_config *c, double bits) {
-    double linear = 0, all = (double)pbt_config_parameters(c), D = c->hidden_size;
-    double Q = (double)c->n_heads * c->head_dim, K = (double)c->n_kv_heads * c->head_dim;
-    linear = c->n_layers * (2 * D * Q + 2 * D * K + 3 * D * c->intermediate_size);
-    double embeddings = all - linear, wide = bits < 16 ? 16 : bits;
-    double scales = bits < 8 ? linear / 64 * 4 : 0;
-    return (linear * bits + embeddings * wide) / 8 + scales;
+static json_t *bytes_json(const pbt_config *c) {
+    json_t *object = json_object();
+    for (int d = 0; d < PBT_DTYPES; d++)
+        json_object_set_new(object, pbt_dtype_name((pbt_dtype)d),
+                            json_real((double)pbt_config_weight_bytes(c, (pbt_dtype)d)));
+    return object;
+}
+
+static json_t *specials_json(const pbt_tokenizer *tokenizer) {
+    static const char *const names[] = {"bos_token", "eos_token", "pad_token", "unk_token"};
+    json_t *object = json_object();
+    for (int i = 0; tokenizer && i < 4; i++) {
+        const char *piece = pbt_tokenizer_special(tokenizer, names[i]);
+        if (piece)
+            json_object_set_new(
+                object, names[i],
+                json_pack("{s:s, s:i}", "token", piece, "id", pbt_tokenizer_id(tokenizer, piece)));
+    }
+    return object;
 }
 
 static json_t *inspection(const char *path, const pbt_config *c, const pbt_tokenizer *tokenizer,
@@ -34,20 +45,19 @@ static json_t *inspection(const char *path, const pbt_config *c, const pbt_token
     json_t *ends = json_array();
     for (int32_t i = 0; i < c->n_eos; i++) json_array_append_new(ends, json_integer(c->eos_token_ids[i]));
     double cache = 2.0 * c->n_layers * c->n_kv_heads * c->head_dim * 4;
-    return json_pack("{s:s, s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:s, s:b, s:s, s:o, s:o, "
-                     "s:s, s:f, s:{s:f, s:f, "
-                     "s:f}}",
-                     "path", path, "model_type", architectures[c->architecture], "parameters",
-                     (json_int_t)pbt_config_parameters(c), "num_hidden_layers", (int)c->n_layers,
-                     "hidden_size", (int)c->hidden_size, "intermediate_size", (int)c->intermediate_size,
-                     "num_attention_heads", (int)c->n_heads, "num_key_value_heads", (int)c->n_kv_heads,
-                     "head_dim", (int)c->head_dim, "vocab_size", (int)c->vocab_size,
-                     "max_position_embeddings", (int)c->max_position_embeddings, "rope_theta", c->rope.theta,
-                     "rope_type", rope_types[c->rope.type], "tie_word_embeddings",
-                     (int)c->tie_word_embeddings, "torch_dtype", c->torch_dtype, "eos_token_ids", ends,
-                     "tokens", tokenizer ? json_integer(pbt_tokenizer_size(tokenizer)) : json_null(),
-                     "chat_template", chat, "kv_bytes_per_token", cache, "weight_bytes", "float32",
-                     weight_bytes(c, 32), "bfloat16", weight_bytes(c, 16), "nf4", weight_bytes(c, 4));
+    return json_pack(
+        "{s:s, s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:s, s:b, s:s, s:o, s:o, "
+        "s:s, s:f, s:i, s:o, s:o}",
+        "path", path, "model_type", architectures[c->architecture], "parameters",
+        (json_int_t)pbt_config_parameters(c), "num_hidden_layers", (int)c->n_layers, "hidden_size",
+        (int)c->hidden_size, "intermediate_size", (int)c->intermediate_size, "num_attention_heads",
+        (int)c->n_heads, "num_key_value_heads", (int)c->n_kv_heads, "head_dim", (int)c->head_dim,
+        "vocab_size", (int)c->vocab_size, "max_position_embeddings", (int)c->max_position_embeddings,
+        "rope_theta", c->rope.theta, "rope_type", rope_types[c->rope.type], "tie_word_embeddings",
+        (int)c->tie_word_embeddings, "torch_dtype", c->torch_dtype, "eos_token_ids", ends, "tokens",
+        tokenizer ? json_integer(pbt_tokenizer_size(tokenizer)) : json_null(), "chat_template", chat,
+        "kv_bytes_per_token", cache, "sliding_window", (int)c->sliding_window, "special_tokens",
+        specials_json(tokenizer), "weight_bytes", bytes_json(c));
 }
 
 static void print_size(const char *name, double bytes) {
@@ -68,6 +78,9 @@ static void print_inspection(const json_t *value) {
             printf("%-24s %s\n", key, text);
         free(text);
     }
+    json_object_foreach(json_object_get(value, "special_tokens"), key, item)
+        printf("%-24s %s (%d)\n", key, json_string_value(json_object_get(item, "token")),
+               (int)json_integer_value(json_object_get(item, "id")));
     json_object_foreach(json_object_get(value, "weight_bytes"), key, item) {
         char name[64];
         snprintf(name, sizeof name, "weights in %s", key);
@@ -134,7 +147,6 @@ static pbt_code run_random(const pbt_cli *cli, const void *settings, int n_argum
     const random_options *o = settings;
     pbt_dtype dtype;
     pbt_config config;
-    pbt_model *model = NULL;
     json_t *raw = NULL;
     if (!o->like || !o->output_dir)
         return pbt_fail(error, PBT_USAGE, "model random: expected --like CONFIG and --output_dir DIR");
@@ -147,16 +159,14 @@ static pbt_code run_random(const pbt_cli *cli, const void *settings, int n_argum
         json_decref(raw);
         if (parsed != PBT_OK) return parsed;
     }
-    pbt_code code =
-        pbt_model_random(&config, pbt_key_of_seed((uint64_t)o->seed), o->std, pbt_ops_cpu(), &model, error);
-    if (code == PBT_OK) code = pbt_model_save(model, o->output_dir, dtype, error);
+    pbt_code code = pbt_model_random_save(&config, pbt_key_of_seed((uint64_t)o->seed), o->std, o->output_dir,
+                                          dtype, error);
     if (code == PBT_OK && pbt_folder_exists(o->like))
         code = pbt_cli_copy_text_files(o->like, o->output_dir, error);
     if (code == PBT_OK && cli->json)
         code = pbt_cli_print_json(json_pack("{s:s, s:I}", "path", o->output_dir, "parameters",
                                             (json_int_t)pbt_config_parameters(&config)),
                                   error);
-    pbt_model_free(model);
     pbt_config_free(&config);
     return code;
 }
@@ -177,7 +187,9 @@ const pbt_command pbt_command_model_random = {
     .name = "model random",
     .summary = "Write a model of random weights with the shape of a config.json",
     .usage = "--like CONFIG --output_dir DIR [options]",
-    .details = "For tests and measurements at true shapes. The same seed gives the same weights.\n\n"
+    .details = "For tests and measurements at true shapes, of any size: weights are drawn while they are "
+               "written, in shards "
+               "of 5 GB. The same seed gives the same weights.\n\n"
                "Example:\n  pbt model random --like config.json --seed 1 --output_dir models/random",
     .options = random_table,
     .n_options = sizeof random_table / sizeof *random_table,

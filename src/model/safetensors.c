@@ -220,7 +220,10 @@ static pbt_code write_tensor(pbt_file_writer *writer, const pbt_tensor_out *tens
         float values[PIECE];
         uint16_t halves[PIECE];
         int64_t n = count - at < PIECE ? count - at : PIECE;
-        pbt_stored_to_floats((const char *)tensor->data + at * from, tensor->dtype, n, values);
+        if (tensor->data)
+            pbt_stored_to_floats((const char *)tensor->data + at * from, tensor->dtype, n, values);
+        else
+            tensor->fill(tensor, at, n, values);
         for (int64_t i = 0; dtype != PBT_F32 && i < n; i++)
             halves[i] = dtype == PBT_BF16 ? pbt_f32_to_bf16(values[i]) : pbt_f32_to_f16(values[i]);
         const void *bytes = dtype == PBT_F32 ? (const void *)values : halves;

@@ -51,6 +51,10 @@ typedef struct pbt_tensor_out {
     const void *data;
     pbt_dtype dtype;  /* of data */
     const char *type; /* "U8", "I8", "F32": data is written as it is; NULL: floats, converted */
+    /* data NULL: elements first .. first + n - 1 are asked for while writing, so that no tensor is held
+     * whole. */
+    void (*fill)(const struct pbt_tensor_out *tensor, int64_t first, int64_t n, float *to);
+    const void *user;
 } pbt_tensor_out;
 /* Bytes it takes in a file of `dtype`. */
 int64_t pbt_tensor_out_bytes(const pbt_tensor_out *tensor, pbt_dtype dtype);

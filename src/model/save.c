@@ -23,7 +23,23 @@ static void free_list(list *l) {
     free(l->forms);
 }
 
-static pbt_code make_list(const pbt_slot *slots, size_t n, pbt_dtype dtype, list *l, pbt_error *error) {
+/* Random weights that are nowhere in memory: the numbers of pbt_model_random. */
+typedef struct drawing {
+    pbt_key key;
+    double std;
+} drawing;
+
+static void draw(const pbt_tensor_out *tensor, int64_t first, int64_t n, float *to) {
+    const drawing *d = tensor->user;
+    pbt_key own = pbt_key_named(d->key, tensor->name);
+    float value = pbt_string_ends(tensor->name, ".bias") ? 0.0f : 1.0f;
+    for (int64_t i = 0; i < n; i++)
+        to[i] = tensor->n_dimensions == 2 ? (float)(d->std * pbt_random_normal(own, (uint64_t)(first + i)))
+                                          : value;
+}
+
+static pbt_code make_list(const pbt_slot *slots, size_t n, pbt_dtype dtype, const drawing *drawn, list *l,
+                          pbt_error *error) {
     size_t quantised = 0;
     for (size_t i = 0; i < n; i++) quantised += slots[i].matrix && slots[i].matrix->quantization;
     *l = (list){.items = pbt_alloc(n + quantised * PBT_BITSANDBYTES_TENSORS, sizeof *l->items),
@@ -39,6 +55,8 @@ static pbt_code make_list(const pbt_slot *slots, size_t n, pbt_dtype dtype, list
             continue;
         }
         l->items[l->n++] = (pbt_tensor_out){.name = slot->name,
+                                            .fill = draw,
+                                            .user = drawn,
                                             .n_dimensions = slot->cols ? 2 : 1,
                                             .shape = {slot->rows, slot->cols},
                                             .data = slot->matrix ? slot->matrix->data : *slot->vector,
@@ -98,12 +116,13 @@ static pbt_code write_shards(const char *folder, pbt_tensor_out *out, size_t n, 
     return code;
 }
 
-static pbt_code write_weights(pbt_model *model, const char *folder, pbt_dtype dtype, pbt_error *error) {
+static pbt_code write_weights(pbt_model *model, const char *folder, pbt_dtype dtype, const drawing *drawn,
+                              pbt_error *error) {
     pbt_slot *slots;
     size_t n, n_shards = 1;
     list l;
     PBT_TRY(pbt_model_slots(model, &slots, &n, error));
-    pbt_code code = make_list(slots, n, dtype, &l, error);
+    pbt_code code = make_list(slots, n, dtype, drawn, &l, error);
     size_t *first = pbt_alloc(n, sizeof *first);
     int64_t shard = 0, total = 0;
     if (code == PBT_OK && !first) code = pbt_fail_memory(error, 0, "a list of weights");
@@ -172,9 +191,10 @@ static pbt_code set_config(const pbt_model *model, pbt_dtype dtype, json_t *raw,
     return code;
 }
 
-pbt_code pbt_model_save(const pbt_model *model, const char *folder, pbt_dtype dtype, pbt_error *error) {
+static pbt_code save(const pbt_model *model, const char *folder, pbt_dtype dtype, const drawing *drawn,
+                     pbt_error *error) {
     PBT_TRY(pbt_folder_make(folder, error));
-    PBT_TRY(write_weights((pbt_model *)model, folder, dtype, error));
+    PBT_TRY(write_weights((pbt_model *)model, folder, dtype, drawn, error));
     json_t *raw = json_deep_copy(model->config.raw);
     char *path = pbt_path_join(folder, "config.json");
     pbt_code code =
@@ -182,5 +202,22 @@ pbt_code pbt_model_save(const pbt_model *model, const char *folder, pbt_dtype dt
     if (code == PBT_OK) code = pbt_json_write(path, raw, 2, error);
     free(path);
     json_decref(raw);
+    return code;
+}
+
+pbt_code pbt_model_save(const pbt_model *model, const char *folder, pbt_dtype dtype, pbt_error *error) {
+    return save(model, folder, dtype, NULL, error);
+}
+
+pbt_code pbt_model_random_save(const pbt_config *config, pbt_key key, double std, const char *folder,
+                               pbt_dtype dtype, pbt_error *error) {
+    pbt_config own = *config;
+    pbt_model *model;
+    const drawing drawn = {key, std};
+    json_incref(own.raw);
+    own.quantization = PBT_DTYPES;
+    PBT_TRY(pbt_model_empty(&own, "", pbt_ops_cpu(), &model, error));
+    pbt_code code = save(model, folder, dtype, &drawn, error);
+    pbt_model_free(model);
     return code;
 }

@@ -168,6 +168,20 @@ static void test_round_trip(void **state) {
         pbt_model_free(model);
         pbt_model_free(read);
     }
+    /* Drawn while it is written: the same bytes. */
+    char *path = pbt_path_join(folder, "model.safetensors");
+    uint64_t held, drawn;
+    pbt_config config;
+    pbt_model *model = random_model(1);
+    OK(pbt_model_save(model, folder, PBT_BF16, &problem));
+    OK(pbt_file_hash(path, &held, &problem));
+    OK(parse(plain, &config));
+    OK(pbt_model_random_save(&config, pbt_key_of_seed(1), 0.3, folder, PBT_BF16, &problem));
+    OK(pbt_file_hash(path, &drawn, &problem));
+    assert_true(held == drawn);
+    pbt_config_free(&config);
+    pbt_model_free(model);
+    free(path);
     pbt_model *one = random_model(1), *other = random_model(2);
     uint64_t a, b;
     OK(pbt_model_hash(one, &a, &problem));
