@@ -181,7 +181,7 @@ static void put_training(pbt_store *store) {
 
 static void put_balanced(pbt_store *store, const char *arm, int right) {
     for (int i = 0; i < 4; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "%d", i);
         put(store, "eval", arm, "balanced", name,
             json_pack("{s:s, s:{s:i, s:i}}", "question", i % 2 ? "q1" : "q2", "scores", "balanced.overall",

@@ -42,7 +42,7 @@ static void put(pbt_store *store, const char *stage, int64_t seed, const char *a
 /* Four balanced cases of two questions: `bits` says which of them are right (+-, +-, -+, -+). */
 static void put_balanced(pbt_store *store, int64_t seed, const char *arm, const char *bits) {
     for (int i = 0; i < 4; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "%d", i);
         put(store, "eval", seed, arm, "balanced", name,
             json_pack("{s:s, s:{s:i, s:i}}", "question", i % 2 ? "q1" : "q2", "scores", "balanced.overall",
@@ -127,7 +127,7 @@ static void test_order_gap(void **state) {
     put(store, "plan", 0, "", "experiment", "settings",
         json_pack("{s:s, s:[i], s:i}", "name", "teams", "seeds", 1, "report.bootstrap_draws", 100));
     for (int i = 0; i < 10; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "q%d", i);
         /* strong alone 8 of 10, weak alone 4 of 10; weak first 8, strong first 7: gap 1 of 4 = 25% */
         put(store, "eval", 1, "base", "team", name,
