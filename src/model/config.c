@@ -174,9 +174,10 @@ static pbt_code shape(const json_t *raw, const char *file, pbt_config *c, pbt_er
     PBT_TRY(integer(raw, "head_dim", 2, 4096,
                     c->architecture == PBT_QWEN3 ? 128 : c->hidden_size / c->n_heads, file, &c->head_dim,
                     error));
-    if (c->head_dim < 2 || c->head_dim % 2 != 0)
-        return pbt_fail_at(error, PBT_BAD_INPUT, file, "head_dim", "expected an even number, found %d",
-                           c->head_dim);
+    /* Without the key it follows from hidden_size and num_attention_heads, and may be anything. */
+    if (c->head_dim < 2 || c->head_dim > 4096 || c->head_dim % 2 != 0)
+        return pbt_fail_at(error, PBT_BAD_INPUT, file, "head_dim",
+                           "expected an even number from 2 to 4096, found %d", c->head_dim);
     PBT_TRY(integer(raw, "vocab_size", 1, 1 << 24, 0, file, &c->vocab_size, error));
     PBT_TRY(integer(raw, "max_position_embeddings", 1, INT32_MAX, initials[c->architecture].positions, file,
                     &c->max_position_embeddings, error));

@@ -90,11 +90,13 @@ static void test_config(void **state) {
          "expected 1 (rotary positions on whole heads)"},
         {"\"my_own_key\": 7", "\"rope_theta\": -1", "expected a rope_theta above 0, found -1"},
         {"\"num_attention_heads\": 2", "\"num_attention_heads\": 0", "num_attention_heads"},
+        {"\"hidden_size\": 8", "\"hidden_size\": 16056",
+         "expected an even number from 2 to 4096, found 8028"},
         {"\"num_attention_heads\": 2", "\"num_attention_heads\": -4", "num_attention_heads"},
         {"\"num_attention_heads\": 2", "\"num_attention_heads\": 1000000000000", "num_attention_heads"},
         {"\"num_hidden_layers\": 2", "\"num_hidden_layers\": 100000", "num_hidden_layers"},
         {"\"hidden_size\": 8", "\"hidden_size\": \"8\"", "hidden_size"},
-        {"\"my_own_key\": 7", "\"head_dim\": 3", "expected an even number, found 3"},
+        {"\"my_own_key\": 7", "\"head_dim\": 3", "expected an even number from 2 to 4096, found 3"},
         {"[1, 2]", "[1, 20]", "expected an id of 0 to 19"}};
     pbt_config config;
     OK(parse(plain, &config));
