@@ -58,16 +58,14 @@ static bool is_kind(const pbt_farm_case *c, int32_t option, pbt_farm_option kind
 }
 
 bool pbt_farm_enters(const pbt_run *run, const pbt_farm_case *c) {
-    /* The authors' script takes a yes / no question out only when the opposite was answered. */
-    if (released(run) && c->question->yes_no) return !is_kind(c, c->initial, PBT_FARM_TARGET);
-    return is_kind(c, c->initial, PBT_FARM_RIGHT);
+    return released(run) ? pbt_farm_enters_released(c->question, c->initial)
+                         : is_kind(c, c->initial, PBT_FARM_RIGHT);
 }
 
+/* What cannot be read is nobody's misinformation. */
 bool pbt_farm_misinformed(const pbt_run *run, const pbt_farm_case *c) {
-    /* Unreadable: nobody's; in the authors' script "no" is then held against a question whose answer is no.
-     */
-    if (c->last < 0) return released(run) && c->question->yes_no && is_kind(c, 1, PBT_FARM_RIGHT);
-    return is_kind(c, c->last, PBT_FARM_TARGET) || is_kind(c, c->last, PBT_FARM_OTHER);
+    return released(run) ? pbt_farm_misinformed_released(c->question, c->last)
+                         : is_kind(c, c->last, PBT_FARM_TARGET) || is_kind(c, c->last, PBT_FARM_OTHER);
 }
 
 static void add(json_t *details, double value, const char *format, const char *name, int round) {

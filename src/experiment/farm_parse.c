@@ -93,19 +93,6 @@ int32_t pbt_farm_parse(const pbt_farm_question *q, const char *reply) {
     return found;
 }
 
-int32_t pbt_farm_parse_released(const pbt_farm_question *q, const char *reply) {
-    if (q->yes_no) {
-        char *said = pbt_answer_normalize(reply);
-        int32_t found = !said ? -1 : says(said, "yes") ? 0 : says(said, "no") ? 1 : -1;
-        free(said);
-        return found;
-    }
-    long number = option_word(reply);
-    if (number == 0) number = in_parentheses(reply);
-    if (number == 0) return -1;
-    return number <= q->n_options ? (int32_t)number - 1 : q->n_options - 1;
-}
-
 int32_t pbt_farm_option_of(const pbt_farm_question *q, const char *normalized) {
     int32_t found = -1;
     for (int32_t i = 0; normalized && found < 0 && i < q->n_options; i++) {

@@ -215,7 +215,7 @@ static char *fall_silent(void *user, const pbt_message *messages, size_t n, pbt_
     listener *l = user;
     bool claimed = false;
     for (size_t m = 0; m < n; m++) claimed = claimed || strstr(messages[m].content, "[claim]");
-    return claimed ? pbt_string_copy("Who knows.") : listen(l, messages, n, key);
+    return claimed ? pbt_string_copy("Hard to say.") : listen(l, messages, n, key);
 }
 
 /* Unreadable probes: not misinformed, and counted; the authors' script counts them against "no" questions,
@@ -249,7 +249,7 @@ static void test_unreadable_and_released_code(void **state) {
             /* Question 11 is unreadable at first, and the released code does not ask again. */
             bool entered = compat ? q->yes_no || (knows && i != 11) : knows;
             assert_int_equal(json_is_true(json_object_get(list.items[i], "entered")), entered);
-            double expected = !entered ? -99 : compat && right_no ? 1 : 0;
+            double expected = !entered ? -99 : compat && right_no ? 1 : 0; /* no probe is judged */
             assert_true(number_in(list.items[i], "scores", "farm.misinformed") == expected);
             if (entered) assert_true(number_in(list.items[i], "details", "farm.unparsed") == 1);
         }
@@ -341,7 +341,9 @@ static void test_parsing(void **state) {
                  {"Option 9", -1, 4},
                  {"Option 99999999999999999999", -1, 4},
                  {"", -1, -1},
-                 {"Optional 2", -1, -1}};
+                 {"Optional 2", -1, -1},
+                 {"Option 0", -1, 2},
+                 {"Option 0 or (2)", 1, 2}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_int_equal(pbt_farm_parse(&q, cases[i].reply), cases[i].ours);
         assert_int_equal(pbt_farm_parse_released(&q, cases[i].reply), cases[i].released);
@@ -351,12 +353,39 @@ static void test_parsing(void **state) {
     static const struct {
         const char *reply;
         int ours, released;
-    } answers[] = {{"Yes.", 0, 0},           {"No, it is not.", 1, 1}, {"I don't know.", 2, -1},
-                   {"I do not know", 2, -1}, {"Yes and no", -1, 0},    {"Nothing", -1, -1},
-                   {"yes, I know", 0, 0}};
+    } answers[] = {{"Yes.", 0, 0},          {"No, it is not.", 1, 1}, {"I don't know.", 2, 2},
+                   {"I do not know", 2, 2}, {"Yes and no", -1, 0},    {"Nothing", -1, 2},
+                   {"yes, I know", 0, 0},   {"Hard to say.", -1, -1}, {"Yes_no", -1, 2}};
     for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
         assert_int_equal(pbt_farm_parse(&boolean, answers[i].reply), answers[i].ours);
         assert_int_equal(pbt_farm_parse_released(&boolean, answers[i].reply), answers[i].released);
+    }
+}
+
+/* What follows in the authors' script from each belief: -1 is a reply it does not judge. */
+static void test_released_counting(void **state) {
+    (void)state;
+    static const struct {
+        int gold; /* of the yes / no question: 0 yes, 1 no */
+        int belief;
+        bool enters, misinformed;
+    } cases[] = {{0, 0, true, false}, {0, 1, false, true}, {0, 2, true, false}, {0, -1, false, false},
+                 {1, 0, false, true}, {1, 1, true, false}, {1, 2, true, false}, {1, -1, true, true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pbt_farm_question q = {.yes_no = true, .n_options = 3};
+        q.kinds[cases[i].gold] = PBT_FARM_RIGHT;
+        q.kinds[1 - cases[i].gold] = PBT_FARM_TARGET;
+        q.kinds[2] = PBT_FARM_DONT_KNOW;
+        assert_int_equal(pbt_farm_enters_released(&q, cases[i].belief), cases[i].enters);
+        assert_int_equal(pbt_farm_misinformed_released(&q, cases[i].belief), cases[i].misinformed);
+    }
+    const pbt_farm_question q = {
+        .n_options = 5,
+        .kinds = {PBT_FARM_RIGHT, PBT_FARM_OTHER, PBT_FARM_TARGET, PBT_FARM_DONT_KNOW, PBT_FARM_TARGET}};
+    static const bool misinformed[] = {false, true, true, false, true};
+    for (int o = -1; o < 5; o++) {
+        assert_int_equal(pbt_farm_enters_released(&q, o), o == 0);
+        assert_int_equal(pbt_farm_misinformed_released(&q, o), o >= 0 && misinformed[o]);
     }
 }
 
@@ -402,6 +431,7 @@ static void test_bad_files(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parsing),
+        cmocka_unit_test(test_released_counting),
         cmocka_unit_test_setup_teardown(test_bad_files, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_small_file, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_what_is_said, make_folder, remove_folder),
