@@ -52,8 +52,9 @@ static pbt_code refuse(const pbt_run *run, const char *what, pbt_error *error) {
         what);
 }
 
-static pbt_code compare_settings(pbt_run *run, const json_t *before, const json_t *now, pbt_error *error) {
+static pbt_code compare_settings(pbt_run *run, json_t *before, const json_t *now, pbt_error *error) {
     pbt_text differences = {0};
+    PBT_TRY(pbt_experiment_complete(before, "", error));
     pbt_experiment_differences(before, now, &differences);
     pbt_code code = differences.length ? refuse(run, differences.data, error) : PBT_OK;
     pbt_text_free(&differences);

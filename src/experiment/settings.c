@@ -48,10 +48,27 @@ static const char *last_part(const char *name) {
     return dot ? dot + 1 : name;
 }
 
-/* The nearest known key: by the whole dotted name, or by the last part when it stands in another section. */
+/* The nearest key of the section that `given` names, or NULL. */
+static const char *nearest_in_section(const char *given) {
+    const char *part = last_part(given), *best = NULL;
+    size_t section = (size_t)(part - given), least = 3 + strlen(part) / 4;
+    for (size_t i = 0; section > 0 && i < pbt_n_setting_keys; i++) {
+        const char *name = pbt_setting_keys[i].name;
+        if (strncmp(name, given, section) != 0) continue;
+        size_t distance = pbt_string_distance(part, name + section);
+        if (distance >= least) continue;
+        least = distance;
+        best = name;
+    }
+    return best;
+}
+
+/* The nearest known key: in its own section where one is near; else by the whole dotted name, or by the last
+ * part when it stands in another section. */
 static const char *nearest_key(const char *given) {
-    const char *best = NULL;
+    const char *best = nearest_in_section(given);
     size_t least = 3 + strlen(given) / 4;
+    if (best) return best;
     for (size_t i = 0; i < pbt_n_setting_keys; i++) {
         const char *name = pbt_setting_keys[i].name;
         size_t distance = pbt_string_distance(given, name);
@@ -312,6 +329,31 @@ static bool unused_evaluation(const char *key, const json_t *before) {
         return strcmp(key, name) == 0 || !json_is_true(json_object_get(before, name));
     }
     return false;
+}
+
+/* Every key with its default; NULL when memory is out. */
+static json_t *default_record(void) {
+    bool given[MAX_KEYS] = {false};
+    size_t lines[MAX_KEYS] = {0};
+    pbt_experiment experiment = {.arena = pbt_arena_create()};
+    reading r = {{"default", NULL, NULL}, &experiment, given, lines};
+    json_t *record = NULL;
+    if (experiment.arena && pbt_n_setting_keys <= MAX_KEYS && read_defaults(&r, NULL) == PBT_OK)
+        record = pbt_experiment_record(&experiment);
+    if (experiment.arena) pbt_experiment_free(&experiment);
+    return record;
+}
+
+pbt_code pbt_experiment_complete(json_t *record, const char *section, pbt_error *error) {
+    json_t *defaults = default_record(), *value;
+    const char *name;
+    int failed = defaults ? 0 : 1;
+    json_object_foreach(defaults, name, value) {
+        if (pbt_string_starts(name, section) && !json_object_get(record, name))
+            failed = failed || json_object_set(record, name, value) != 0;
+    }
+    json_decref(defaults);
+    return failed ? pbt_fail_memory(error, 0, "the settings") : PBT_OK;
 }
 
 void pbt_experiment_differences(const json_t *before, const json_t *now, pbt_text *out) {

@@ -154,6 +154,9 @@ void pbt_experiment_free(pbt_experiment *experiment);
 json_t *pbt_experiment_record(const pbt_experiment *experiment);
 pbt_code pbt_experiment_from_record(const json_t *record, const char *file, pbt_experiment *experiment,
                                     pbt_error *error);
+/* Adds the defaults of keys that the record does not have and whose names begin with `section` ("": all): it
+ * was made before they existed, and what they default to is what was done. */
+pbt_code pbt_experiment_complete(json_t *record, const char *section, pbt_error *error);
 /* Appends a line for every key that differs ("dpo.beta: 0.1 in the run, 0.2 now") and decides what the run
  * was asked; free keys and paths (whose contents are compared elsewhere) do not count. */
 void pbt_experiment_differences(const json_t *before, const json_t *now, pbt_text *out);

@@ -55,26 +55,35 @@ static bool is_done(pbt_run *run, int64_t seed, const char *arm, const char *kin
     return pbt_store_has(run->store, &(pbt_artefact_key){"eval", seed, arm, "done", kind});
 }
 
-/* The settings of the evaluation's section. */
-static json_t *settings_of(const pbt_run *run, const pbt_evaluation *e) {
-    json_t *all = pbt_experiment_record(&run->experiment), *own = json_object(), *value;
+/* Those of `all` settings that shape the evaluation's items. */
+static json_t *settings_of(const json_t *all, const pbt_evaluation *e) {
+    json_t *own = json_object(), *value;
     const char *name;
-    json_object_foreach(all, name, value) {
+    json_object_foreach((json_t *)(uintptr_t)all, name, value) {
         bool free =
             pbt_string_starts(name, e->section) && !strstr(name, ".enabled") && !strstr(name, ".data");
         if (free) json_object_set(own, name, value);
     }
-    json_decref(all);
     return own;
+}
+
+static bool same_settings(json_t *before, const json_t *now, const pbt_evaluation *e) {
+    if (pbt_experiment_complete(before, e->section, NULL) != PBT_OK) return false;
+    json_t *own = settings_of(before, e);
+    bool same = json_equal(own, now);
+    json_decref(own);
+    return same;
 }
 
 /* Items that an interrupted evaluation left must have been judged under the same settings. */
 static pbt_code record_settings(pbt_examination *x, const pbt_evaluation *e, pbt_error *error) {
     pbt_artefact_key key = {"eval", x->seed, x->arm, "settings", e->kind};
-    json_t *before, *now = settings_of(x->run, e);
+    json_t *before, *all = pbt_experiment_record(&x->run->experiment),
+                    *now = all ? settings_of(all, e) : NULL;
+    json_decref(all);
     pbt_code code =
         now ? pbt_store_get(x->run->store, &key, &before, error) : pbt_fail_memory(error, 0, "the settings");
-    if (code == PBT_OK && before && !json_equal(before, now))
+    if (code == PBT_OK && before && !same_settings(before, now, e))
         code =
             pbt_fail_at(error, PBT_BAD_INPUT, x->run->folder, NULL,
                         "the evaluation %s was begun with other settings (%s*); undo the change, or choose "

@@ -222,6 +222,25 @@ static void test_another_experiment_is_refused(void **state) {
     assert_non_null(strstr(problem.message, "the contents of prompts have changed"));
 }
 
+/* A run that was begun before a key existed goes on while the key has its default. */
+static void test_older_run(void **state) {
+    (void)state;
+    static const pbt_artefact_key key = {"plan", 0, "", "experiment", "settings"};
+    pbt_run *run;
+    json_t *settings;
+    assert_int_equal(open_run("older", "", NULL, &run), PBT_OK);
+    assert_int_equal(pbt_store_get(run->store, &key, &settings, &problem), PBT_OK);
+    assert_int_equal(json_object_del(settings, "dpo.loss_weights"), 0);
+    assert_int_equal(json_object_del(settings, "pairs.listeners"), 0);
+    assert_int_equal(pbt_store_put(run->store, &key, settings, &problem), PBT_OK);
+    json_decref(settings);
+    pbt_run_close(run);
+    assert_int_equal(open_run("older", "pairs: {listeners: own}", NULL, &run), PBT_BAD_INPUT);
+    assert_non_null(strstr(problem.message, "pairs.listeners is \"both\" in the run, \"own\" now"));
+    assert_int_equal(open_run("older", "", NULL, &run), PBT_OK);
+    pbt_run_close(run);
+}
+
 static void test_stage_alone(void **state) {
     (void)state;
     pbt_run *run;
@@ -241,6 +260,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_interrupted_run_is_the_same, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_order_of_stages_and_lock, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_another_experiment_is_refused, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_older_run, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_stage_alone, make_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

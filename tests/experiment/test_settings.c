@@ -125,6 +125,15 @@ static void test_record_reads_back(void **state) {
     json_object_set_new(second, "prompts", json_string("elsewhere")); /* compared by contents */
     pbt_experiment_differences(record, second, &out);
     assert_string_equal(pbt_text_string(&out), "dpo.beta is 0.10000000000000001 in the run, 0.25 now");
+    /* A record made before a key existed: what the key defaults to is what was done. */
+    assert_int_equal(json_object_del(second, "dpo.beta"), 0);
+    assert_int_equal(json_object_del(second, "trees.top_k"), 0);
+    assert_int_equal(pbt_experiment_complete(second, "trees.", &problem), PBT_OK);
+    assert_null(json_object_get(second, "dpo.beta"));
+    assert_int_equal(pbt_experiment_complete(second, "", &problem), PBT_OK);
+    pbt_text_clear(&out);
+    pbt_experiment_differences(second, record, &out);
+    assert_int_equal(out.length, 0);
     pbt_text_free(&out);
     json_decref(record);
     json_decref(second);
@@ -141,6 +150,14 @@ static void test_error_sentences(void **state) {
         {HEAD "dpo: {betta: 1}\n", "line 7: unknown key \"dpo.betta\"; did you mean \"dpo.beta\"?"},
         {HEAD "learning_rate: 1\n",
          "line 7: unknown key \"learning_rate\"; did you mean \"sft.learning_rate\"?"},
+        {HEAD "eval: {team: {max_question: 1}}\n",
+         "line 7: unknown key \"eval.team.max_question\"; did you mean \"eval.team.max_questions\"?"},
+        {HEAD "dpo: {loss_typ: hinge}\n",
+         "line 7: unknown key \"dpo.loss_typ\"; did you mean \"dpo.loss_type\"?"},
+        {HEAD "eval: {flipflop: {max_new_token: 1}}\n",
+         "unknown key \"eval.flipflop.max_new_token\"; did you mean \"eval.flipflop.max_new_tokens\"?"},
+        {HEAD "pairs: {max_pair: 1}\n", "did you mean \"pairs.max_pairs\"?"},
+        {HEAD "lora: {lora_dropuot: 0}\n", "did you mean \"lora.lora_dropout\"?"},
         {HEAD "tree: {a_first: 1}\n", "line 7: unknown key \"tree\""},
         {HEAD "zzzzzzzzzzzzzzzzzzzz: 1\n", "line 7: unknown key \"zzzzzzzzzzzzzzzzzzzz\""},
         {HEAD "dpo: 3\n", "line 7: dpo: expected a section with keys of its own, found a value"},
