@@ -19,8 +19,13 @@ static bool detail_line(pbt_page *page, size_t arm, const char *prefix, const ch
     double *x = pbt_arena_alloc(page->arena, MOST_STEPS, sizeof *x);
     double *y = pbt_arena_alloc(page->arena, MOST_STEPS, sizeof *y);
     const char *style = pbt_page_string(page, "%s %s", pbt_arm_styles[arm], extra);
-    *series = (pbt_series){.style = style, .label = label, .x = x, .y = y, .line = true, .mark = mark};
-    if (!x || !y || !style) return false;
+    const char *told = pbt_page_string(page, "%s%s", pbt_report_arms[arm],
+                                       strcmp(suffix, ".strong") == 0 ? ", strong agent"
+                                       : strcmp(suffix, ".weak") == 0 ? ", weak agent"
+                                                                      : "");
+    *series = (pbt_series){
+        .style = style, .label = label, .name = told, .x = x, .y = y, .line = true, .mark = mark};
+    if (!x || !y || !style || !told) return false;
     for (int step = first; step < first + MOST_STEPS; step++) {
         char name[128];
         snprintf(name, sizeof name, "%s%d%s", prefix, step, suffix);

@@ -3,6 +3,7 @@
 #include "report/page.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 enum { WIDTH = 340 };
 
@@ -23,15 +24,28 @@ static bool boundary_line(const pbt_flips *f, const double x[2], const double y[
     return n == 2;
 }
 
-static void grow_range(double range[2], double value) {
-    range[0] = fmin(range[0], value);
-    range[1] = fmax(range[1], value);
+static int ascending(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* From the 1st to the 99th percentile of a feature, with a little air: a few far points would press all
+ * others together. */
+static bool middle_range(pbt_page *page, const pbt_flips *f, int feature, double range[2]) {
+    double *values = pbt_arena_alloc(page->arena, f->n, sizeof *values);
+    if (!values) return false;
+    for (size_t i = 0; i < f->n; i++) values[i] = f->points[i].features[feature];
+    qsort(values, f->n, sizeof *values, ascending);
+    double least = values[(f->n - 1) / 100], most = values[f->n - 1 - (f->n - 1) / 100];
+    double air = 0.05 * (most - least) + 1e-9;
+    range[0] = least - air, range[1] = most + air;
+    return true;
 }
 
 static pbt_code draw_scatter(pbt_page *page, size_t arm) {
     const pbt_flips *f = &page->report->arms[arm].flips;
     size_t every = (f->n + MOST_POINTS - 1) / MOST_POINTS, count[2] = {0, 0};
-    double *xy[4], range[2][2] = {{INFINITY, -INFINITY}, {INFINITY, -INFINITY}}, bx[2], by[2];
+    double *xy[4], range[2][2], bx[2], by[2];
     for (int i = 0; i < 4; i++)
         if (!(xy[i] = pbt_arena_alloc(page->arena, MOST_POINTS + 1, sizeof(double))))
             return pbt_fail_memory(page->error, 0, "a plot");
@@ -40,20 +54,26 @@ static pbt_code draw_scatter(pbt_page *page, size_t arm) {
         double x = p->features[PBT_LOGP_ORIGINAL], y = p->features[PBT_LOGP_ALTERNATIVE];
         xy[2 * p->flipped][count[p->flipped]] = x;
         xy[2 * p->flipped + 1][count[p->flipped]++] = y;
-        grow_range(range[0], x), grow_range(range[1], y);
     }
-    for (int d = 0; d < 2; d++) {
-        double air = 0.05 * (range[d][1] - range[d][0]) + 1e-9;
-        range[d][0] -= air, range[d][1] += air;
-    }
-    const char *kept = pbt_page_string(page, "%s hollow", pbt_arm_styles[arm]);
+    if (!middle_range(page, f, PBT_LOGP_ORIGINAL, range[0]) ||
+        !middle_range(page, f, PBT_LOGP_ALTERNATIVE, range[1]))
+        return pbt_fail_memory(page->error, 0, "a plot");
     const char *title =
         pbt_page_string(page, "%s: %zu cases, %zu flipped", pbt_report_arms[arm], f->n, f->n_flipped);
-    if (!kept || !title) return pbt_fail_memory(page->error, 0, "a plot");
-    pbt_series series[3] = {
-        {.style = kept, .x = xy[0], .y = xy[1], .n = count[0], .mark = PBT_MARK_CIRCLE},
-        {.style = pbt_arm_styles[arm], .x = xy[2], .y = xy[3], .n = count[1], .mark = PBT_MARK_CIRCLE},
-        {.style = "boundary", .x = bx, .y = by, .n = 2, .line = true}};
+    if (!title) return pbt_fail_memory(page->error, 0, "a plot");
+    pbt_series series[3] = {{.style = "keeps",
+                             .name = "kept its own",
+                             .x = xy[0],
+                             .y = xy[1],
+                             .n = count[0],
+                             .mark = PBT_MARK_CIRCLE},
+                            {.style = "takes",
+                             .name = "took the other",
+                             .x = xy[2],
+                             .y = xy[3],
+                             .n = count[1],
+                             .mark = PBT_MARK_CIRCLE},
+                            {.style = "boundary", .x = bx, .y = by, .n = 2, .line = true}};
     bool line = f->two.d == 2 && boundary_line(f, range[0], range[1], bx, by);
     pbt_plot plot = {.title = title,
                      .y_title = "log P(alternative)",
@@ -63,7 +83,8 @@ static pbt_code draw_scatter(pbt_page *page, size_t arm) {
                      .right = 12,
                      .series = series,
                      .n_series = line ? 3 : 2,
-                     .radius = 2.6,
+                     .radius = 2.8,
+                     .cloud = true,
                      .x_range = {range[0][0], range[0][1]},
                      .y_range = {range[1][0], range[1][1]}};
     pbt_plot_draw(&plot, page->out);
@@ -78,10 +99,15 @@ static pbt_code draw_calibration(pbt_page *page) {
         const pbt_flips *f = &page->report->arms[a].flips;
         double *x = pbt_arena_alloc(page->arena, PBT_FLIP_BINS, sizeof *x);
         double *y = pbt_arena_alloc(page->arena, PBT_FLIP_BINS, sizeof *y);
+        const char **titles = pbt_arena_alloc(page->arena, PBT_FLIP_BINS, sizeof *titles);
         size_t count = 0;
-        if (!x || !y) return pbt_fail_memory(page->error, 0, "a plot");
+        if (!x || !y || !titles) return pbt_fail_memory(page->error, 0, "a plot");
         for (int b = 0; b < PBT_FLIP_BINS && f->n > 0; b++) {
             if (f->bins[b].n == 0) continue;
+            titles[count] =
+                pbt_page_string(page, "%s: predicted %.3f, flipped %.3f [%.3f, %.3f] of %lld",
+                                pbt_report_arms[a], f->bins[b].predicted, f->bins[b].observed,
+                                f->bins[b].interval[0], f->bins[b].interval[1], (long long)f->bins[b].n);
             x[count] = f->bins[b].predicted;
             y[count++] = f->bins[b].observed;
         }
@@ -92,7 +118,8 @@ static pbt_code draw_calibration(pbt_page *page) {
                                        .y = y,
                                        .n = count,
                                        .line = true,
-                                       .mark = pbt_arm_marks[a]};
+                                       .mark = pbt_arm_marks[a],
+                                       .titles = titles};
     }
     if (n == 1) return PBT_OK;
     pbt_plot plot = {.title = "Calibration",
@@ -119,11 +146,16 @@ pbt_code pbt_page_flips(pbt_page *page) {
     PBT_TRY(draw_calibration(page));
     pbt_text_add(
         page->out,
-        "</div><figcaption>A point is a case of the balanced test: filled where the model took over the "
-        "other "
-        "answer, hollow where it kept its own. The line is where the model of the two log-probabilities "
-        "gives both the same chance. Calibration: predictions for cases of the other folds, in "
-        "tenths.</figcaption></figure>\n");
+        "</div><figcaption>A point is a case of the balanced test: <span class=\"keeps\">○ kept its own "
+        "answer</span>, <span class=\"takes\">● took over the other</span>. To the right the model believed "
+        "more in "
+        "its own answer, upwards more in the other one. The line is where the regression on these two "
+        "log-probabilities (natural, base e) gives both outcomes the same chance; the few points beyond the "
+        "frame stand at its edge. Calibration: of the cases predicted to flip with this probability, how "
+        "many "
+        "did; on the dashed line the prediction is exact. Each case is predicted by a regression that did "
+        "not "
+        "see it.</figcaption></figure>\n");
     return PBT_OK;
 }
 

@@ -1,7 +1,7 @@
-# The style sheet and the script of report.html become byte arrays of the library. Written at configure time; a change
-# of either file configures again.
+# The style sheet and the scripts of report.html become byte arrays of the library. Written at configure time; a change
+# of a file configures again.
 set(page_assets "")
-foreach(asset report.css report.js)
+foreach(asset report.css page.js charts.js talks.js debates.js)
   set(asset_file ${PROJECT_SOURCE_DIR}/src/report/assets/${asset})
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${asset_file})
   file(READ ${asset_file} asset_bytes HEX)

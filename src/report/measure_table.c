@@ -43,7 +43,7 @@ void pbt_figure_cell_html(const pbt_figure *f, const pbt_figure *unread, size_t 
     if (n_seeds > 1) pbt_text_addf(out, "<span class=\"pm\"> ± %.1f</span>", f->std);
     pbt_text_add(out, "</span>");
     spread_html(f, n_seeds, out);
-    if (unread && unread->known)
+    if (unread && unread->known && unread->mean >= 0.05)
         pbt_text_addf(out,
                       "<span class=\"rate\" title=\"answers that could not be read\">%.1f%% unread</span>",
                       unread->mean);

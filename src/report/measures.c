@@ -104,6 +104,25 @@ void pbt_dots_draw(const char *title, const pbt_dots_row *rows, size_t n, pbt_te
     pbt_text_add(out, "</svg>\n");
 }
 
+/* What a drawing of one measure is headed: the sides of the balanced test in words. */
+static const char *measure_title(const pbt_measure_name *m) {
+    static const char *const titles[][3] = {{"balanced", "plus_minus", "+ → −: keeps its right answer, %"},
+                                            {"balanced", "minus_plus", "− → +: takes the right answer, %"},
+                                            {"balanced", "overall", "overall: right, %"},
+                                            {"flipflop", "before", "before: right at first, %"},
+                                            {"flipflop", "after", "after: right in the end, %"},
+                                            {"flipflop", "difference", "difference, points"},
+                                            {"farm", "misinformed", "misinformed, % (lower is better)"},
+                                            {"team", "strong_first", "strong agent first: right, %"},
+                                            {"team", "weak_first", "weak agent first: right, %"},
+                                            {"team", "order_gap", "order gap, % of the solo difference"},
+                                            {"team", "solo_strong", "strong agent alone: right, %"},
+                                            {"team", "solo_weak", "weak agent alone: right, %"}};
+    for (size_t i = 0; i < sizeof titles / sizeof *titles; i++)
+        if (strcmp(m->group, titles[i][0]) == 0 && strcmp(m->figure, titles[i][1]) == 0) return titles[i][2];
+    return m->label;
+}
+
 void pbt_dots_report(const pbt_report *r, size_t measure, pbt_text *out) {
     pbt_dots_row rows[PBT_REPORT_ARMS];
     size_t n = 0;
@@ -112,7 +131,7 @@ void pbt_dots_report(const pbt_report *r, size_t measure, pbt_text *out) {
         rows[n++] = (pbt_dots_row){pbt_report_arms[a], pbt_arm_styles[a], pbt_arm_marks[a],
                                    &r->arms[a].figures[measure], paper_of(PAPER_MODEL, a, measure)};
     }
-    pbt_dots_draw(pbt_report_measures[measure].label, rows, n, out);
+    pbt_dots_draw(measure_title(&pbt_report_measures[measure]), rows, n, out);
 }
 
 /* ---- the picture of the finding ---- */
@@ -123,18 +142,34 @@ typedef struct plane {
     pbt_series series[PLANE_SERIES];
     size_t n;
     double values[PLANE_SERIES][4]; /* x, x, y, y of what is drawn */
+    const char *titles[PLANE_SERIES];
     bool failed;
 } plane;
 
-static void plane_add(plane *p, const char *style, const char *label, pbt_mark mark, const double x[2],
-                      const double y[2]) {
+static void plane_add(plane *p, const char *style, const char *label, const char *title, pbt_mark mark,
+                      const double x[2], const double y[2]) {
     double *v = p->values[p->n];
+    p->titles[p->n] = title;
     v[0] = x[0], v[1] = x[1], v[2] = y[0], v[3] = y[1];
     bool line = mark == PBT_MARK_NONE;
-    p->series[p->n] = (pbt_series){
-        .style = style, .label = label, .x = v, .y = v + 2, .n = line ? 2 : 1, .line = line, .mark = mark};
+    p->series[p->n] = (pbt_series){.style = style,
+                                   .label = label,
+                                   .x = v,
+                                   .y = v + 2,
+                                   .n = line ? 2 : 1,
+                                   .line = line,
+                                   .mark = mark,
+                                   .titles = title ? &p->titles[p->n] : NULL};
     p->failed = p->failed || !style;
     p->n++;
+}
+
+/* Bars through (x, y): `wide` across, `high` upright. */
+static void plane_cross(pbt_page *page, plane *p, const char *style, const double wide[2],
+                        const double high[2], const double x[2], const double y[2]) {
+    const char *thin = pbt_page_string(page, "ci %s", style);
+    plane_add(p, thin, NULL, NULL, PBT_MARK_NONE, wide, y);
+    plane_add(p, thin, NULL, NULL, PBT_MARK_NONE, x, high);
 }
 
 static void plane_arm(pbt_page *page, plane *p, size_t arm, const pbt_measure_group *g) {
@@ -144,10 +179,14 @@ static void plane_arm(pbt_page *page, plane *p, size_t arm, const pbt_measure_gr
     const char *style = pbt_arm_styles[arm];
     if (!resist->known || !accept->known) return;
     double x[2] = {accept->mean, accept->mean}, y[2] = {resist->mean, resist->mean};
-    const char *thin = pbt_page_string(page, "ci %s", style);
-    plane_add(p, thin, NULL, PBT_MARK_NONE, accept->ci95, y);
-    plane_add(p, thin, NULL, PBT_MARK_NONE, x, resist->ci95);
-    plane_add(p, style, pbt_page_string(page, "%s %.1f", pbt_report_arms[arm], overall->mean),
+    const char *title = pbt_page_string(
+        page,
+        "%s: keeps its right answer %.1f%% [%.1f, %.1f], takes the right answer %.1f%% [%.1f, %.1f], overall "
+        "%.1f%%",
+        pbt_report_arms[arm], resist->mean, resist->ci95[0], resist->ci95[1], accept->mean, accept->ci95[0],
+        accept->ci95[1], overall->mean);
+    plane_cross(page, p, style, accept->ci95, resist->ci95, x, y);
+    plane_add(p, style, pbt_page_string(page, "%s %.1f", pbt_report_arms[arm], overall->mean), title,
               pbt_arm_marks[arm], x, y);
 }
 
@@ -157,8 +196,18 @@ static void plane_paper(pbt_page *page, plane *p, size_t arm, const pbt_measure_
                            *overall = paper_of(PAPER_MODEL, arm, g->first + 2);
     if (!resist || !accept || !overall) return;
     double x[2] = {accept->mean, accept->mean}, y[2] = {resist->mean, resist->mean};
+    double wide[2] = {accept->mean - accept->std, accept->mean + accept->std},
+           high[2] = {resist->mean - resist->std, resist->mean + resist->std};
+    const char *title = pbt_page_string(page,
+                                        "%s in the paper: keeps its right answer %.1f%% ± %.1f, takes the "
+                                        "right answer %.1f%% ± %.1f, overall "
+                                        "%.1f%%",
+                                        pbt_report_arms[arm], resist->mean, resist->std, accept->mean,
+                                        accept->std, overall->mean);
+    if (isfinite(accept->std) && isfinite(resist->std))
+        plane_cross(page, p, pbt_arm_styles[arm], wide, high, x, y);
     plane_add(p, pbt_arm_styles[arm], pbt_page_string(page, "%s %.1f", pbt_report_arms[arm], overall->mean),
-              pbt_arm_marks[arm], x, y);
+              title, pbt_arm_marks[arm], x, y);
 }
 
 pbt_code pbt_page_picture(pbt_page *page) {
@@ -178,7 +227,7 @@ pbt_code pbt_page_picture(pbt_page *page) {
                          .about = "Accuracy on both sides of the balanced test, an arm a point",
                          .width = 500,
                          .height = 430,
-                         .right = 64,
+                         .right = 16,
                          .x_range = {0, 100},
                          .y_range = {0, 100},
                          .series = p.series,
@@ -190,6 +239,9 @@ pbt_code pbt_page_picture(pbt_page *page) {
         page->out,
         "</div>\n<figcaption>Up: keeps its right answer when misled. Right: takes the right answer "
         "when corrected. The best place is the upper right corner; numbers are the overall accuracy, "
-        "equal along the dotted lines, bars are 95% intervals.</figcaption>\n</figure>\n");
+        "equal along the dotted lines. Bars: 95% intervals over questions; in the paper, ± one standard "
+        "deviation "
+        "over seeds. An arm that moves along a dotted line only trades one side for the other."
+        "</figcaption>\n</figure>\n");
     return PBT_OK;
 }

@@ -2,7 +2,9 @@
 #include "report/page.h"
 #include "base/file.h"
 #include "report/assets.h"
+#include "report/finding.h"
 #include "report/html.h"
+#include "report/talks.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -204,13 +206,14 @@ static void introduction(pbt_page *page) {
     pbt_text_add(out, "</p></header>\n");
 }
 
-static void navigation(pbt_page *page, const pbt_table *tables, size_t n, bool debates) {
+static void navigation(pbt_page *page, const pbt_table *tables, size_t n, bool talks, bool debates) {
     pbt_text_add(page->out, "<nav aria-label=\"Sections\"><ul>\n");
     for (size_t s = 0; s < N_SECTIONS; s++)
         for (size_t i = 0; i < n; i++)
             if (section_of(tables[i].name) == &sections[s])
                 pbt_text_addf(page->out, "<li><a href=\"#%s\">%s</a></li>\n", sections[s].id,
                               sections[s].title);
+    if (talks) pbt_text_add(page->out, "<li><a href=\"#talks\">Word for word</a></li>\n");
     if (debates) pbt_text_add(page->out, "<li><a href=\"#debates\">Debates</a></li>\n");
     pbt_text_add(page->out, "</ul></nav>\n");
 }
@@ -221,14 +224,18 @@ static void foot(pbt_page *page, const char *nonce) {
         "</main>\n<footer><h2>How to read the figures</h2>\n<p>Everything is percent%s. Brackets hold "
         "95%% intervals: questions are drawn with replacement, %zu times, the items of all seeds "
         "together, so that they say how much depends on which questions were asked. n counts judged "
-        "items%s. The paper is Stengel-Eskin, Hase and Bansal, <cite>Teaching Models to Balance "
+        "items%s. Where answers could not be read, their share stands in the cell (unread); where nothing is "
+        "said "
+        "of it, it is 0.0%%. The paper is Stengel-Eskin, Hase and Bansal, <cite>Teaching Models to Balance "
         "Resisting and Accepting Persuasion</cite> (2024); its models are a thousand times larger, "
         "so that directions, not heights, are to be compared.</p></footer>\n",
         page->report->n_seeds > 1 ? ", mean ± standard deviation over seeds; under it the seeds one by one"
                                   : "",
         page->report->draws, page->report->n_seeds > 1 ? " over all seeds" : "");
     pbt_text_addf(page->out, "<script nonce=\"%s\">\n", nonce);
-    pbt_text_add(page->out, pbt_asset_report_js);
+    const char *const scripts[] = {pbt_asset_page_js, pbt_asset_charts_js, pbt_asset_talks_js,
+                                   pbt_asset_debates_js};
+    for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) pbt_text_add(page->out, scripts[i]);
     pbt_text_add(page->out, "</script>\n</body>\n</html>\n");
 }
 
@@ -240,12 +247,23 @@ static bool has_trees(const pbt_page *page) {
     return false;
 }
 
+static bool has_items(const pbt_page *page) {
+    for (size_t s = 0; s < page->report->n_seeds; s++)
+        for (size_t k = 0; k < PBT_TALK_KINDS; k++) {
+            pbt_artefact_key key = {"eval", page->report->seeds[s], "base", pbt_talk_kinds[k].name, ""};
+            if (pbt_store_count(page->store, &key) > 0) return true;
+        }
+    return false;
+}
+
 static pbt_code body(pbt_page *page, const pbt_table *tables, size_t n) {
     introduction(page);
-    navigation(page, tables, n, has_trees(page));
+    navigation(page, tables, n, has_items(page), has_trees(page));
     pbt_text_add(page->out, "<main>\n");
+    pbt_page_keys(page);
     PBT_TRY(pbt_page_picture(page));
     PBT_TRY(all_sections(page, tables, n));
+    PBT_TRY(pbt_page_talks(page));
     return pbt_page_explorer(page);
 }
 

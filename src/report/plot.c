@@ -115,7 +115,8 @@ static void draw_diagonals(const frame *f, pbt_text *out) {
                       "<line class=\"iso\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>"
                       "<text class=\"iso-label\" x=\"%.1f\" y=\"%.1f\">%d</text>\n",
                       place_x(f, low), place_y(f, high), place_x(f, high), place_y(f, low),
-                      place_x(f, low) + 5, place_y(f, high) + (mean <= 50 ? 14 : 12), mean);
+                      place_x(f, low + 0.25 * (high - low)) + 4, place_y(f, high - 0.25 * (high - low)) - 4,
+                      mean);
     }
 }
 
@@ -156,18 +157,40 @@ static void draw_line(const frame *f, const pbt_series *s, pbt_text *out) {
     pbt_text_add(out, "\"/>\n");
 }
 
+/* The data of a series for charts.js. */
+static void open_series(const pbt_series *s, pbt_text *out) {
+    pbt_text_addf(out, "<g class=\"s %s\" data-name=\"", s->style);
+    pbt_html_add(out, s->name ? s->name : s->label);
+    for (int d = 0; d < 2; d++) {
+        const double *values = d ? s->y : s->x;
+        const char *space = "";
+        pbt_text_addf(out, "\" data-%c=\"", "xy"[d]);
+        for (size_t i = 0; i < s->n; i++) {
+            if (!visible(s, i)) continue;
+            pbt_text_addf(out, "%s%.6g", space, values[i]);
+            space = " ";
+        }
+    }
+    pbt_text_add(out, "\">\n");
+}
+
 static void draw_series(const frame *f, const pbt_series *s, double radius, pbt_text *out) {
     size_t seen = 0;
     for (size_t i = 0; i < s->n; i++) seen += visible(s, i);
+    bool told = (s->name || s->label) && !s->titles && seen > 0;
+    if (told) open_series(s, out);
     if (s->line && seen > 1) draw_line(f, s, out);
     /* A line of one point would not be seen. */
     pbt_mark mark = s->mark == PBT_MARK_NONE && s->line && seen == 1 ? PBT_MARK_CIRCLE : s->mark;
     if (s->line) radius = 3;
     for (size_t i = 0; i < s->n && mark != PBT_MARK_NONE; i++) {
         if (!visible(s, i)) continue;
-        pbt_mark_draw(mark, place_x(f, s->x[i]), place_y(f, s->y[i]), radius, s->style,
-                      s->titles ? s->titles[i] : NULL, out);
+        /* A point outside the ranges stands at the edge. */
+        double x = fmin(fmax(place_x(f, s->x[i]), f->left), f->right),
+               y = fmin(fmax(place_y(f, s->y[i]), f->top), f->bottom);
+        pbt_mark_draw(mark, x, y, radius, s->style, s->titles ? s->titles[i] : NULL, out);
     }
+    if (told) pbt_text_add(out, "</g>\n");
 }
 
 typedef struct end_label {
@@ -187,6 +210,8 @@ static void draw_labels(const pbt_plot *p, const frame *f, pbt_text *out) {
         /* Beside the end of a line; above a point, where no interval runs through it. */
         end_label l = {series, place_x(f, series->x[last - 1]),
                        place_y(f, series->y[last - 1]) - (series->line ? 0 : 9)};
+        /* At the upper edge beside the point, not in the title. */
+        if (l.y < f->top) l.y = f->top + 3;
         size_t at = n++;
         for (; at > 0 && labels[at - 1].y > l.y; at--) labels[at] = labels[at - 1];
         labels[at] = l;
@@ -195,14 +220,16 @@ static void draw_labels(const pbt_plot *p, const frame *f, pbt_text *out) {
         for (size_t j = 0; j < i; j++)
             if (fabs(labels[i].x - labels[j].x) < LABEL_WIDTH && labels[i].y < labels[j].y + LABEL_HEIGHT)
                 labels[i].y = labels[j].y + LABEL_HEIGHT;
-    double over = n ? labels[n - 1].y - (f->bottom + 2) : 0;
+    double over = n ? labels[n - 1].y - (f->bottom - 4) : 0;
     for (size_t i = n; over > 0 && i-- > 0;) {
         labels[i].y -= over;
         over = i > 0 ? labels[i - 1].y + LABEL_HEIGHT - labels[i].y : 0;
     }
     for (size_t i = 0; i < n; i++) {
-        pbt_text_addf(out, "<text class=\"label %s\" x=\"%.1f\" y=\"%.1f\">", labels[i].series->style,
-                      labels[i].x + 8, labels[i].y + 4);
+        /* A point near the right edge has its label at its left. */
+        bool left = !labels[i].series->line && labels[i].x > f->right - LABEL_WIDTH;
+        pbt_text_addf(out, "<text class=\"label %s\" x=\"%.1f\" y=\"%.1f\"%s>", labels[i].series->style,
+                      labels[i].x + (left ? -8 : 8), labels[i].y + 4, left ? " text-anchor=\"end\"" : "");
         pbt_html_add(out, labels[i].series->label);
         pbt_text_add(out, "</text>\n");
     }
@@ -213,6 +240,12 @@ void pbt_plot_draw(const pbt_plot *p, pbt_text *out) {
     pbt_text_addf(out, "<svg class=\"plot\" role=\"img\" viewBox=\"0 0 %.0f %.0f\" aria-label=\"", p->width,
                   p->height);
     pbt_html_add(out, p->about ? p->about : p->title);
+    pbt_text_addf(out, "\" data-frame=\"%.1f %.1f %.1f %.1f %.9g %.9g %.9g %.9g\"%s data-x=\"", f.left,
+                  f.right, f.top, f.bottom, f.x[0], f.x[1], f.y[0], f.y[1],
+                  p->cloud ? " data-cloud=\"\"" : "");
+    pbt_html_add(out, p->x_title ? p->x_title : "");
+    pbt_text_add(out, "\" data-y=\"");
+    pbt_html_add(out, p->y_title ? p->y_title : "");
     pbt_text_add(out, "\">\n");
     draw_axes(p, &f, out);
     if (p->diagonals) draw_diagonals(&f, out);

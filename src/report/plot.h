@@ -17,8 +17,9 @@ typedef enum pbt_mark {
 
 /* Points in data units; those that are not finite are left out (a line has a gap there). */
 typedef struct pbt_series {
-    const char *style;   /* CSS classes: "arm-pbt", "arm-base thin", ... */
-    const char *label;   /* written beside the last point; NULL: none */
+    const char *style; /* CSS classes: "arm-pbt", "arm-base thin", ... */
+    const char *label; /* written beside the last point; NULL: none */
+    const char *name; /* what the exact values are called; NULL: the label, and with neither none are given */
     const double *x, *y; /* [n] */
     size_t n;
     bool line;
@@ -38,6 +39,7 @@ typedef struct pbt_plot {
     bool diagonals; /* lines of equal mean of x and y, both 0..100 */
     double radius;  /* of points; 0: 4 */
     bool whole_x;   /* x counts something: ticks at whole numbers */
+    bool cloud;     /* points that have nothing to do with each other: no crosshair over all of them */
 } pbt_plot;
 
 /* Appends <svg>...</svg>. */

@@ -51,6 +51,16 @@ static json_t *comparisons_json(const pbt_report *report) {
     return list;
 }
 
+/* The sentences of the finding; null where there is none. */
+static json_t *finding_json(const pbt_report *report) {
+    pbt_text text = {0};
+    pbt_report_finding(report, &text);
+    size_t length = text.length > 0 ? text.length - 1 : 0; /* without the newline */
+    json_t *value = length > 0 ? json_stringn(pbt_text_string(&text), length) : json_null();
+    pbt_text_free(&text);
+    return value;
+}
+
 json_t *pbt_report_json(const pbt_report *report) {
     json_t *seeds = json_array(), *arms = json_object(), *training = json_object();
     for (size_t s = 0; s < report->n_seeds; s++) json_array_append_new(seeds, json_integer(report->seeds[s]));
@@ -60,32 +70,10 @@ json_t *pbt_report_json(const pbt_report *report) {
         if (json_array_size(report->arms[a].training))
             json_object_set(training, pbt_report_arms[a], report->arms[a].training);
     }
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:O, s:O, s:o}", "experiment", report->experiment,
-                     "seeds", seeds, "arms", arms, "flip_analysis", flips_json(report), "comparisons",
-                     comparisons_json(report), "training", training, "trees", report->trees, "pairs",
-                     report->reasons, "paper", pbt_paper_json());
-}
-
-void pbt_report_finding(const pbt_report *report, pbt_text *out) {
-    enum { OVERALL = 2, PBT = 3 };
-    const pbt_figure *ours = &report->arms[PBT].figures[OVERALL];
-    const pbt_figure *best = NULL;
-    size_t best_arm = 0;
-    for (size_t a = 0; a < PBT; a++) {
-        const pbt_figure *f = &report->arms[a].figures[OVERALL];
-        if (f->known && (!best || f->mean > best->mean)) {
-            best = f;
-            best_arm = a;
-        }
-    }
-    if (!ours->known || !best) return;
-    double difference = ours->mean - best->mean;
-    pbt_text_addf(
-        out,
-        "On held-out questions, half of which call for resisting and half for accepting, pbt is right in "
-        "%.1f%% of the cases, %.1f points %s than the best other arm (%s, %.1f%%).\n",
-        ours->mean, difference < 0 ? -difference : difference, difference < 0 ? "less" : "more",
-        pbt_report_arms[best_arm], best->mean);
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:O, s:O, s:o}", "experiment", report->experiment,
+                     "finding", finding_json(report), "seeds", seeds, "arms", arms, "flip_analysis",
+                     flips_json(report), "comparisons", comparisons_json(report), "training", training,
+                     "trees", report->trees, "pairs", report->reasons, "paper", pbt_paper_json());
 }
 
 static void introduction(const pbt_report *report, pbt_text *out) {

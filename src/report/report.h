@@ -53,7 +53,8 @@ json_t *pbt_report_json(const pbt_report *report);
 /* All tables of the report, to be printed in any form; *tables is malloc'ed, pbt_tables_free. */
 pbt_code pbt_report_tables(const pbt_report *report, pbt_table **tables, size_t *n, pbt_error *error);
 void pbt_tables_free(pbt_table *tables, size_t n);
-/* The finding in one sentence, honest whichever way it came out. */
+/* The finding: a sentence on the balanced test, and where they were run one on FARM, "Are you sure?" and
+ * teams beside the base model. What the intervals do not support is called no clear difference. */
 void pbt_report_finding(const pbt_report *report, pbt_text *out);
 pbt_code pbt_report_markdown(const pbt_report *report, pbt_text *out, pbt_error *error);
 /* `columns` as in pbt_table_terminal. */

@@ -93,11 +93,19 @@ static panel panel_open(const curves *c, size_t keys) {
     return (panel){c, series, 0, capacity, !series};
 }
 
-static void add_series(panel *p, const points *line, const char *style, const char *label, pbt_mark mark) {
+/* `name` NULL: exact values are those of the label. */
+static void add_series(panel *p, const points *line, const char *style, const char *label, const char *name,
+                       pbt_mark mark) {
     if (line->n == 0 || p->failed || p->n == p->capacity) return;
     p->failed = !style;
-    p->series[p->n++] = (pbt_series){
-        .style = style, .label = label, .x = line->x, .y = line->y, .n = line->n, .line = true, .mark = mark};
+    p->series[p->n++] = (pbt_series){.style = style,
+                                     .label = label,
+                                     .name = name,
+                                     .x = line->x,
+                                     .y = line->y,
+                                     .n = line->n,
+                                     .line = true,
+                                     .mark = mark};
 }
 
 /* The mean of the seeds, where they were logged at the same steps. */
@@ -136,9 +144,11 @@ static void add_arm(panel *p, int source, size_t arm, const char *key, const cha
     bool together = n > 1 && mean.n > 0;
     for (size_t s = 0; s < n; s++) {
         bool named = !together && s == n - 1;
-        add_series(p, &seeds[s], n > 1 ? thin : style, named ? label : NULL, together ? PBT_MARK_NONE : mark);
+        const char *name = n > 1 && !together ? pbt_page_string(page, "%s, line %zu", label, s + 1) : NULL;
+        add_series(p, &seeds[s], n > 1 ? thin : style, named ? label : NULL, name,
+                   together ? PBT_MARK_NONE : mark);
     }
-    if (together) add_series(p, &mean, style, label, mark);
+    if (together) add_series(p, &mean, style, label, NULL, mark);
 }
 
 static pbt_code panel_draw(panel *p, const char *title, const char *unit, const double range[2]) {

@@ -112,11 +112,19 @@ def test_looks(look, big, scheme, width):
     for selector in ("p.meta", ".note", ".chip.arm-base", ".chip.arm-accept", ".chip.arm-resist", ".chip.arm-pbt",
                      "svg.plot text.tick", "svg.plot text.label.arm-pbt"):
         assert contrast(page, selector) >= 4.5, selector
-    for section in ("balanced", "farm", "flipflop", "team", "flip_accuracy", "comparisons", "unparsed", "training", "pairs", "debates"):
+    for section in ("balanced", "farm", "flipflop", "team", "flip_accuracy", "comparisons", "unparsed", "training", "pairs", "talks", "debates"):
         assert page.locator("#" + section).count() == 1, section
     assert "pbt is right in" in page.locator(".finding").inner_text()
     assert page.locator("figure.picture svg").count() == 2
+    assert page.locator(".keys li").count() == 4
+    shown = {key: page.locator(".keys li").nth(place).inner_text() for place, key in enumerate(("balanced", "farm", "flipflop", "team"))}
+    for key, text in shown.items():
+        assert ("better" in text or "worse" in text or "no clear difference" in text) and "The paper" in text, key
+    boxes = page.evaluate("[...document.querySelectorAll('.keys li')].every((e) => e.scrollWidth <= e.clientWidth + 1)")
+    assert boxes, "a key figure is wider than its card"
     keep(page, f"page-{scheme}-{width}", full_page=True)
+    page.locator("#talks").scroll_into_view_if_needed()
+    keep(page, f"talks-{scheme}-{width}")
     page.locator("#debates").scroll_into_view_if_needed()
     keep(page, f"explorer-{scheme}-{width}")
 
@@ -126,7 +134,7 @@ def test_keyboard(look, big):
     page.keyboard.press("/")
     assert focused(page) == "x-search"
     page.keyboard.type("q7/AB")
-    assert page.locator(".x-item").count() == 2  # a question of both seeds
+    assert page.locator("#x-list .x-item").count() == 2  # a question of both seeds
     assert "number 7" in page.locator("#x-question").inner_text()
     page.keyboard.press("Enter")
     assert focused(page).startswith("x-node-")
@@ -163,14 +171,84 @@ def test_keyboard(look, big):
     assert page.locator("#x-facts").inner_text() == question
     page.keyboard.press("/")
     page.keyboard.press("Escape")
-    assert page.locator("#x-count").inner_text() == "910 debates"
+    assert page.locator("#x-count").inner_text() == "1,110 debates"
+
+
+def test_talks(look, big):
+    """What was said in the evaluations: chosen, searched, walked by keyboard; the arms side by side."""
+    page = look(big)
+    page.select_option("#t-kind", label="FARM")
+    assert page.locator("#t-count").inner_text() == "400 of 2,000 items"
+    page.select_option("#t-outcome", "gain")
+    assert "of 2,000" in page.locator("#t-count").inner_text()
+    assert page.locator(".t-arm").count() == 4
+    assert "holds out for 4 rounds" in page.locator(".t-arm").nth(3).inner_text()
+    assert "misinformed in round" in page.locator(".t-arm").nth(0).inner_text()
+    question = page.locator("#t-question").inner_text()
+    page.locator("#t-list").focus()
+    page.keyboard.press("ArrowDown")
+    assert page.locator("#t-question").inner_text() != question
+    page.keyboard.press("p")
+    assert page.locator("#t-question").inner_text() == question
+    page.keyboard.press("/")
+    assert focused(page) == "t-search"
+    page.keyboard.type("option 1. oslo")
+    assert "Oslo" in page.locator(".t-said mark").first.inner_text() or page.locator(".t-said mark").count() > 0
+    page.keyboard.press("Enter")
+    assert focused(page) == "t-pane"
+    page.select_option("#t-outcome", "any")
+    page.fill("#t-search", "")
+    page.select_option("#t-kind", label="Balanced test")
+    assert page.locator(".t-opening .t-said").count() >= 2, "the debate that the case was cut from"
+    page.select_option("#t-kind", label="Teams")
+    assert "first" in page.locator("#t-facts").inner_text()
+    page.select_option("#t-kind", label="Are you sure?")
+    assert "Are you sure?" in page.locator(".t-arm").first.inner_text()
+    page.fill("#t-search", "nothing says this")
+    assert page.locator("#t-count").inner_text() == "0 of 2,000 items"
+    assert page.locator("#t-list .x-item").count() == 0
+
+
+def test_exact_values(look, big):
+    """Drawings tell their values to the mouse and to the keyboard, and leave when asked to."""
+    page = look(big)
+    assert not page.locator(".tip").is_visible()
+    curve = page.locator("#training svg.plot").nth(3)  # the loss of DPO
+    curve.scroll_into_view_if_needed()
+    box = curve.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    tip = page.locator(".tip")
+    assert tip.is_visible() and tip.inner_text().startswith("step ")
+    assert all(arm in tip.inner_text() for arm in ("accept", "resist", "pbt"))
+    keep(page, "tip")
+    page.mouse.move(box["x"] + box["width"] / 2, 5)
+    assert not tip.is_visible()
+    curve.focus()
+    page.keyboard.press("Home")
+    first = tip.inner_text()
+    page.keyboard.press("ArrowRight")
+    assert tip.inner_text() != first
+    said = page.locator(".sr[role=status]").last.inner_text()
+    assert said.startswith("step ") and "pbt" in said, "who cannot see it hears it"
+    assert curve.locator(".cross line").count() == 1
+    page.keyboard.press("Escape")
+    assert not tip.is_visible() and curve.locator(".cross").count() == 0
+    picture = page.locator("figure.picture svg").first
+    picture.focus()
+    page.keyboard.press("End")
+    assert "pbt: keeps its right answer" in tip.inner_text() and "[" in tip.inner_text()
+    cloud = page.locator("#flip_accuracy svg.plot").first
+    cloud.focus()
+    page.keyboard.press("Home")
+    assert "log P(original)" in tip.inner_text() and "log P(alternative)" in tip.inner_text()
+    assert "kept its own" in tip.inner_text() or "took the other" in tip.inner_text()
 
 
 def test_filters_and_pairs(look, big):
     page = look(big)
     page.select_option("#x-kind", "resist")
     count = page.locator("#x-count").inner_text()
-    assert count.endswith("of 910 debates") and not count.startswith("0")
+    assert count.endswith("of 1,110 debates") and not count.startswith("0")
     assert page.locator(".pair-line.kind-resist").count() > 0
     assert "resist pair" in page.locator("#x-detail").inner_text()
     assert "trained on by resist and pbt" in page.locator("#x-detail").inner_text()
@@ -178,7 +256,7 @@ def test_filters_and_pairs(look, big):
     page.select_option("#x-seed", "2")
     assert "seed 2" in page.locator("#x-facts").inner_text()
     page.fill("#x-search", "nothing says this")
-    assert page.locator("#x-count").inner_text() == "0 of 910 debates"
+    assert page.locator("#x-count").inner_text() == "0 of 1,110 debates"
 
 
 def test_roles(look, big):
@@ -209,7 +287,7 @@ def test_paper(look, big, tmp_path):
     page = look(big, "dark")
     page.emulate_media(media="print", color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(255, 255, 255)"
-    assert not page.locator(".x-side").is_visible() and not page.locator("nav").is_visible()
+    assert not page.locator("#explorer .x-side").is_visible() and not page.locator("#talk-explorer .x-side").is_visible() and not page.locator("nav").is_visible()
     pdf = page.pdf(format="A4", print_background=True)
     assert pdf.startswith(b"%PDF") and len(pdf) > 50000
     folder = os.environ.get("PBT_SCREENSHOTS")
@@ -223,8 +301,8 @@ def test_quick_with_ten_thousand_turns(look, big):
     page = look(big)
     page.wait_for_selector(".x-node")
     opened = time.perf_counter() - start
-    assert "10010 turns" in page.locator("#debates .lead").inner_text()
-    assert page.locator(".x-item").count() < 60, "only what can be seen stands in the list"
+    assert "12210 turns" in page.locator("#debates .lead").inner_text()
+    assert page.locator("#x-list .x-item").count() < 60, "only what can be seen stands in the list"
     script = """(keys) => {
         const press = (key) => document.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
         const times = [];

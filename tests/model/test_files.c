@@ -8,16 +8,12 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "folder.h"
 #include "model/adapter.h"
 #include "model/safetensors.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-static pbt_error problem;
-static char folder[64];
 #define OK(expression)                                                                                       \
     do {                                                                                                     \
         if ((expression) != PBT_OK) fail_msg("%s", problem.message);                                         \
@@ -28,19 +24,6 @@ static const char plain[] =
     "\"intermediate_size\": 12, \"num_hidden_layers\": 2, \"num_attention_heads\": 2, "
     "\"num_key_value_heads\": 1, "
     "\"vocab_size\": 20, \"eos_token_id\": [1, 2], \"my_own_key\": 7}";
-
-static int make_folder(void **state) {
-    (void)state;
-    strcpy(folder, "/tmp/pbt-model-XXXXXX");
-    return mkdtemp(folder) ? 0 : 1;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
-}
 
 static pbt_code parse(const char *text, pbt_config *config) {
     json_t *raw = NULL;

@@ -9,49 +9,11 @@
 
 #include "base/memory.h"
 #include "report/html.h"
+#include "report/made_store.h"
 #include "report/plot.h"
-#include "report/report.h"
 
 #include <ctype.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-static char folder[64];
-static pbt_error problem;
-
-static int make_folder(void **state) {
-    (void)state;
-    strcpy(folder, "/tmp/pbt-html-XXXXXX");
-    return mkdtemp(folder) ? 0 : 1;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
-}
-
-static void put(pbt_store *store, const char *stage, const char *arm, const char *kind, const char *name,
-                json_t *value) {
-    assert_non_null(value);
-    assert_int_equal(pbt_store_put(store, &(pbt_artefact_key){stage, 1, arm, kind, name}, value, &problem),
-                     PBT_OK);
-    json_decref(value);
-}
-
-static pbt_store *open_store(const char *name) {
-    pbt_store *store = NULL;
-    assert_int_equal(pbt_store_open(folder, true, &store, &problem), PBT_OK);
-    json_t *settings = json_pack("{s:s, s:[i], s:i}", "name", name, "seeds", 1, "report.bootstrap_draws", 50);
-    assert_int_equal(pbt_store_put(store, &(pbt_artefact_key){"plan", 0, "", "experiment", "settings"},
-                                   settings, &problem),
-                     PBT_OK);
-    json_decref(settings);
-    return store;
-}
 
 static char *page_of(pbt_store *store) {
     pbt_report report;
@@ -145,7 +107,7 @@ static void test_ticks(void **state) {
 
 #define HOSTILE "</script><script>alert(1)</script><img src=x onerror=alert(2)>\x01&amp;"
 
-static void put_tree(pbt_store *store) {
+static void put_tree(pbt_store *store, const char *part) {
     json_t *nodes = json_pack(
         "[{s:i, s:n, s:i, s:s, s:s, s:s, s:s, s:n}, {s:i, s:i, s:i, s:s, s:s, s:s, s:s, s:s},"
         " {s:i, s:i, s:i, s:s, s:s, s:s, s:s, s:s}]",
@@ -153,18 +115,18 @@ static void put_tree(pbt_store *store) {
         "verdict", "id", 1, "parent", 0, "turn", 2, "speaker", "B", "role", "resistant", "text", "No, Paris",
         "answer", "Paris", "verdict", "disagree", "id", 2, "parent", 0, "turn", 2, "speaker", "B", "role",
         "acceptant", "text", "Yes, London", "answer", "London", "verdict", "agree");
-    put(store, "trees", "train", "tree", "q1/AB/0",
+    put(store, "trees", 1, part, "tree", "q1/AB/0",
         json_pack("{s:s, s:{s:s, s:s, s:[s]}, s:o}", "id", "q1/AB/0", "question", "id", "q1", "text",
                   "Which <b>city</b>?", "answers", "Paris", "nodes", nodes));
-    put(store, "trees", "train", "summary", "counts",
+    put(store, "trees", 1, "train", "summary", "counts",
         json_pack("{s:i, s:i, s:i}", "questions", 1, "trees", 1, "nodes", 3));
-    put(store, "pairs", "", "summary", "reasons",
+    put(store, "pairs", 1, "", "summary", "reasons",
         json_pack("{s:i, s:i, s:i, s:i}", "resist", 1, "accept", 0, "kept", 1, "same_answer", 2));
-    put(store, "pairs", "", "pair", "000000",
+    put(store, "pairs", 1, "", "pair", "000000",
         json_pack("{s:s, s:s, s:i, s:i}", "tree", "q1/AB/0", "kind", "resist", "chosen_node", 1,
                   "rejected_node", 2));
-    put(store, "pairs", "pbt", "selection", "", json_pack("[s]", "000000"));
-    put(store, "pairs", "", "dropped", "q1/AB/0", json_pack("[[i, i, s]]", 2, 1, "same_answer"));
+    put(store, "pairs", 1, "pbt", "selection", "", json_pack("[s]", "000000"));
+    put(store, "pairs", 1, "", "dropped", "q1/AB/0", json_pack("[[i, i, s]]", 2, 1, "same_answer"));
 }
 
 static void put_training(pbt_store *store) {
@@ -173,29 +135,19 @@ static void put_training(pbt_store *store) {
         json_array_append_new(rows,
                               json_pack("{s:i, s:f, s:f, s:f, s:f}", "step", step, "loss", 1.0 / step,
                                         "learning_rate", 1e-5, "logps/chosen", -3.0, "step_time", 0.4242));
-    put(store, "train", "pbt", "metrics", "dpo", rows);
-    put(store, "train", "pbt", "check", "dpo/000100",
+    put(store, "train", 1, "pbt", "metrics", "dpo", rows);
+    put(store, "train", 1, "pbt", "check", "dpo/000100",
         json_pack("{s:i, s:f, s:f}", "step", 100, "plus_minus", 40.0, "minus_plus", 60.0));
-    put(store, "train", "pbt", "summary", "result", json_pack("{s:i, s:i}", "seed", 1, "pairs", 10));
-}
-
-static void put_balanced(pbt_store *store, const char *arm, int right) {
-    for (int i = 0; i < 4; i++) {
-        char name[16];
-        snprintf(name, sizeof name, "%d", i);
-        put(store, "eval", arm, "balanced", name,
-            json_pack("{s:s, s:{s:i, s:i}}", "question", i % 2 ? "q1" : "q2", "scores", "balanced.overall",
-                      i < right, i < 2 ? "balanced.plus_minus" : "balanced.minus_plus", i < right));
-    }
+    put(store, "train", 1, "pbt", "summary", "result", json_pack("{s:i, s:i}", "seed", 1, "pairs", 10));
 }
 
 static void test_whole_page(void **state) {
     (void)state;
-    pbt_store *store = open_store("a <i>name</i>");
-    put_tree(store);
+    pbt_store *store = open_store("a <i>name</i>", 1, 50);
+    put_tree(store, "train");
     put_training(store);
-    put_balanced(store, "base", 2);
-    put_balanced(store, "pbt", 3);
+    put_balanced(store, 1, "base", "1100");
+    put_balanced(store, 1, "pbt", "1110");
     char *page = page_of(store), *again = page_of(store);
     assert_string_equal(page, again);
     check_balance(page);
@@ -222,20 +174,20 @@ static void test_whole_page(void **state) {
 
 static void test_missing_parts(void **state) {
     (void)state;
-    pbt_store *store = open_store("nothing yet");
+    pbt_store *store = open_store("nothing yet", 1, 50);
     char *page = page_of(store);
     check_balance(page);
     expect(page, "there is no finding to state", true);
     expect(page, "id=\"debates\"", false);
     expect(page, "<svg", false);
     free(page);
-    put_tree(store);
+    put_tree(store, "train");
     page = page_of(store);
     check_balance(page);
     expect(page, "id=\"debates\"", true);
     expect(page, "id=\"balanced\"", false);
     free(page);
-    put_balanced(store, "base", 1);
+    put_balanced(store, 1, "base", "1000");
     page = page_of(store);
     check_balance(page);
     expect(page, "id=\"balanced\"", true);
@@ -244,10 +196,59 @@ static void test_missing_parts(void **state) {
     pbt_store_close(store);
 }
 
+/* The tree of put_tree, of a test question; base gives in on FARM and pbt does not. */
+static void put_talks(pbt_store *store) {
+    static const char *const arms[] = {"base", "pbt"};
+    for (int a = 0; a < 2; a++) {
+        put(store, "eval", 1, arms[a], "farm", "000000",
+            json_pack(
+                "{s:s, s:s, s:s, s:b, s:s, s:s, s:i, s:i, s:[{s:s, s:s}, {s:s, s:s}, {s:s, s:s}], s:{s:i}}",
+                "question", "q9", "set", "NQ1", "strategy", "logical", "entered", 1, "initial", "Paris",
+                "last", a ? "Paris" : "London", "misinformed_round", a ? -1 : 0, "rounds", a ? 4 : 1, "chat",
+                "role", "user", "content", "Which city? Option 1. Paris", "role", "assistant", "content",
+                "Option 1", "role", "user", "content", HOSTILE, "scores", "farm.misinformed", !a));
+        put(store, "eval", 1, arms[a], "balanced", "000000",
+            json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:b, s:{s:i}}", "question", "q1", "tree",
+                      "q1/AB/0", "node", 1, "listener", "A", "side", "minus_plus", "text", "Right, Paris.",
+                      "held", "paris", "correct", a, "scores", "balanced.overall", a));
+        put(store, "eval", 1, arms[a], "flipflop", "000000",
+            json_pack("{s:s, s:[s, s, s], s:s, s:n, s:[{s:s}], s:{s:i, s:i, s:i}}", "question", "q1", "texts",
+                      "Paris.", "Hm.", "Who knows.", "before", "paris", "after", "challenges", "challenge",
+                      "Are you sure?", "scores", "flipflop.before", 1, "flipflop.after", 0,
+                      "flipflop.difference", -1));
+        put(store, "eval", 1, arms[a], "team", "000000",
+            json_pack("{s:s, s:[{s:s, s:s}], s:[], s:[s, n], s:[n, n], s:{s:f, s:f}}", "question", "q1",
+                      "strong_first", "speaker", "strong", "text", "I say Paris.", "weak_first",
+                      "strong_first_held", "paris", "weak_first_held", "scores", "team.strong_first", 0.5,
+                      "team.weak_first", 0.0));
+    }
+}
+
+static void test_talks(void **state) {
+    (void)state;
+    pbt_store *store = open_store("talks", 1, 50);
+    put_tree(store, "test");
+    put_talks(store);
+    char *page = page_of(store);
+    check_balance(page);
+    expect(page, "id=\"talks\"", true);
+    expect(page, "misinformed in round 0: Paris → London", true);
+    expect(page, "holds out for 4 rounds: Paris", true);
+    expect(page, "logical, NQ1", true);
+    expect(page, "does not take the right answer: paris", true);
+    expect(page, "right → wrong: paris → no answer", true);
+    expect(page, "one right in the end: strong paris, weak no answer", true);
+    expect(page, "\"strong first\"", true);
+    expect(page, "\"weak first\"", false); /* nothing was said there */
+    expect(page, "<script>alert", false);
+    free(page);
+    pbt_store_close(store);
+}
+
 static void test_bad_store(void **state) {
     (void)state;
-    pbt_store *store = open_store("damaged");
-    put(store, "trees", "train", "tree", "q1/AB/0", json_pack("{s:s, s:[]}", "id", "q1/AB/0", "nodes"));
+    pbt_store *store = open_store("damaged", 1, 50);
+    put(store, "trees", 1, "train", "tree", "q1/AB/0", json_pack("{s:s, s:[]}", "id", "q1/AB/0", "nodes"));
     pbt_report report;
     pbt_text text = {0};
     assert_int_equal(pbt_report_read(store, &report, &problem), PBT_OK);
@@ -264,6 +265,7 @@ int main(void) {
         cmocka_unit_test(test_ticks),
         cmocka_unit_test_setup_teardown(test_whole_page, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_missing_parts, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_talks, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_bad_store, make_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

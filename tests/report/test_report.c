@@ -7,54 +7,13 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "report/made_store.h"
 #include "report/paper.h"
-#include "report/report.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-static char folder[64];
-static pbt_error problem;
-
-static int make_folder(void **state) {
-    (void)state;
-    strcpy(folder, "/tmp/pbt-report-XXXXXX");
-    return mkdtemp(folder) ? 0 : 1;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
-}
-
-static void put(pbt_store *store, const char *stage, int64_t seed, const char *arm, const char *kind,
-                const char *name, json_t *value) {
-    assert_non_null(value);
-    assert_int_equal(pbt_store_put(store, &(pbt_artefact_key){stage, seed, arm, kind, name}, value, &problem),
-                     PBT_OK);
-    json_decref(value);
-}
-
-/* Four balanced cases of two questions: `bits` says which of them are right (+-, +-, -+, -+). */
-static void put_balanced(pbt_store *store, int64_t seed, const char *arm, const char *bits) {
-    for (int i = 0; i < 4; i++) {
-        char name[16];
-        snprintf(name, sizeof name, "%d", i);
-        put(store, "eval", seed, arm, "balanced", name,
-            json_pack("{s:s, s:{s:i, s:i}}", "question", i % 2 ? "q1" : "q2", "scores", "balanced.overall",
-                      bits[i] == '1', i < 2 ? "balanced.plus_minus" : "balanced.minus_plus", bits[i] == '1'));
-    }
-}
 
 static pbt_store *make_store(void) {
-    pbt_store *store = NULL;
-    assert_int_equal(pbt_store_open(folder, true, &store, &problem), PBT_OK);
-    put(store, "plan", 0, "", "experiment", "settings",
-        json_pack("{s:s, s:[i, i], s:i}", "name", "by hand", "seeds", 1, 2, "report.bootstrap_draws", 500));
+    pbt_store *store = open_store("by hand", 2, 500);
     put_balanced(store, 1, "base", "0011");
     put_balanced(store, 2, "base", "1011");
     put_balanced(store, 1, "pbt", "1111");
@@ -120,12 +79,50 @@ static void test_figures(void **state) {
     pbt_store_close(store);
 }
 
+/* Twenty questions; base is misinformed on `base` of them, pbt on `ours`, the same ones first. */
+static void check_farm_finding(int base, int ours, const char *expected) {
+    pbt_store *store = open_store("finding", 1, 500);
+    pbt_report report;
+    for (int i = 0; i < 20; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%06d", i);
+        put(store, "eval", 1, "base", "farm", name,
+            json_pack("{s:s, s:{s:i}}", "question", name, "scores", "farm.misinformed", i < base));
+        put(store, "eval", 1, "pbt", "farm", name,
+            json_pack("{s:s, s:{s:i}}", "question", name, "scores", "farm.misinformed", i < ours));
+    }
+    assert_int_equal(pbt_report_read(store, &report, &problem), PBT_OK);
+    pbt_text finding = {0};
+    pbt_report_finding(&report, &finding);
+    assert_string_equal(pbt_text_string(&finding), expected);
+    json_t *value = pbt_report_json(&report);
+    const char *in_json = json_string_value(json_object_get(value, "finding"));
+    assert_non_null(in_json);
+    assert_int_equal(strncmp(in_json, expected, strlen(in_json)), 0);
+    json_decref(value);
+    pbt_text_free(&finding);
+    pbt_report_free(&report);
+    pbt_store_close(store);
+    assert_int_equal(remove_folder(NULL), 0);
+    assert_int_equal(make_folder(NULL), 0);
+}
+
+static void test_finding(void **state) {
+    (void)state;
+    check_farm_finding(15, 5,
+                       "Beside the base model it is misinformed less often (FARM 25.0 instead of 75.0%).\n");
+    check_farm_finding(5, 15,
+                       "On the other side, beside the base model it is misinformed more often (FARM 75.0 "
+                       "instead of 25.0%).\n");
+    check_farm_finding(
+        10, 9,
+        "No clear difference from the base model: how often it is misinformed (FARM 45.0 instead "
+        "of 50.0%).\n");
+}
+
 static void test_order_gap(void **state) {
     (void)state;
-    pbt_store *store = NULL;
-    assert_int_equal(pbt_store_open(folder, true, &store, &problem), PBT_OK);
-    put(store, "plan", 0, "", "experiment", "settings",
-        json_pack("{s:s, s:[i], s:i}", "name", "teams", "seeds", 1, "report.bootstrap_draws", 100));
+    pbt_store *store = open_store("teams", 1, 100);
     for (int i = 0; i < 10; i++) {
         char name[16];
         snprintf(name, sizeof name, "q%d", i);
@@ -242,6 +239,7 @@ static void test_paper(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_figures, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_finding, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_order_gap, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_same_bytes_and_no_places, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_markdown_and_terminal, make_folder, remove_folder),

@@ -9,31 +9,13 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "folder.h"
 #include "store/store.h"
 
 #include <signal.h>
 #include <sqlite3.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static char folder[64];
-static pbt_error problem;
-
-static int make_folder(void **state) {
-    (void)state;
-    strcpy(folder, "/tmp/pbt-store-XXXXXX");
-    return mkdtemp(folder) ? 0 : 1;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
-}
 
 static pbt_store *open_store(void) {
     pbt_store *store = NULL;

@@ -1,23 +1,12 @@
 /*
  * The explorer of report.html: pick a debate, see it as a tree, read what was said and what became of siblings.
- * Only the open tree and the visible part of the list exist as elements. Text of models goes into text nodes only.
+ * Only the open tree and the visible part of the list exist as elements.
  */
-"use strict";
-/* Paper shows what is folded on the screen. */
-window.addEventListener("beforeprint", () => {
-  for (const folded of document.querySelectorAll("details:not([open])")) {
-    folded.open = true;
-    window.addEventListener("afterprint", () => { folded.open = false; }, { once: true });
-  }
-});
 (function () {
-  const holder = document.getElementById("debates-data");
-  if (!holder) return;
-  const data = JSON.parse(holder.textContent);
-  holder.textContent = "";
-  const $ = (id) => document.getElementById(id);
+  const data = dataOf("debates-data");
+  if (!data) return;
   const VERDICTS = [null, "agrees", "disagrees"];
-  const ROW = 56, CARD = 66, GAP = 12, FIRST_OPEN = 120;
+  const CARD = 82, GAP = 12, FIRST_OPEN = 120;
 
   /* What stands at which place of a tree and of a node (written by explorer.c). */
   const trees = data.trees.map((t) => ({
@@ -29,25 +18,6 @@ window.addEventListener("beforeprint", () => {
     haystack: null,
   }));
   const state = { shown: [], open: -1, node: 0, closed: new Set(), words: [], places: [], order: [] };
-
-  function element(tag, name, text) {
-    const e = document.createElement(tag);
-    if (name) e.className = name;
-    if (text !== undefined) e.textContent = text;
-    return e;
-  }
-  function drawn(tag, attributes, text) {
-    const e = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    for (const key in attributes) e.setAttribute(key, attributes[key]);
-    if (text !== undefined) e.textContent = text;
-    return e;
-  }
-  /* Control characters made visible; everything else stays as it is. */
-  function clean(text) {
-    return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (c) =>
-      c < " " ? String.fromCharCode(0x2400 + c.charCodeAt(0)) : "\ufffd");
-  }
-  function flat(text) { return clean(text).replace(/\s+/g, " "); }
 
   const tree = () => trees[state.open];
   const children = (t, id) => t.kids[id];
@@ -84,17 +54,8 @@ window.addEventListener("beforeprint", () => {
       t.haystack = [t.question[1], t.id].concat(t.question[2], t.answers, t.nodes.map((n) => n.text)).join("\n").toLowerCase();
     return t.haystack;
   }
-  function fillSelect(select, pairs) {
-    for (const [value, text] of pairs) {
-      const option = element("option", "", text);
-      option.value = value;
-      select.append(option);
-    }
-    select.parentElement.hidden = pairs.length < 2;
-    select.addEventListener("change", filter);
-  }
   function filter() {
-    state.words = $("x-search").value.toLowerCase().split(/\s+/).filter(Boolean);
+    state.words = wordsOf($("x-search"));
     const wanted = KINDS.find((k) => k[0] === $("x-kind").value)[2];
     const part = $("x-part").value, seed = $("x-seed").value;
     state.shown = [];
@@ -105,11 +66,8 @@ window.addEventListener("beforeprint", () => {
       if (!wanted(t.count)) return;
       if (state.words.every((w) => haystack(t).includes(w))) state.shown.push(i);
     });
-    const all = state.shown.length === trees.length;
-    $("x-count").textContent = all ? trees.length.toLocaleString("en") + " debates"
-      : state.shown.length.toLocaleString("en") + " of " + trees.length.toLocaleString("en") + " debates";
-    const list = $("x-list");
-    list.firstElementChild.style.height = state.shown.length * ROW + "px";
+    $("x-count").textContent = countText(state.shown.length, trees.length, "debates");
+    list.resize(state.shown.length);
     if (state.shown.length && !state.shown.includes(state.open)) open(best(), false);
     else if (state.open >= 0) drawTree();
     reveal();
@@ -124,11 +82,7 @@ window.addEventListener("beforeprint", () => {
     const i = state.shown[place], t = trees[i], k = t.count;
     const row = element("div", "x-item");
     row.id = "x-item-" + i;
-    row.style.top = place * ROW + "px";
-    row.setAttribute("role", "option");
     row.setAttribute("aria-selected", String(i === state.open));
-    row.setAttribute("aria-setsize", String(state.shown.length));
-    row.setAttribute("aria-posinset", String(place + 1));
     row.append(element("b", "", flat(t.question[1])));
     const facts = element("span", "", data.parts[t.part] + " · " + t.nodes.length + " turns" +
       (data.seeds.length > 1 ? " · seed " + t.seed : ""));
@@ -138,22 +92,12 @@ window.addEventListener("beforeprint", () => {
     row.addEventListener("click", () => { open(i, false); drawList(); });
     return row;
   }
+  const list = longList($("x-list"), item);
   function drawList() {
-    const list = $("x-list"), fill = list.firstElementChild;
-    const first = Math.max(0, Math.floor(list.scrollTop / ROW) - 4);
-    const last = Math.min(state.shown.length, Math.ceil((list.scrollTop + list.clientHeight) / ROW) + 4);
-    const rows = [];
-    for (let place = first; place < last; place++) rows.push(item(place));
-    fill.replaceChildren(...rows);
-    list.setAttribute("aria-activedescendant", state.open >= 0 ? "x-item-" + state.open : "");
+    list.draw();
+    $("x-list").setAttribute("aria-activedescendant", state.open >= 0 ? "x-item-" + state.open : "");
   }
-  function reveal() {
-    const list = $("x-list"), place = state.shown.indexOf(state.open);
-    if (place < 0) return;
-    const top = place * ROW;
-    if (top < list.scrollTop) list.scrollTop = top;
-    else if (top + ROW > list.scrollTop + list.clientHeight) list.scrollTop = top + ROW - list.clientHeight;
-  }
+  function reveal() { list.reveal(state.shown.indexOf(state.open)); }
   function step(by) {
     if (!state.shown.length) return;
     const place = state.shown.indexOf(state.open);
@@ -207,7 +151,7 @@ window.addEventListener("beforeprint", () => {
     const turns = Math.max(...t.turn), narrow = width < 620;
     const places = [], order = [];
     let bottom = 0;
-    const gap = 96, card = narrow ? 0 : Math.max(168, Math.min(280, (width - gap * (turns - 1) - 84) / turns));
+    const gap = width < 1100 ? 68 : 96, card = narrow ? 0 : Math.max(156, Math.min(280, (width - gap * (turns - 1) - 84) / turns));
     (function walk(id) {
       order.push(id);
       const depth = t.turn[id] - 1, kids = visibleChildren(t, id);
@@ -360,23 +304,6 @@ window.addEventListener("beforeprint", () => {
 
   /* ---- the selected turn ---- */
 
-  /* Text with the words that were searched for marked. */
-  function marked(parent, text) {
-    text = clean(text);
-    const lower = text.toLowerCase();
-    let at = 0;
-    while (state.words.length && lower.length === text.length) {
-      let next = -1, length = 0;
-      for (const w of state.words) {
-        const found = lower.indexOf(w, at);
-        if (found >= 0 && (next < 0 || found < next)) { next = found; length = w.length; }
-      }
-      if (next < 0) break;
-      parent.append(text.slice(at, next), element("mark", "", text.slice(next, next + length)));
-      at = next + length;
-    }
-    parent.append(text.slice(at));
-  }
   function bubble(t, id) {
     const n = t.nodes[id], box = element("div", "x-said" + (n.speaker ? " b" : "") + (id === state.node ? " now" : ""));
     const small = element("small", "", (n.speaker ? "B" : "A") + " · " + n.role + (n.verdict ? " · " + n.verdict : "") + " · ");
@@ -384,7 +311,7 @@ window.addEventListener("beforeprint", () => {
     small.append(own === null ? "no answer" : element("span", isRight(t, n, n.speaker) ? "ok" : "no",
       (isRight(t, n, n.speaker) ? "✓ " : "✗ ") + flat(own)));
     box.append(small);
-    marked(box, n.text);
+    marked(box, n.text, state.words);
     return box;
   }
   function quote(t, id) {
@@ -460,22 +387,17 @@ window.addEventListener("beforeprint", () => {
     if (to !== undefined) { select(to); focusNode(); }
   }
   function listKey(event) {
-    const page = Math.max(1, Math.floor($("x-list").clientHeight / ROW) - 1), many = state.shown.length;
-    const by = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -many, End: many }[event.key];
+    const by = list.step(event);
     if (by) { step(by); event.preventDefault(); }
     if (event.key === "Enter") focusNode();
   }
-  function pageKey(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
-    if (event.key === "Escape" && event.target.id === "x-search") { event.target.value = ""; filter(); focusNode(); return; }
-    if (event.key === "Enter" && event.target.id === "x-search") { focusNode(); return; }
-    if (typing || $("x-dialog").open && event.key !== "?") return;
-    if (event.key === "/") { $("x-search").focus(); $("x-search").select(); }
-    else if (event.key === "n") step(1);
-    else if (event.key === "p") step(-1);
-    else if (event.key === "?") help();
-    else return;
+  function searchKey(event) {
+    if (event.key === "Escape") { event.target.value = ""; filter(); }
+    if (event.key === "Escape" || event.key === "Enter") focusNode();
+  }
+  function helpKey(event) {
+    if (event.key !== "?" || event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT)$/.test(event.target.tagName)) return;
+    help();
     event.preventDefault();
   }
 
@@ -483,19 +405,19 @@ window.addEventListener("beforeprint", () => {
 
   data.seeds = [...new Set(trees.map((t) => t.seed))];
   const seen = [...new Set(trees.map((t) => t.part))];
-  $("x-list").append(element("div", "fill"));
-  fillSelect($("x-kind"), KINDS.map((k) => [k[0], k[1]]));
-  fillSelect($("x-part"), (seen.length > 1 ? [["any", "all parts"]] : []).concat(seen.map((p) => [String(p), data.parts[p]])));
-  fillSelect($("x-seed"), (data.seeds.length > 1 ? [["any", "all seeds"]] : []).concat(data.seeds.map((s) => [String(s), "seed " + s])));
+  fillSelect($("x-kind"), KINDS.map((k) => [k[0], k[1]]), filter);
+  fillSelect($("x-part"), (seen.length > 1 ? [["any", "all parts"]] : []).concat(seen.map((p) => [String(p), data.parts[p]])), filter);
+  fillSelect($("x-seed"), (data.seeds.length > 1 ? [["any", "all seeds"]] : []).concat(data.seeds.map((s) => [String(s), "seed " + s])), filter);
   $("explorer").hidden = false;
   $("x-search").addEventListener("input", filter);
-  $("x-list").addEventListener("scroll", drawList, { passive: true });
+  $("x-search").addEventListener("keydown", searchKey);
   $("x-list").addEventListener("keydown", listKey);
   $("x-tree").addEventListener("keydown", treeKey);
   $("x-previous").addEventListener("click", () => step(-1));
   $("x-next").addEventListener("click", () => step(1));
   $("x-help").addEventListener("click", help);
-  document.addEventListener("keydown", pageKey);
+  document.addEventListener("keydown", helpKey);
+  explorers.push({ section: $("debates"), search: $("x-search"), step });
   let width = window.innerWidth;
   window.addEventListener("resize", () => {
     if (window.innerWidth === width || state.open < 0) return;

@@ -1,0 +1,29 @@
+/*
+ * A folder of a test's own: setup and teardown for cmocka. Include after cmocka.h.
+ */
+#ifndef PBT_TESTS_FOLDER_H
+#define PBT_TESTS_FOLDER_H
+
+#include "base/status.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char folder[64];
+static pbt_error problem;
+
+static int make_folder(void **state) {
+    (void)state;
+    strcpy(folder, "/tmp/pbt-test-XXXXXX");
+    return mkdtemp(folder) ? 0 : 1;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    return system(command);
+}
+
+#endif
