@@ -6,8 +6,8 @@
 
 #include "tensor/cpu/kernels/kernel.h"
 
-/* Rows of one span that are computed together. */
-enum { ATTENTION_ROWS = 16 };
+/* Rows of one span, and panels of sixteen keys, that are computed together. */
+enum { ATTENTION_ROWS = 16, ATTENTION_PANELS = 4 };
 
 /* Keys at positions position .. position+count-1 lie in KV rows row .. row+count-1. */
 typedef struct key_run {
@@ -36,7 +36,7 @@ typedef struct attention_scratch {
     key_run *runs;
     float *scores, *gradients; /* [rows * group][max_keys] */
     float *q, *dout, *out;     /* [rows * group][E] */
-    float *panel;              /* [E][16] */
+    float *panel;              /* [ATTENTION_PANELS][E][16] */
 } attention_scratch;
 
 pbt_code KERNEL(attention_begin)(attention_call *call, pbt_error *error);
@@ -45,7 +45,8 @@ bool KERNEL(attention_scratch_open)(const attention_call *call, bool backward, a
 void KERNEL(attention_scratch_close)(attention_scratch *scratch);
 /* The keys of positions 0 .. last of a segment; returns how many runs. */
 int64_t KERNEL(attention_runs)(const attention_call *call, int32_t segment, int64_t last, key_run *runs);
-/* to[r][key] = rows[r] . vectors[key][head], keys first .. first+n-1 by position (first a multiple of 16). */
+/* to[r][key] = rows[r] . vectors[key][head], keys first .. last by position (first a multiple of 16); what
+ * comes behind `last`, up to a multiple of 16, is left undefined. */
 void KERNEL(attention_dots)(const attention_call *call, const attention_scratch *scratch, const key_run *runs,
                             int64_t n_runs, int64_t first, int64_t last, int64_t head, const float *rows,
                             int64_t n_rows, const float *vectors, float *to);

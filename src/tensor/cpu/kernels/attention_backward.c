@@ -64,10 +64,24 @@ typedef struct backward_call {
     float *dq, *dk, *dv;
 } backward_call;
 
-static float dot(const float *a, const float *b, int64_t n) {
-    float sum = 0;
-    for (int64_t i = 0; i < n; i++) sum = fmaf(a[i], b[i], sum);
-    return sum;
+/* sums[r] = dout . out of the chunk's rows r, as [row][head of the group]; several chains at a time hide the
+ * latency. */
+static void products(const backward_call *b, int64_t row, int64_t n, int64_t head, float *sums) {
+    enum { CHAINS = 8 };
+    const int64_t group = b->forward.group, E = b->forward.E;
+    for (int64_t first = 0; first < n; first += CHAINS) {
+        const float *dout[CHAINS], *out[CHAINS];
+        float sum[CHAINS] = {0};
+        for (int64_t i = 0; i < CHAINS; i++) {
+            int64_t r = first + i < n ? first + i : n - 1;
+            int64_t at = ((row + r / group) * b->forward.H + head * group + r % group) * E;
+            dout[i] = b->dout + at;
+            out[i] = b->out + at;
+        }
+        for (int64_t e = 0; e < E; e++)
+            UNROLL for (int i = 0; i < CHAINS; i++) sum[i] = fmaf(dout[i][e], out[i][e], sum[i]);
+        for (int64_t i = 0; i < CHAINS && first + i < n; i++) sums[first + i] = sum[i];
+    }
 }
 
 static void chunk_backward(const backward_call *b, const attention_scratch *scratch, const row_chunk *chunk,
@@ -85,12 +99,14 @@ static void chunk_backward(const backward_call *b, const attention_scratch *scra
     (call, scratch, scratch->runs, n_runs, 0, last, head, scratch->q, n, call->k, scratch->scores);
     KERNEL(attention_dots)
     (call, scratch, scratch->runs, n_runs, 0, last, head, scratch->dout, n, call->v, scratch->gradients);
+    float sums[ATTENTION_ROWS * 64];
+    products(b, row, n, head, sums);
     for (int64_t r = 0; r < n; r++) {
         int64_t at = (row + r / group) * call->H + head * group + r % group,
                 position_r = position + r / group;
         row_gradients(scratch->scores + r * call->max_keys, scratch->gradients + r * call->max_keys,
                       attention_from(call, position_r), position_r, end, call->scale, b->stats + at * 2,
-                      dot(b->dout + at * E, b->out + at * E, E));
+                      sums[r]);
     }
     add_to_keys(call, scratch, n_runs, head, scratch->gradients, scratch->q, n, b->dk);
     add_to_keys(call, scratch, n_runs, head, scratch->scores, scratch->dout, n, b->dv);

@@ -45,7 +45,8 @@ void KERNEL(attention_end)(attention_call *call) {
 bool KERNEL(attention_scratch_open)(const attention_call *call, bool backward, attention_scratch *scratch) {
     size_t rows = (size_t)(ATTENTION_ROWS * call->group), E = (size_t)call->E;
     size_t scores = rows * (size_t)call->max_keys, tile = (rows * E + 15) / 16 * 16;
-    size_t floats = scores * (backward ? 2 : 1) + tile * (backward ? 3 : 2) + 16 * E;
+    size_t floats =
+        scores * (backward ? 2 : 1) + tile * (backward ? 3 : 2) + ATTENTION_PANELS * PBT_PANEL * E;
     *scratch = (attention_scratch){.runs = pbt_alloc((size_t)call->max_runs, sizeof *scratch->runs)};
     float *memory = aligned_alloc(64, (floats * sizeof *memory + 63) / 64 * 64);
     scratch->scores = memory;
@@ -82,24 +83,28 @@ int64_t KERNEL(attention_runs)(const attention_call *call, int32_t segment, int6
 void KERNEL(attention_dots)(const attention_call *call, const attention_scratch *scratch, const key_run *runs,
                             int64_t n_runs, int64_t first, int64_t last, int64_t head, const float *rows,
                             int64_t n_rows, const float *vectors, float *to) {
-    const int64_t width = call->G * call->E;
+    const int64_t width = call->G * call->E, panel = call->E * PBT_PANEL;
     int64_t run = 0;
-    for (int64_t key = first; key <= last; key += PBT_PANEL) {
-        const float *from[PBT_PANEL];
-        for (int64_t i = 0; i < PBT_PANEL; i++) {
-            from[i] = NULL;
-            if (key + i > last) continue;
-            while (run + 1 < n_runs && key + i >= runs[run].position + runs[run].count) run++;
-            from[i] = vectors + (runs[run].row + key + i - runs[run].position) * width + head * call->E;
+    for (int64_t key = first; key <= last; key += ATTENTION_PANELS * PBT_PANEL) {
+        int64_t panels = (last - key) / PBT_PANEL + 1;
+        if (panels > ATTENTION_PANELS) panels = ATTENTION_PANELS;
+        for (int64_t p = 0; p < panels; p++) {
+            const float *from[PBT_PANEL];
+            for (int64_t i = 0; i < PBT_PANEL; i++) {
+                int64_t at = key + p * PBT_PANEL + i;
+                if (at > last) at = last; /* nobody asks for what lies behind it */
+                while (run + 1 < n_runs && at >= runs[run].position + runs[run].count) run++;
+                from[i] = vectors + (runs[run].row + at - runs[run].position) * width + head * call->E;
+            }
+            KERNEL(transpose_16)(scratch->panel + p * panel, from, call->E);
         }
-        KERNEL(transpose_16)(scratch->panel, from, call->E);
         KERNEL(tile_any)
-        (TILE_A_ROWS, n_rows, PBT_PANEL,
+        (TILE_A_ROWS, n_rows, panels * PBT_PANEL,
          &(tile_operands){.depth = call->E,
                           .a = rows,
                           .a_step = call->E,
                           .b = scratch->panel,
-                          .b_panel = 0,
+                          .b_panel = panel,
                           .b_step = PBT_PANEL,
                           .c = to + key,
                           .ldc = call->max_keys,

@@ -85,7 +85,27 @@ void KERNEL(read)(float *to, const pbt_matrix *from, int64_t row, int64_t column
     }
 }
 
-#if LANES >= 8
+#if LANES == 16
+/* to[k][16] <- from[i][k] for 16 rows and 4 columns: rows i, i + 4, i + 8, i + 12 come into the quarters of
+ * vector i, so that transposing 4 x 4 inside the quarters leaves every column in order. */
+INLINE void transpose_16_4(float *to, const float *const *from, int64_t k) {
+    __m512 a[4], b[4];
+    UNROLL for (int i = 0; i < 4; i++) {
+        a[i] = _mm512_castps128_ps512(_mm_loadu_ps(from[i] + k));
+        a[i] = _mm512_insertf32x4(a[i], _mm_loadu_ps(from[i + 4] + k), 1);
+        a[i] = _mm512_insertf32x4(a[i], _mm_loadu_ps(from[i + 8] + k), 2);
+        a[i] = _mm512_insertf32x4(a[i], _mm_loadu_ps(from[i + 12] + k), 3);
+    }
+    b[0] = _mm512_unpacklo_ps(a[0], a[1]);
+    b[1] = _mm512_unpackhi_ps(a[0], a[1]);
+    b[2] = _mm512_unpacklo_ps(a[2], a[3]);
+    b[3] = _mm512_unpackhi_ps(a[2], a[3]);
+    _mm512_storeu_ps(to, _mm512_shuffle_ps(b[0], b[2], 0x44));
+    _mm512_storeu_ps(to + PBT_PANEL, _mm512_shuffle_ps(b[0], b[2], 0xEE));
+    _mm512_storeu_ps(to + 2 * PBT_PANEL, _mm512_shuffle_ps(b[1], b[3], 0x44));
+    _mm512_storeu_ps(to + 3 * PBT_PANEL, _mm512_shuffle_ps(b[1], b[3], 0xEE));
+}
+#elif LANES == 8
 /* to[k][16] <- from[i][k] for 8 rows and 8 columns. */
 INLINE void transpose_8(float *to, const float *const *from, int64_t k) {
     __m256 a[8], b[8];
@@ -108,9 +128,15 @@ INLINE void transpose_8(float *to, const float *const *from, int64_t k) {
 #endif
 
 void KERNEL(transpose_16)(float *to, const float *const rows[16], int64_t depth) {
+    int64_t begin = 0;
+#if LANES == 16
+    bool every = true;
+    for (int i = 0; i < PBT_PANEL; i++) every = every && rows[i];
+    for (; every && begin + 4 <= depth; begin += 4) transpose_16_4(to + begin * PBT_PANEL, rows, begin);
+#endif
     for (int half = 0; half < PBT_PANEL; half += 8) {
-        int64_t k = 0;
-#if LANES >= 8
+        int64_t k = begin;
+#if LANES == 8
         bool all = true;
         for (int i = 0; i < 8; i++) all = all && rows[half + i];
         for (; all && k + 8 <= depth; k += 8) transpose_8(to + k * PBT_PANEL + half, rows + half, k);

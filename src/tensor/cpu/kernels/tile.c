@@ -91,22 +91,22 @@ INLINE void tile_last(const tile_a kind, const pbt_dtype dtype, const int rows, 
         memcpy(c + r * o->ldc, block + r * PBT_PANEL, (size_t)outputs * sizeof(float));
 }
 
+/* As many whole groups of `panels` as there are; returns the outputs done. */
+INLINE int64_t tile_groups(const tile_a kind, const pbt_dtype dtype, const int rows, const int panels,
+                           int64_t outputs, const tile_operands *o, int64_t done) {
+    for (; outputs - done >= panels * PBT_PANEL; done += panels * PBT_PANEL)
+        tile_run(kind, dtype, rows, panels, o, done / PBT_PANEL * o->b_panel, o->c + done);
+    return done;
+}
+
 INLINE void tile_rows(const tile_a kind, const pbt_dtype dtype, const int rows, int64_t outputs,
                       const tile_operands *o) {
     const int panels = TILE_PANELS(rows);
-    int64_t b_at = 0;
-    float *c = o->c;
-    for (; outputs >= panels * PBT_PANEL; outputs -= panels * PBT_PANEL) {
-        tile_run(kind, dtype, rows, panels, o, b_at, c);
-        b_at += panels * o->b_panel;
-        c += panels * PBT_PANEL;
-    }
-    for (; outputs >= PBT_PANEL; outputs -= PBT_PANEL) {
-        tile_run(kind, dtype, rows, 1, o, b_at, c);
-        b_at += o->b_panel;
-        c += PBT_PANEL;
-    }
-    if (outputs > 0) tile_last(kind, dtype, rows, outputs, o, b_at, c);
+    int64_t done = tile_groups(kind, dtype, rows, panels, outputs, o, 0);
+    if (panels > 2) done = tile_groups(kind, dtype, rows, 2, outputs, o, done);
+    if (panels > 1) done = tile_groups(kind, dtype, rows, 1, outputs, o, done);
+    if (done < outputs)
+        tile_last(kind, dtype, rows, outputs - done, o, done / PBT_PANEL * o->b_panel, o->c + done);
 }
 
 #define TILE_CASE(n)                                                                                         \
