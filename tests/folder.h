@@ -1,8 +1,15 @@
 /*
- * A folder of a test's own: setup and teardown for cmocka. Include after cmocka.h.
+ * A folder of a test's own: setup and teardown for cmocka.
  */
 #ifndef PBT_TESTS_FOLDER_H
 #define PBT_TESTS_FOLDER_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
 
 #include "base/status.h"
 

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -277,6 +278,18 @@ pbt_code pbt_folder_make(const char *path, pbt_error *error) {
     }
     free(copy);
     return code;
+}
+
+void pbt_folder_remove(const char *path) {
+    DIR *listing = opendir(path);
+    if (!listing) return;
+    for (const struct dirent *entry; (entry = readdir(listing));) {
+        char *file = entry->d_name[0] == '.' ? NULL : pbt_path_join(path, entry->d_name);
+        if (file) unlink(file);
+        free(file);
+    }
+    closedir(listing);
+    rmdir(path);
 }
 
 char *pbt_path_join(const char *folder, const char *name) {

@@ -46,6 +46,8 @@ bool pbt_file_exists(const char *path);
 bool pbt_folder_exists(const char *path);
 /* mkdir -p */
 pbt_code pbt_folder_make(const char *path, pbt_error *error);
+/* Removes a folder of files; what cannot be removed stays, and so do files whose name begins with a dot. */
+void pbt_folder_remove(const char *path);
 /* "folder/name", malloc'ed; NULL when memory is out. */
 char *pbt_path_join(const char *folder, const char *name);
 /* XXH3 64-bit of bytes, and of a file's bytes. */

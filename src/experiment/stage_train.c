@@ -118,7 +118,7 @@ static pbt_code keep_check(arm_training *t, int64_t step, const char *name, cons
     if (code == PBT_OK) code = pbt_store_put(t->run->store, &key, value, error);
     if (code == PBT_OK) code = log_check(t, value, error);
     json_decref(value);
-    if (code == PBT_OK && old) pbt_adapter_folder_remove(old);
+    if (code == PBT_OK && old) pbt_folder_remove(old);
     free(folder);
     free(old);
     pbt_monitor_message(t->run->monitor, 1, "%s step %lld: dev +\u2192\u2212 %.1f, \u2212\u2192+ %.1f%s",

@@ -2,11 +2,9 @@
 
 #include "base/file.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 pbt_code pbt_lora_create(const pbt_run *run, int64_t seed, const pbt_model *model, pbt_adapter **adapter,
                          pbt_error *error) {
@@ -50,16 +48,4 @@ pbt_code pbt_metrics_keep(pbt_store *store, int64_t seed, const char *arm, const
     json_decref(list);
     free(path);
     return code;
-}
-
-void pbt_adapter_folder_remove(const char *folder) {
-    DIR *listing = opendir(folder);
-    if (!listing) return;
-    for (const struct dirent *entry; (entry = readdir(listing));) {
-        char *path = entry->d_name[0] == '.' ? NULL : pbt_path_join(folder, entry->d_name);
-        if (path) unlink(path);
-        free(path);
-    }
-    closedir(listing);
-    rmdir(folder);
 }

@@ -13,7 +13,5 @@ pbt_code pbt_lora_create(const pbt_run *run, int64_t seed, const pbt_model *mode
  * one logged, 0 where there is none. */
 pbt_code pbt_metrics_keep(pbt_store *store, int64_t seed, const char *arm, const char *name,
                           const char *folder, double *loss, pbt_error *error);
-/* Removes an adapter's folder that is no longer needed; what cannot be removed stays. */
-void pbt_adapter_folder_remove(const char *folder);
 
 #endif

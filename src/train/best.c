@@ -5,27 +5,12 @@
 
 #include "base/file.h"
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static char *best_folder(const pbt_trainer *trainer, int64_t step) {
     return pbt_string_format("%s/checkpoint-%" PRId64, trainer->folder, step);
-}
-
-/* Removes a folder of files; what cannot be removed stays. */
-static void remove_folder(const char *folder) {
-    DIR *listing = opendir(folder);
-    if (!listing) return;
-    for (const struct dirent *entry; (entry = readdir(listing));) {
-        char *path = entry->d_name[0] == '.' ? NULL : pbt_path_join(folder, entry->d_name);
-        if (path) unlink(path);
-        free(path);
-    }
-    closedir(listing);
-    rmdir(folder);
 }
 
 static pbt_code save(const pbt_trainer *trainer, int64_t step, pbt_error *error) {
@@ -60,7 +45,7 @@ pbt_code pbt_best_consider(const pbt_trainer *trainer, const json_t *line, pbt_b
     PBT_TRY(save(trainer, step, error));
     *best = (pbt_best){step, metric};
     char *old = before > 0 && before != step ? best_folder(trainer, before) : NULL;
-    if (old) remove_folder(old);
+    if (old) pbt_folder_remove(old);
     free(old);
     return PBT_OK;
 }

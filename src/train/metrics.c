@@ -5,37 +5,46 @@
 
 #include <math.h>
 
+/* What is averaged over the interval, in the order of the line. */
+typedef struct mean_metric {
+    const char *name;
+    size_t of_line, of_sums; /* offsets of doubles */
+    bool dpo;                /* only there in DPO */
+} mean_metric;
+#define MEAN(name, field, dpo)                                                                               \
+    { name, offsetof(pbt_metrics, field), offsetof(pbt_metric_sums, field), dpo }
+static const mean_metric means[] = {MEAN("loss", loss, false),
+                                    MEAN("rewards/chosen", rewards_chosen, true),
+                                    MEAN("rewards/rejected", rewards_rejected, true),
+                                    MEAN("rewards/margins", rewards_margins, true),
+                                    MEAN("rewards/accuracies", rewards_accuracies, true),
+                                    MEAN("logps/chosen", logps_chosen, true),
+                                    MEAN("logps/rejected", logps_rejected, true),
+                                    MEAN("logits/chosen", logits_chosen, true),
+                                    MEAN("logits/rejected", logits_rejected, true),
+                                    MEAN("entropy", entropy, false),
+                                    MEAN("mean_token_accuracy", mean_token_accuracy, false),
+                                    MEAN("step_time", step_time, false)};
+enum { N_MEANS = sizeof means / sizeof *means };
+
+static double *line_value(pbt_metrics *metrics, const mean_metric *m) {
+    return (double *)(void *)((char *)metrics + m->of_line);
+}
+
+static double *sum_value(pbt_metric_sums *sums, const mean_metric *m) {
+    return (double *)(void *)((char *)sums + m->of_sums);
+}
+
 void pbt_metric_sums_add(pbt_metric_sums *sums, const pbt_metrics *metrics) {
+    pbt_metrics step = *metrics;
     sums->steps++;
-    sums->loss += metrics->loss;
-    sums->rewards_chosen += metrics->rewards_chosen;
-    sums->rewards_rejected += metrics->rewards_rejected;
-    sums->rewards_margins += metrics->rewards_margins;
-    sums->rewards_accuracies += metrics->rewards_accuracies;
-    sums->logps_chosen += metrics->logps_chosen;
-    sums->logps_rejected += metrics->logps_rejected;
-    sums->logits_chosen += metrics->logits_chosen;
-    sums->logits_rejected += metrics->logits_rejected;
-    sums->entropy += metrics->entropy;
-    sums->mean_token_accuracy += metrics->mean_token_accuracy;
-    sums->step_time += metrics->step_time;
+    for (int i = 0; i < N_MEANS; i++) *sum_value(sums, &means[i]) += *line_value(&step, &means[i]);
 }
 
 pbt_metrics pbt_metric_sums_take(pbt_metric_sums *sums, const pbt_metrics *last) {
     pbt_metrics line = *last;
     double n = sums->steps > 0 ? (double)sums->steps : 1;
-    line.loss = sums->loss / n;
-    line.rewards_chosen = sums->rewards_chosen / n;
-    line.rewards_rejected = sums->rewards_rejected / n;
-    line.rewards_margins = sums->rewards_margins / n;
-    line.rewards_accuracies = sums->rewards_accuracies / n;
-    line.logps_chosen = sums->logps_chosen / n;
-    line.logps_rejected = sums->logps_rejected / n;
-    line.logits_chosen = sums->logits_chosen / n;
-    line.logits_rejected = sums->logits_rejected / n;
-    line.entropy = sums->entropy / n;
-    line.mean_token_accuracy = sums->mean_token_accuracy / n;
-    line.step_time = sums->step_time / n;
+    for (int i = 0; i < N_MEANS; i++) *line_value(&line, &means[i]) = *sum_value(sums, &means[i]) / n;
     *sums = (pbt_metric_sums){.num_tokens = sums->num_tokens, .unique_tokens = sums->unique_tokens};
     return line;
 }
@@ -46,25 +55,17 @@ static void set_real(json_t *object, const char *key, double value) {
 
 json_t *pbt_metrics_line(const pbt_metrics *metrics, pbt_objective objective) {
     json_t *line = json_object();
+    pbt_metrics values = *metrics;
     if (!line) return NULL;
     json_object_set_new(line, "step", json_integer(metrics->step));
     set_real(line, "epoch", metrics->epoch);
-    set_real(line, "loss", metrics->loss);
-    set_real(line, "learning_rate", metrics->learning_rate);
-    set_real(line, "grad_norm", metrics->grad_norm);
-    if (objective == PBT_DPO) {
-        set_real(line, "rewards/chosen", metrics->rewards_chosen);
-        set_real(line, "rewards/rejected", metrics->rewards_rejected);
-        set_real(line, "rewards/margins", metrics->rewards_margins);
-        set_real(line, "rewards/accuracies", metrics->rewards_accuracies);
-        set_real(line, "logps/chosen", metrics->logps_chosen);
-        set_real(line, "logps/rejected", metrics->logps_rejected);
-        set_real(line, "logits/chosen", metrics->logits_chosen);
-        set_real(line, "logits/rejected", metrics->logits_rejected);
+    for (int i = 0; i < N_MEANS; i++) {
+        if (!means[i].dpo || objective == PBT_DPO)
+            set_real(line, means[i].name, *line_value(&values, &means[i]));
+        if (i > 0) continue;
+        set_real(line, "learning_rate", metrics->learning_rate);
+        set_real(line, "grad_norm", metrics->grad_norm);
     }
-    set_real(line, "entropy", metrics->entropy);
-    set_real(line, "mean_token_accuracy", metrics->mean_token_accuracy);
-    set_real(line, "step_time", metrics->step_time);
     json_object_set_new(line, "num_tokens", json_integer(metrics->num_tokens));
     json_object_set_new(line, "unique_tokens", json_integer(metrics->unique_tokens));
     return line;

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "engine/engine.h"
+#include "small_model.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -38,15 +39,7 @@ static inline pbt_model *fixture_model(uint64_t seed, bool window) {
              "\"rms_norm_eps\": 1e-5, \"rope_theta\": 10000.0, \"tie_word_embeddings\": true, "
              "\"hidden_act\": \"silu\", \"eos_token_id\": 1%s}",
              window ? "mistral" : "llama", window ? ", \"sliding_window\": 9" : "");
-    json_t *raw = NULL;
-    pbt_config config;
-    pbt_model *model = NULL;
-    assert_ok(pbt_json_parse(text, strlen(text), "test", NULL, &raw, error));
-    assert_ok(pbt_config_parse(raw, "test", &config, error));
-    assert_ok(pbt_model_random(&config, pbt_key_of_seed(seed), 0.3, pbt_ops_cpu(), &model, error));
-    pbt_config_free(&config);
-    json_decref(raw);
-    return model;
+    return small_model(text, seed);
 }
 
 /* A LoRA adapter whose B is not zero, so that it does something. */

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "experiment/confidence.h"
-#include "experiment/scripted.h"
+#include "experiment/judged.h"
 #include "report/report.h"
 
 #include <math.h>
@@ -320,11 +320,11 @@ static void test_confidence_rule(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_flip_flop, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(test_teams, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(test_switched_on_later, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(test_balanced_and_flips, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(test_confidence_rule, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_flip_flop, make_run_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_teams, make_run_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_switched_on_later, make_run_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_balanced_and_flips, make_run_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_confidence_rule, make_run_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@
 
 #include "experiment/farm_case.h"
 #include "experiment/farm_data.h"
-#include "experiment/scripted.h"
+#include "experiment/judged.h"
 
 #include <math.h>
 
@@ -432,12 +432,12 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parsing),
         cmocka_unit_test(test_released_counting),
-        cmocka_unit_test_setup_teardown(test_bad_files, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(test_small_file, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(test_what_is_said, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(test_unreadable_and_released_code, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(test_free_answers, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(test_real_files, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_bad_files, make_run_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_small_file, make_run_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_what_is_said, make_run_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_unreadable_and_released_code, make_run_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_free_answers, make_run_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_real_files, make_run_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

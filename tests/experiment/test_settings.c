@@ -9,13 +9,9 @@
 #include "base/file.h"
 #include "experiment/settings.h"
 #include "experiment/yaml.h"
+#include "folder.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-static char folder[64], path[96];
-static pbt_error problem;
+static char path[96];
 static pbt_experiment experiment;
 
 #define HEAD                                                                                                 \
@@ -26,22 +22,12 @@ static pbt_experiment experiment;
     "prompts: /prompts\n"                                                                                    \
     "questions: {file: q.jsonl}\n"
 
-static int make_folder(void **state) {
-    (void)state;
-    strcpy(folder, "/tmp/pbt-settings-XXXXXX");
-    if (!mkdtemp(folder)) return 1;
+static int make_settings_folder(void **state) {
+    if (make_folder(state) != 0) return 1;
     snprintf(path, sizeof path, "%s/models/a", folder);
-    pbt_error error;
-    if (pbt_folder_make(path, &error) != PBT_OK) return 1;
+    if (pbt_folder_make(path, &problem) != PBT_OK) return 1;
     snprintf(path, sizeof path, "%s/e.yaml", folder);
     return 0;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
 }
 
 static pbt_code read_text(const char *text, const char *const *set, size_t n) {
@@ -279,5 +265,5 @@ int main(void) {
         cmocka_unit_test(test_aliases),
         cmocka_unit_test(test_table),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, make_settings_folder, remove_folder);
 }

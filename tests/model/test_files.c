@@ -11,6 +11,7 @@
 #include "folder.h"
 #include "model/adapter.h"
 #include "model/safetensors.h"
+#include "small_model.h"
 
 #include <math.h>
 
@@ -34,12 +35,7 @@ static pbt_code parse(const char *text, pbt_config *config) {
 }
 
 static pbt_model *random_model(uint64_t seed) {
-    pbt_config config;
-    pbt_model *model = NULL;
-    OK(parse(plain, &config));
-    OK(pbt_model_random(&config, pbt_key_of_seed(seed), 0.3, pbt_ops_cpu(), &model, &problem));
-    pbt_config_free(&config);
-    return model;
+    return small_model(plain, seed);
 }
 
 static pbt_code open_model(pbt_model **model) {

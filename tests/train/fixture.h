@@ -6,6 +6,7 @@
 #define PBT_TESTS_TRAIN_FIXTURE_H
 
 #include "base/file.h"
+#include "small_model.h"
 #include "train/check.h"
 
 #include <stdio.h>
@@ -20,15 +21,7 @@ static inline pbt_model *fixture_model(uint64_t seed) {
         "\"intermediate_size\": 24, \"num_hidden_layers\": 2, \"num_attention_heads\": 4, "
         "\"num_key_value_heads\": 2, \"vocab_size\": 40, \"max_position_embeddings\": 128, \"rms_norm_eps\": "
         "1e-5, \"rope_theta\": 10000.0, \"tie_word_embeddings\": true, \"hidden_act\": \"silu\"}";
-    json_t *raw = NULL;
-    pbt_config config;
-    pbt_model *model = NULL;
-    assert_ok(pbt_json_parse(text, strlen(text), "test", NULL, &raw, error));
-    assert_ok(pbt_config_parse(raw, "test", &config, error));
-    assert_ok(pbt_model_random(&config, pbt_key_of_seed(seed), 0.3, pbt_ops_cpu(), &model, error));
-    pbt_config_free(&config);
-    json_decref(raw);
-    return model;
+    return small_model(text, seed);
 }
 
 /* A LoRA adapter whose B is not zero, so that it does something. */
