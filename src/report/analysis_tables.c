@@ -72,6 +72,7 @@ pbt_code pbt_comparisons_table(const pbt_report *r, pbt_table *t, pbt_error *err
     t->n_keys = 3;
     for (size_t i = 0; i < r->n_comparisons; i++) {
         const pbt_comparison *c = &r->comparisons[i];
+        if (c->higher == 0 && c->lower == 0) continue;
         PBT_TRY(pbt_table_row(t, error));
         PBT_TRY(pbt_table_cell(t, 0, error, "%s.%s", c->group, c->figure));
         PBT_TRY(pbt_table_cell(t, 1, error, "%s", c->arm));
@@ -85,6 +86,7 @@ pbt_code pbt_comparisons_table(const pbt_report *r, pbt_table *t, pbt_error *err
     return pbt_table_note(
         t,
         "Items of all seeds; intervals by bootstrap over questions. Higher, lower: questions whose "
-        "mean over items is higher or lower in the first arm; exact McNemar test on these.",
+        "mean over items is higher or lower in the first arm; exact McNemar test on these. Measures without "
+        "a single difference are left out.",
         error);
 }

@@ -97,7 +97,7 @@ pbt_code pbt_page_rounds(pbt_page *page) {
 /* Arms beside each other: a filled mark where the strong agent begins, a hollow one where the weak does, the
  * gap between them, and what the untouched agents reach alone. */
 static void draw_orders(pbt_page *page) {
-    enum { LEFT = 40, RIGHT = 96, TOP = 30, BOTTOM = 30, W = WIDTH, H = HEIGHT };
+    enum { LEFT = 40, RIGHT = 108, TOP = 30, BOTTOM = 30, W = WIDTH, H = HEIGHT };
     const pbt_report *r = page->report;
     double values[2 * PBT_REPORT_ARMS + 2], least = 100, most = 0;
     size_t n = 0, arms = 0;

@@ -47,6 +47,9 @@ void pbt_figure_cell_html(const pbt_figure *figure, const pbt_figure *unread, si
 
 /* Everything up to and with <body>; `nonce` NULL: no script may run. */
 void pbt_page_head(pbt_text *out, const char *title, const char *nonce);
+/* The sections that belong to tables (sections.c), and links to them for the navigation. */
+pbt_code pbt_page_sections(pbt_page *page, const pbt_table *tables, size_t n);
+void pbt_page_section_links(pbt_page *page, const pbt_table *tables, size_t n);
 /* The picture of the finding: resisting against accepting, this run and the paper. */
 pbt_code pbt_page_picture(pbt_page *page);
 /* Rows for the run's arms and the paper's models, with intervals, seeds, counts. */
