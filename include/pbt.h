@@ -1,6 +1,6 @@
 /*
  * pbt as a library: every public contract, lowest floor first. Link with libpbt_experiment and what it needs
- * (`pkg-config --libs jansson sqlite3 yaml-0.1 libpcre2-8 libutf8proc libxxhash`, lapacke, OpenMP).
+ * (`pkg-config --libs jansson sqlite3 yaml-0.1 libpcre2-8 libutf8proc libxxhash`, lapacke, threads).
  *
  * One convention: a function that can fail returns pbt_code and explains itself in a pbt_error
  * (base/status.h).

@@ -73,7 +73,10 @@ static pbt_code open_frozen(training_job *job, pbt_error *error) {
 
 static pbt_code open_model(training_job *job, pbt_error *error) {
     const pbt_training_options *o = job->options;
-    pbt_model_options options = {.nested_quantization = o->use_bnb_nested_quant, .writable = o->full};
+    pbt_model_options options = {.nested_quantization = o->use_bnb_nested_quant,
+                                 .writable = o->full,
+                                 .prepare = !o->full && !o->load_in_4bit && !o->load_in_8bit,
+                                 .training = true};
     PBT_TRY(pbt_cli_load_dtype(o->load_in_4bit, o->bnb_4bit_quant_type, o->load_in_8bit,
                                o->old.torch_dtype ? o->old.torch_dtype : o->dtype, &options.dtype, error));
     if (o->full) options.dtype = PBT_F32;

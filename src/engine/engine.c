@@ -85,6 +85,7 @@ void pbt_engine_free(pbt_engine *engine) {
     free(engine->spans);
     free(engine->targets);
     free(engine->ready_row);
+    free((void *)engine->ready);
     free(engine->picked);
     free(engine->masked);
     free(engine->scratch);

@@ -87,8 +87,7 @@ static pbt_code draw_block(pbt_engine *engine, pbt_sequence **ready, size_t n, s
         if (n_rows == engine->logit_rows) break;
         engine->ready_row[n_rows++] = ready[covered]->last_row;
     }
-    PBT_TRY(pbt_logits(engine->model, pbt_activations_hidden(engine->activations), engine->ready_row, n_rows,
-                       engine->logits, error));
+    PBT_TRY(pbt_logits(engine->model, engine->activations, engine->ready_row, n_rows, engine->logits, error));
     for (size_t i = 0, r = 0, at = SIZE_MAX; i < covered; i++) {
         while (engine->ready_row[r] != ready[i]->last_row) r++;
         if (at != r)
@@ -103,17 +102,17 @@ static pbt_code draw_block(pbt_engine *engine, pbt_sequence **ready, size_t n, s
 
 pbt_code pbt_generate_step(pbt_engine *engine, pbt_sequence **active, size_t n, pbt_error *error) {
     size_t n_ready = 0, done = 0;
-    pbt_sequence **ready = pbt_alloc(n + 1, sizeof *ready);
-    if (!ready) return pbt_fail_memory(error, n * sizeof *ready, "sequences ready for a token");
+    void *memory = (void *)engine->ready;
+    pbt_code code = pbt_grow(&memory, &engine->ready_capacity, n, sizeof *engine->ready, error);
+    pbt_sequence **ready = engine->ready = memory;
+    if (code != PBT_OK) return code;
     for (size_t i = 0; i < n; i++) {
         pbt_sequence *s = active[i];
         if (s->generation && s->cursor.depth == s->limit && s->last_row >= 0) ready[n_ready++] = s;
     }
     qsort((void *)ready, n_ready, sizeof *ready, by_last_row);
-    pbt_code code = PBT_OK;
     for (size_t i = 0; code == PBT_OK && i < n_ready; i += done)
         code = draw_block(engine, ready + i, n_ready - i, &done, error);
-    free((void *)ready);
     return code;
 }
 

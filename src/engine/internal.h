@@ -127,12 +127,14 @@ struct pbt_engine {
     pbt_target *targets; /* scoring: log-probabilities to take from the pass */
     size_t n_targets, targets_capacity;
 
-    int32_t logit_rows; /* rows of logits computed at a time */
-    float *logits;      /* device, [logit_rows, V] */
-    float *picked;      /* [V] logits of one row */
-    float *masked;      /* [V] with end tokens made impossible */
-    float *scratch;     /* [V] of the sampler */
-    int32_t *ready_row; /* [logit_rows] */
+    int32_t logit_rows;          /* rows of logits computed at a time */
+    float *logits;               /* device, [logit_rows, V] */
+    float *picked;               /* [V] logits of one row */
+    float *masked;               /* [V] with end tokens made impossible */
+    float *scratch;              /* [V] of the sampler */
+    int32_t *ready_row;          /* [logit_rows] */
+    struct pbt_sequence **ready; /* of a step: the texts that get a token */
+    size_t ready_capacity;
 };
 
 /* Plans position `position` (the last before the cursor) into the pass, unless it is there already.

@@ -150,8 +150,7 @@ pbt_code pbt_pass_logprobs(pbt_engine *engine, pbt_error *error) {
         rows[n + i] = engine->targets[i].token;
     }
     if (code == PBT_OK)
-        code = pbt_logprobs(engine->model, pbt_activations_hidden(engine->activations), rows, rows + n,
-                            (int32_t)n, logprobs, error);
+        code = pbt_logprobs(engine->model, engine->activations, rows, rows + n, (int32_t)n, logprobs, error);
     for (size_t i = 0; code == PBT_OK && i < n; i++) *engine->targets[i].logprob = logprobs[i];
     free(rows);
     free(logprobs);

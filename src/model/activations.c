@@ -109,6 +109,9 @@ void pbt_activations_free(pbt_activations *a) {
     if (a->memory) a->ops->release(a->memory);
     if (a->back.kv_k) a->ops->release(a->back.kv_k);
     if (a->back.kv_v) a->ops->release(a->back.kv_v);
+    pbt_logit_free(a);
+    if (a->output.hidden) a->ops->release(a->output.hidden);
+    free(a->output.local);
     free(a->layers);
     free(a);
 }

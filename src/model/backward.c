@@ -1,7 +1,6 @@
 /* The backward pass: forward.c read from its end. */
 #include "model/backward.h"
 
-#include "base/memory.h"
 #include "model/activations.h"
 #include "model/gradients.h"
 
@@ -137,56 +136,50 @@ static pbt_code attention_half_backward(const work *w, int32_t l, bool need_inpu
     return PBT_OK;
 }
 
-/* One block of rows with targets: log-probabilities, and their gradient into `dhidden` and the output matrix.
- */
-static pbt_code output_block(const work *w, const int32_t *rows, int32_t n_rows, const int32_t *local,
+/* One block of rows with targets, rows first_row .. of the output's buffers: log-probabilities, and their
+ * gradient into `dhidden` and the output matrix. */
+static pbt_code output_block(const work *w, int32_t first_row, int32_t n_rows, bool kept,
                              const int32_t *target, const float *weight, int32_t first, int32_t n,
-                             float *logprob, float *logits, float *hidden, float *dhidden, pbt_error *error) {
+                             float *logprob, float *dhidden, pbt_error *error) {
     const pbt_model *m = w->pass->model;
     const int32_t V = m->config.vocab_size, D = m->config.hidden_size;
-    float sums[512];
-    w->ops->gather_rows(hidden, w->a->hidden, rows, n_rows, D);
-    PBT_TRY(pbt_logits(m, hidden, NULL, n_rows, logits, error));
-    w->ops->logsumexp(sums, logits, n_rows, V);
+    const pbt_logit_buffers *b = &w->a->output;
+    const int32_t *rows = b->rows + first_row, *local = b->local;
+    float *logits = b->logits + (int64_t)first_row * V, *sums = b->sums + first_row;
+    if (!kept) {
+        PBT_TRY(pbt_logits(m, w->a, rows, n_rows, logits, error));
+        w->ops->logsumexp(sums, logits, n_rows, V);
+    } else if (w->g->output) {
+        w->ops->gather_rows(b->hidden, w->a->hidden, rows, n_rows, D);
+    }
     for (int32_t i = 0; logprob && i < n; i++)
         logprob[i] = logits[(int64_t)local[i] * V + target[i]] - sums[local[i]];
     if (w->pass->statistics)
         pbt_logit_statistics(m, logits, sums, n_rows, local, target, first, n, w->pass->statistics);
     w->ops->logprob_backward(logits, sums, local, target, weight, n, n_rows, V);
-    if (w->g->output) w->ops->linear_backward_weight(w->g->output, logits, V, hidden, D, n_rows, V, D, 1.0f);
-    w->ops->linear_backward_input(hidden, D, logits, V, &m->output, n_rows, false);
-    w->ops->scatter_add_rows(dhidden, hidden, rows, n_rows, D);
+    if (w->g->output)
+        w->ops->linear_backward_weight(w->g->output, logits, V, b->hidden, D, n_rows, V, D, 1.0f);
+    w->ops->linear_backward_input(b->hidden, D, logits, V, &m->output, n_rows, false);
+    w->ops->scatter_add_rows(dhidden, b->hidden, rows, n_rows, D);
     return PBT_OK;
 }
 
 static pbt_code output_backward(const work *w, const int32_t *target_row, const int32_t *target,
                                 const float *weight, int32_t n, float *logprob, float *dhidden,
                                 pbt_error *error) {
-    const pbt_config *c = &w->pass->model->config;
-    const int32_t most = pbt_logit_rows(c);
-    int32_t *rows = pbt_alloc((size_t)most, sizeof *rows), *local = pbt_alloc((size_t)n, sizeof *local);
-    float *logits = w->ops->alloc((size_t)most * (size_t)c->vocab_size * sizeof *logits);
-    float *hidden = w->ops->alloc((size_t)most * (size_t)c->hidden_size * sizeof *hidden);
-    pbt_code code = PBT_OK;
-    if (!rows || !local || !logits || !hidden)
-        code = pbt_fail_memory(error, (size_t)most * (size_t)c->vocab_size * sizeof *logits, "logits");
-    for (int32_t first = 0; code == PBT_OK && first < n;) {
-        int32_t n_rows = 0, i = first;
-        for (; i < n; i++) {
-            bool same = n_rows > 0 && rows[n_rows - 1] == target_row[i];
-            if (!same && n_rows == most) break;
-            if (!same) rows[n_rows++] = target_row[i];
-            local[i] = n_rows - 1;
-        }
-        code = output_block(w, rows, n_rows, local + first, target + first, weight + first, first, i - first,
-                            logprob ? logprob + first : NULL, logits, hidden, dhidden, error);
-        first = i;
+    const pbt_model *m = w->pass->model;
+    const int32_t most = pbt_logit_rows(&m->config);
+    pbt_logit_buffers *b = &w->a->output;
+    const bool kept = pbt_logits_kept(w->a, target_row, n);
+    if (!kept) PBT_TRY(pbt_logit_reserve(m, w->a, n < most ? n : most, n, error));
+    b->kept = 0; /* gradients take their place */
+    for (int32_t first = 0, at = 0, count, n_rows; first < n; first += count) {
+        count = pbt_logit_block(target_row + first, n - first, most, b->rows + at, b->local, &n_rows);
+        PBT_TRY(output_block(w, at, n_rows, kept, target + first, weight + first, first, count,
+                             logprob ? logprob + first : NULL, dhidden, error));
+        at += kept ? n_rows : 0;
     }
-    free(rows);
-    free(local);
-    if (logits) w->ops->release(logits);
-    if (hidden) w->ops->release(hidden);
-    return code;
+    return PBT_OK;
 }
 
 static pbt_code reserve_cache(const work *w, pbt_error *error) {

@@ -74,16 +74,15 @@ static void compare(const float *p, const float *q, int32_t V, int32_t next, pbt
 
 static pbt_code compare_window(side sides[2], const int32_t *tokens, int32_t n, int32_t skip, int32_t piece,
                                pbt_divergence *d, pbt_error *error) {
-    const int32_t V = sides[0].given.model->config.vocab_size, D = sides[0].given.model->config.hidden_size;
+    const int32_t V = sides[0].given.model->config.vocab_size;
     int32_t positions[WINDOW + 1];
     for (int32_t i = 0; i < n; i++) positions[i] = i;
     for (int s = 0; s < 2; s++) PBT_TRY(pass(&sides[s], tokens, positions, n, error));
     for (int32_t first = 0; first < n; first += piece) {
         int32_t rows = n - first < piece ? n - first : piece;
-        for (int s = 0; s < 2; s++) {
-            const float *hidden = pbt_activations_hidden(sides[s].activations) + (int64_t)first * D;
-            PBT_TRY(pbt_logits(sides[s].given.model, hidden, NULL, rows, sides[s].logits, error));
-        }
+        for (int s = 0; s < 2; s++)
+            PBT_TRY(pbt_logits(sides[s].given.model, sides[s].activations, positions + first, rows,
+                               sides[s].logits, error));
         for (int32_t r = 0; r < rows; r++) {
             int32_t at = first + r;
             if (at < skip) continue;

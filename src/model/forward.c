@@ -1,7 +1,6 @@
 /* The forward pass: token rows through the layers, keys and values into the cache. */
 #include "model/forward.h"
 
-#include "base/memory.h"
 #include "model/activations.h"
 
 #include <math.h>
@@ -131,6 +130,7 @@ pbt_code pbt_forward(const pbt_pass *pass, pbt_kv *kv, pbt_activations *a, pbt_e
     const pbt_model *m = pass->model;
     const pbt_config *c = &m->config;
     const int32_t T = pass->layout.n_rows, D = c->hidden_size;
+    a->output.kept = 0;
     PBT_TRY(check(pass, kv, a, error));
     if (T == 0) return PBT_OK;
     m->ops->embed(a->layers[0].input, &m->embedding, pass->tokens, T);
@@ -141,84 +141,4 @@ pbt_code pbt_forward(const pbt_pass *pass, pbt_kv *kv, pbt_activations *a, pbt_e
     }
     m->ops->rmsnorm(a->hidden, a->inv, a->stream, m->final_norm, (float)c->rms_norm_eps, T, D);
     return PBT_OK;
-}
-
-pbt_code pbt_logits(const pbt_model *model, const float *hidden, const int32_t *rows, int32_t n,
-                    float *logits, pbt_error *error) {
-    const int32_t D = model->config.hidden_size, V = model->config.vocab_size;
-    if (!rows) {
-        model->ops->linear(logits, V, hidden, D, &model->output, n, false);
-        return PBT_OK;
-    }
-    float *gathered = model->ops->alloc((size_t)n * (size_t)D * sizeof *gathered);
-    if (!gathered) return pbt_fail_memory(error, (size_t)n * (size_t)D * sizeof *gathered, "logits");
-    model->ops->gather_rows(gathered, hidden, rows, n, D);
-    model->ops->linear(logits, V, gathered, D, &model->output, n, false);
-    model->ops->release(gathered);
-    return PBT_OK;
-}
-
-int32_t pbt_logit_rows(const pbt_config *config) {
-    int64_t rows = (16 << 20) / config->vocab_size;
-    return rows < 16 ? 16 : rows > 512 ? 512 : (int32_t)rows;
-}
-
-/* The distinct rows of targets i .. at most `most` of them; returns how many targets they cover. */
-static int32_t cut_rows(const int32_t *target_row, int32_t n, int32_t most, int32_t *rows, int32_t *n_rows) {
-    int32_t i = 0;
-    *n_rows = 0;
-    for (; i < n; i++) {
-        if (*n_rows > 0 && rows[*n_rows - 1] == target_row[i]) continue;
-        if (*n_rows == most) break;
-        rows[(*n_rows)++] = target_row[i];
-    }
-    return i;
-}
-
-void pbt_logit_statistics(const pbt_model *model, const float *logits, const float *logsumexp, int32_t n_rows,
-                          const int32_t *local, const int32_t *target, int32_t first, int32_t n,
-                          pbt_target_statistics *statistics) {
-    float rows[3 * 512];
-    const int32_t V = model->config.vocab_size;
-    model->ops->logit_statistics(rows, logits, logsumexp, n_rows, V);
-    for (int32_t i = 0; i < n; i++) {
-        const float *row = rows + 3 * local[i];
-        statistics->entropy[first + i] = row[0];
-        statistics->mean_logit[first + i] = row[1];
-        statistics->top[first + i] = logits[(int64_t)local[i] * V + target[i]] >= row[2];
-    }
-}
-
-pbt_code pbt_logprobs(const pbt_model *model, const float *hidden, const int32_t *target_row,
-                      const int32_t *target, int32_t n, float *logprob, pbt_error *error) {
-    return pbt_logprobs_and_statistics(model, hidden, target_row, target, n, logprob, NULL, error);
-}
-
-pbt_code pbt_logprobs_and_statistics(const pbt_model *model, const float *hidden, const int32_t *target_row,
-                                     const int32_t *target, int32_t n, float *logprob,
-                                     pbt_target_statistics *statistics, pbt_error *error) {
-    const int32_t most = pbt_logit_rows(&model->config), V = model->config.vocab_size;
-    int32_t *rows = pbt_alloc((size_t)most, sizeof *rows), *local = pbt_alloc((size_t)n + 1, sizeof *local);
-    float *logits = model->ops->alloc((size_t)most * (size_t)V * sizeof *logits), sums[512];
-    pbt_code code =
-        rows && local && logits ? PBT_OK : pbt_fail_memory(error, (size_t)most * (size_t)V * 4, "logits");
-    for (int32_t first = 0, n_rows; code == PBT_OK && first < n;) {
-        int32_t count = cut_rows(target_row + first, n - first, most, rows, &n_rows);
-        code = pbt_logits(model, hidden, rows, n_rows, logits, error);
-        if (code != PBT_OK) break;
-        model->ops->logsumexp(sums, logits, n_rows, V);
-        for (int32_t i = first, r = 0; i < first + count; i++) {
-            while (rows[r] != target_row[i]) r++;
-            logprob[i] = logits[(int64_t)r * V + target[i]] - sums[r];
-            local[i] = r;
-        }
-        if (statistics)
-            pbt_logit_statistics(model, logits, sums, n_rows, local + first, target + first, first, count,
-                                 statistics);
-        first += count;
-    }
-    free(rows);
-    free(local);
-    if (logits) model->ops->release(logits);
-    return code;
 }

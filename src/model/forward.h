@@ -49,8 +49,8 @@ pbt_code pbt_forward(const pbt_pass *pass, pbt_kv *kv, pbt_activations *activati
 /* [T, D], valid until the next pass with these activations. */
 const float *pbt_activations_hidden(const pbt_activations *activations);
 
-/* logits[i] = output * hidden[rows[i]]  ([n, V]; rows NULL = the first n rows). */
-pbt_code pbt_logits(const pbt_model *model, const float *hidden, const int32_t *rows, int32_t n,
+/* logits[i] = output * hidden[rows[i]] of the last pass with these activations  ([n, V]). */
+pbt_code pbt_logits(const pbt_model *model, pbt_activations *activations, const int32_t *rows, int32_t n,
                     float *logits, pbt_error *error);
 
 /* What training logs of targets besides log-probabilities; each [number of targets]. */
@@ -60,14 +60,15 @@ typedef struct pbt_target_statistics {
     unsigned char *top; /* 1: no token is likelier than the target */
 } pbt_target_statistics;
 
-/* logprob[i] = log p(target[i] | row target_row[i]), natural log, computed in chunks of at most `chunk_rows`
- * rows of logits (scratch of the activations). target_row ascending. */
-pbt_code pbt_logprobs(const pbt_model *model, const float *hidden, const int32_t *target_row,
+/* logprob[i] = log p(target[i] | row target_row[i]) of the last pass with these activations, natural log,
+ * some hundred rows of logits at a time. target_row ascending. With kept activations the logits stay, as far
+ * as 64 MiB hold them, and a pbt_backward of the same targets need not compute them again. */
+pbt_code pbt_logprobs(const pbt_model *model, pbt_activations *activations, const int32_t *target_row,
                       const int32_t *target, int32_t n, float *logprob, pbt_error *error);
 /* The same, and statistics (NULL: none). */
-pbt_code pbt_logprobs_and_statistics(const pbt_model *model, const float *hidden, const int32_t *target_row,
-                                     const int32_t *target, int32_t n, float *logprob,
-                                     pbt_target_statistics *statistics, pbt_error *error);
+pbt_code pbt_logprobs_and_statistics(const pbt_model *model, pbt_activations *activations,
+                                     const int32_t *target_row, const int32_t *target, int32_t n,
+                                     float *logprob, pbt_target_statistics *statistics, pbt_error *error);
 /* Fills statistics of targets first .. first + n, whose rows are the rows local[i] of `logits`. */
 void pbt_logit_statistics(const pbt_model *model, const float *logits, const float *logsumexp, int32_t n_rows,
                           const int32_t *local, const int32_t *target, int32_t first, int32_t n,

@@ -148,7 +148,7 @@ static pbt_code prepare_matrix(const pbt_model *model, pbt_matrix *matrix, pbt_e
 
 /* Packed weights are a copy. Where memory is too short for it, the mapped file is used as it is: the same
  * bits, more slowly. */
-static bool packing_fits(const pbt_model *model) {
+static bool packing_fits(const pbt_model *model, bool both) {
     double bytes = (double)model->output.rows * model->output.cols * pbt_dtype_bits(model->output.dtype) / 8,
            available = pbt_memory_available();
     for (int32_t l = 0; l < model->config.n_layers; l++)
@@ -156,11 +156,11 @@ static bool packing_fits(const pbt_model *model) {
             const pbt_matrix *m = &model->layers[l].linear[i];
             if (!m->quantization) bytes += (double)m->rows * m->cols * pbt_dtype_bits(m->dtype) / 8;
         }
-    return available <= 0 || bytes < 0.9 * available;
+    return available <= 0 || (both ? 2 : 1) * bytes < 0.9 * available;
 }
 
-static pbt_code prepare(pbt_model *model, pbt_error *error) {
-    if (!packing_fits(model)) return PBT_OK;
+static pbt_code prepare(pbt_model *model, bool training, pbt_error *error) {
+    if (!packing_fits(model, training)) return PBT_OK;
     for (int32_t l = 0; l < model->config.n_layers; l++)
         for (int i = 0; i < PBT_LINEARS; i++)
             PBT_TRY(prepare_matrix(model, &model->layers[l].linear[i], error));
@@ -179,7 +179,7 @@ static pbt_code fill(pbt_model *model, const pbt_model_options *options, pbt_err
     free(slots);
     if (code != PBT_OK) return code;
     if (model->config.tie_word_embeddings) model->output = model->embedding;
-    return options->prepare ? prepare(model, error) : PBT_OK;
+    return options->prepare ? prepare(model, options->training, error) : PBT_OK;
 }
 
 pbt_code pbt_model_open(const char *path, const pbt_model_options *options, const pbt_ops *ops,

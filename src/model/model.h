@@ -57,7 +57,9 @@ typedef struct pbt_model_options {
     size_t n_skip_modules;
     bool writable; /* private fp32 weights that training may change; quantised ones (stored so, or by dtype)
                       are given back as floats */
-    bool prepare;  /* pack the linear layers for fast inference */
+    bool prepare;  /* pack the linear layers where memory allows it: frozen weights are then packed once
+                      instead  of in every pass */
+    bool training; /* the backward pass will read the weights as stored, beside packed ones */
 } pbt_model_options;
 
 /* `path`: a folder. `ops` outlives the model. Free with pbt_model_free. */

@@ -6,11 +6,10 @@ target_sources(pbt_tensor PRIVATE ${PBT_CPU_SOURCES})
 function(pbt_cpu_kernels instruction_set)
   add_library(pbt_tensor_${instruction_set} OBJECT ${PBT_CPU_KERNELS})
   target_include_directories(pbt_tensor_${instruction_set} PRIVATE ${PROJECT_SOURCE_DIR}/src)
-  target_link_libraries(pbt_tensor_${instruction_set} PRIVATE OpenMP::OpenMP_C)
   target_compile_definitions(pbt_tensor_${instruction_set} PRIVATE PBT_INSTRUCTION_SET=${instruction_set})
   # Unoptimised, the kernels are a hundred times slower, too slow for the tests of a debug build; with sanitizers,
   # -O3 takes minutes to compile one of them.
-  target_compile_options(pbt_tensor_${instruction_set} PRIVATE $<IF:$<BOOL:${PBT_SANITIZE}>,-O1,-O3> -Wno-psabi ${ARGN})
+  target_compile_options(pbt_tensor_${instruction_set} PRIVATE $<IF:$<OR:$<BOOL:${PBT_SANITIZE}>,$<BOOL:${PBT_SANITIZE_THREAD}>>,-O1,-O3> -Wno-psabi ${ARGN})
   if(PBT_FUZZ) # no parser is here
     target_compile_options(pbt_tensor_${instruction_set} PRIVATE -O0 -fno-sanitize=all)
   endif()

@@ -50,8 +50,8 @@ static pbt_code forward_logps(pbt_training *training, const pbt_trie *trie, cons
     pbt_pass_buffers *buffers = &training->buffers;
     PBT_TRY(pbt_pass_buffers_reserve(buffers, trie->layout.n_rows, trie->n_targets, error));
     PBT_TRY(pbt_forward(pass, &buffers->kv, buffers->activations, error));
-    PBT_TRY(pbt_logprobs_and_statistics(pass->model, pbt_activations_hidden(buffers->activations),
-                                        trie->target_row, trie->target, trie->n_targets, buffers->logprob,
+    PBT_TRY(pbt_logprobs_and_statistics(pass->model, buffers->activations, trie->target_row, trie->target,
+                                        trie->n_targets, buffers->logprob,
                                         statistics ? &buffers->statistics : NULL, error));
     for (int32_t s = 0; s < trie->n_sequences; s++) sequence_logp[s] = 0;
     for (int32_t i = 0; i < trie->n_targets; i++)
@@ -145,9 +145,8 @@ static pbt_code run_tokens(pbt_training *training, const pbt_batch *batch, size_
         PBT_TRY(pbt_backward(pass, &buffers->kv, buffers->activations, trie->target_row, trie->target,
                              buffers->weight, trie->n_targets, buffers->logprob, training->gradients, error));
     } else {
-        PBT_TRY(pbt_logprobs_and_statistics(pass->model, pbt_activations_hidden(buffers->activations),
-                                            trie->target_row, trie->target, trie->n_targets, buffers->logprob,
-                                            &buffers->statistics, error));
+        PBT_TRY(pbt_logprobs_and_statistics(pass->model, buffers->activations, trie->target_row, trie->target,
+                                            trie->n_targets, buffers->logprob, &buffers->statistics, error));
     }
     for (int32_t i = 0; i < trie->n_targets; i++) {
         size_t at = batch->order[batch->pass_start[p] + (size_t)trie->target_sequence[i]];

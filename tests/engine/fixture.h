@@ -79,11 +79,10 @@ static inline void plain_pass(const pbt_model *model, const pbt_adapter *adapter
                      .positions = positions,
                      .layout = {&segment, 1, &span, 1, n}};
     assert_ok(pbt_forward(&pass, &kv, activations, error));
-    const float *hidden = pbt_activations_hidden(activations);
     int32_t last = n - 1;
-    if (logits) assert_ok(pbt_logits(model, hidden, &last, 1, logits, error));
+    if (logits) assert_ok(pbt_logits(model, activations, &last, 1, logits, error));
     for (int32_t i = from; i < n; i++) rows[i - from] = i - 1;
-    if (logprobs) assert_ok(pbt_logprobs(model, hidden, rows, ids + from, n - from, logprobs, error));
+    if (logprobs) assert_ok(pbt_logprobs(model, activations, rows, ids + from, n - from, logprobs, error));
     pbt_activations_free(activations);
     pbt_kv_free(model, &kv);
 }

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "model/backward.h"
 
 #include <math.h>
@@ -78,10 +79,32 @@ static double loss_of(setting *s) {
     float logprob[TARGETS];
     double loss = 0;
     OK(pbt_forward(&pass, &s->kv, s->activations, &problem));
-    OK(pbt_logprobs(s->model, pbt_activations_hidden(s->activations), target_row, target, TARGETS, logprob,
-                    &problem));
+    OK(pbt_logprobs(s->model, s->activations, target_row, target, TARGETS, logprob, &problem));
     for (int i = 0; i < TARGETS; i++) loss += (double)weight[i] * (double)logprob[i];
     return loss;
+}
+
+/* A backward pass that takes the logits of pbt_logprobs gives the bits of one that computes its own, also
+ * where they belong to other targets. Ends with the gradients it found. */
+static void check_kept_logits(setting *s, pbt_gradients *gradients) {
+    pbt_pass pass = pass_of(s);
+    size_t n;
+    const pbt_parameter *parameters = pbt_gradients_parameters(gradients, &n);
+    uint64_t expected = 0;
+    for (size_t p = 0; p < n; p++)
+        expected = pbt_hash(parameters[p].gradient, parameters[p].count * sizeof(float), expected);
+    for (int targets = TARGETS; targets >= TARGETS - 1; targets--) {
+        float logprob[TARGETS];
+        uint64_t found = 0;
+        pbt_gradients_zero(gradients);
+        OK(pbt_forward(&pass, &s->kv, s->activations, &problem));
+        OK(pbt_logprobs(s->model, s->activations, target_row, target, targets, logprob, &problem));
+        OK(pbt_backward(&pass, &s->kv, s->activations, target_row, target, weight, TARGETS, NULL, gradients,
+                        &problem));
+        for (size_t p = 0; p < n; p++)
+            found = pbt_hash(parameters[p].gradient, parameters[p].count * sizeof(float), found);
+        assert_true(found == expected);
+    }
 }
 
 static void check_parameters(setting *s, pbt_gradients *gradients) {
@@ -91,11 +114,11 @@ static void check_parameters(setting *s, pbt_gradients *gradients) {
     OK(pbt_forward(&pass, &s->kv, s->activations, &problem));
     OK(pbt_backward(&pass, &s->kv, s->activations, target_row, target, weight, TARGETS, logprob, gradients,
                     &problem));
-    OK(pbt_logprobs(s->model, pbt_activations_hidden(s->activations), target_row, target, TARGETS, again,
-                    &problem));
+    OK(pbt_logprobs(s->model, s->activations, target_row, target, TARGETS, again, &problem));
     assert_memory_equal(logprob, again, sizeof logprob);
     size_t n;
     const pbt_parameter *parameters = pbt_gradients_parameters(gradients, &n);
+    check_kept_logits(s, gradients);
     for (size_t p = 0; p < n; p++) {
         double largest = 1e-2;
         for (size_t i = 0; i < parameters[p].count; i++)

@@ -4,9 +4,8 @@
 #include "base/memory.h"
 #include "tensor/quantize.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
+#include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,19 +15,71 @@ pbt_scratch *pbt_scratch_of_thread(void) {
     return &scratch;
 }
 
+/* Memory of one thread. */
+typedef struct thread_memory {
+    void *pieces[PBT_MEMORY_USES];
+    size_t bytes[PBT_MEMORY_USES];
+} thread_memory;
+
+static pthread_key_t memory_key;
+static pthread_once_t memory_once = PTHREAD_ONCE_INIT;
+static bool memory_key_made;
+
+static void free_thread_memory(void *memory) {
+    thread_memory *m = memory;
+    for (int i = 0; i < PBT_MEMORY_USES; i++) free(m->pieces[i]);
+    free(m);
+}
+
+static void make_memory_key(void) {
+    memory_key_made = pthread_key_create(&memory_key, free_thread_memory) == 0;
+}
+
+void *pbt_thread_memory(pbt_memory_use use, size_t bytes) {
+    pthread_once(&memory_once, make_memory_key);
+    if (!memory_key_made) return NULL;
+    thread_memory *m = pthread_getspecific(memory_key);
+    if (!m) {
+        m = pbt_alloc(1, sizeof *m);
+        if (!m || pthread_setspecific(memory_key, m) != 0) {
+            free(m);
+            return NULL;
+        }
+    }
+    if (bytes <= m->bytes[use] && m->pieces[use]) return m->pieces[use];
+    free(m->pieces[use]);
+    bytes += bytes / 2; /* texts grow token by token */
+    m->pieces[use] = pbt_alloc_aligned(bytes, 1);
+    m->bytes[use] = m->pieces[use] ? bytes : 0;
+    return m->pieces[use];
+}
+
 static int threads;
 
 void pbt_threads_set(int n) {
     threads = n > 0 ? n : 0;
 }
 
+/* OMP_NUM_THREADS is what people set for every program of this kind. */
+static int default_threads(void) {
+    const char *wish = getenv("OMP_NUM_THREADS");
+    long n = wish ? strtol(wish, NULL, 10) : 0;
+    if (n > 0) return n < 1024 ? (int)n : 1024;
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+static int defaults;
+static pthread_once_t defaults_once = PTHREAD_ONCE_INIT;
+
+static void look_up_defaults(void) {
+    defaults = default_threads();
+}
+
 int pbt_threads(void) {
     if (threads > 0) return threads;
-#ifdef _OPENMP
-    return omp_get_max_threads();
-#else
-    return 1;
-#endif
+    pthread_once(&defaults_once, look_up_defaults);
+    return defaults;
 }
 
 int pbt_threads_for(double work) {

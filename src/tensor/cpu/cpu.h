@@ -5,6 +5,7 @@
 #ifndef PBT_TENSOR_CPU_CPU_H
 #define PBT_TENSOR_CPU_CPU_H
 
+#include "tensor/cpu/pool.h"
 #include "tensor/ops.h"
 
 /* A panel is 16 outputs side by side: panel[k][16], zero where the matrix has no such output. */
@@ -40,6 +41,15 @@ typedef struct pbt_scratch {
     _Alignas(64) float result[PBT_BLOCK_ROWS * PBT_BLOCK_PANELS * PBT_PANEL];
 } pbt_scratch;
 pbt_scratch *pbt_scratch_of_thread(void);
+/* Memory of the calling thread that grows to what is asked for, 64-byte aligned, freed when the thread ends.
+ * Its contents are good until the next call for the same purpose. NULL when memory is out. */
+typedef enum pbt_memory_use {
+    PBT_MEMORY_CHUNKS,
+    PBT_MEMORY_RUNS,
+    PBT_MEMORY_ATTENTION,
+    PBT_MEMORY_USES
+} pbt_memory_use;
+void *pbt_thread_memory(pbt_memory_use use, size_t bytes);
 
 /* Threads worth using for `work` multiplications or so: starting them costs some microseconds. */
 int pbt_threads_for(double work);

@@ -5,6 +5,8 @@
  */
 #include "tensor/cpu/kernels/attention.h"
 
+#include <stdatomic.h>
+
 /* Softmax numerators in place over keys from .. last; everything else in the touched blocks becomes 0. */
 static void softmax(float *scores, int64_t from, int64_t last, float scale, float *maximum, float *sum) {
     int64_t begin = from / 16 * 16, end = last / 16 * 16 + 16;
@@ -86,32 +88,43 @@ static void attend(const attention_call *call, const attention_scratch *scratch,
     }
 }
 
+/* One call's results. */
+typedef struct forward_call {
+    attention_call call;
+    float *out, *stats;
+    atomic_bool failed; /* memory was out */
+} forward_call;
+
+static void attend_tasks(void *user, int64_t first, int64_t last) {
+    forward_call *f = user;
+    attention_scratch scratch;
+    if (!KERNEL(attention_scratch_open)(&f->call, false, &scratch)) {
+        atomic_store(&f->failed, true);
+        return;
+    }
+    for (int64_t i = first; i < last; i++)
+        attend(&f->call, &scratch, &f->call.chunks[i / f->call.G], i % f->call.G, f->out, f->stats);
+}
+
 pbt_code KERNEL(attention)(float *out, float *stats, const float *q, const float *k, const float *v,
                            const pbt_layout *layout, int32_t H, int32_t G, int32_t E, float scale,
                            int32_t window, pbt_error *error) {
     if (G <= 0 || H % G != 0 || H / G > 64)
         return pbt_fail(error, PBT_USAGE,
                         "attention: %d query heads over %d key heads, expected 1 to 64 each", H, G);
-    attention_call call = {
-        .q = q, .k = k, .v = v, .layout = layout, .H = H, .G = G, .E = E, .scale = scale, .window = window};
-    PBT_TRY(KERNEL(attention_begin)(&call, error));
-    const int64_t tasks = call.n_chunks * G;
-    int threads = pbt_threads_for((double)layout->n_rows * H * E * (double)call.max_keys);
-    if (threads > tasks) threads = tasks > 0 ? (int)tasks : 1;
-    bool failed = false;
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-        attention_scratch scratch;
-        bool open = KERNEL(attention_scratch_open)(&call, false, &scratch);
-        if (!open) {
-#pragma omp atomic write
-            failed = true;
-        }
-#pragma omp for schedule(dynamic, 1)
-        for (int64_t i = 0; i < tasks; i++)
-            if (open) attend(&call, &scratch, &call.chunks[i / G], i % G, out, stats);
-        KERNEL(attention_scratch_close)(&scratch);
-    }
-    KERNEL(attention_end)(&call);
-    return failed ? pbt_fail_memory(error, (size_t)call.max_keys * 4, "attention scores") : PBT_OK;
+    forward_call f = {.call = {.q = q,
+                               .k = k,
+                               .v = v,
+                               .layout = layout,
+                               .H = H,
+                               .G = G,
+                               .E = E,
+                               .scale = scale,
+                               .window = window},
+                      .out = out,
+                      .stats = stats};
+    PBT_TRY(KERNEL(attention_begin)(&f.call, error));
+    pbt_pool_run(pbt_threads_for((double)layout->n_rows * H * E * (double)f.call.max_keys),
+                 f.call.n_chunks * G, attend_tasks, &f);
+    return f.failed ? pbt_fail_memory(error, (size_t)f.call.max_keys * 4, "attention scores") : PBT_OK;
 }

@@ -39,10 +39,9 @@ typedef struct attention_scratch {
     float *panel;              /* [ATTENTION_PANELS][E][16] */
 } attention_scratch;
 
+/* Both hand out memory of the calling thread, good until its next call. */
 pbt_code KERNEL(attention_begin)(attention_call *call, pbt_error *error);
-void KERNEL(attention_end)(attention_call *call);
 bool KERNEL(attention_scratch_open)(const attention_call *call, bool backward, attention_scratch *scratch);
-void KERNEL(attention_scratch_close)(attention_scratch *scratch);
 /* The keys of positions 0 .. last of a segment; returns how many runs. */
 int64_t KERNEL(attention_runs)(const attention_call *call, int32_t segment, int64_t last, key_run *runs);
 /* to[r][key] = rows[r] . vectors[key][head], keys first .. last by position (first a multiple of 16); what

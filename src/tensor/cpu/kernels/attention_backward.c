@@ -5,6 +5,8 @@
  */
 #include "tensor/cpu/kernels/attention.h"
 
+#include <stdatomic.h>
+
 /* scores -> P and gradients (dP) -> dS for one row; zero outside from .. last, up to key `end`. */
 static void row_gradients(float *scores, float *gradients, int64_t from, int64_t last, int64_t end,
                           float scale, const float *stats, float product) {
@@ -62,6 +64,7 @@ typedef struct backward_call {
     attention_call forward;
     const float *dout, *out, *stats;
     float *dq, *dk, *dv;
+    atomic_bool failed; /* memory was out */
 } backward_call;
 
 /* sums[r] = dout . out of the chunk's rows r, as [row][head of the group]; several chains at a time hide the
@@ -116,6 +119,18 @@ static void chunk_backward(const backward_call *b, const attention_scratch *scra
                (size_t)E * sizeof(float));
 }
 
+static void backward_heads(void *user, int64_t first, int64_t last) {
+    backward_call *b = user;
+    attention_scratch scratch;
+    if (!KERNEL(attention_scratch_open)(&b->forward, true, &scratch)) {
+        atomic_store(&b->failed, true);
+        return;
+    }
+    for (int64_t head = first; head < last; head++)
+        for (int64_t i = 0; i < b->forward.n_chunks; i++)
+            chunk_backward(b, &scratch, &b->forward.chunks[i], head);
+}
+
 pbt_code KERNEL(attention_backward)(float *dq, float *dk, float *dv, const float *dout, const float *out,
                                     const float *stats, const float *q, const float *k, const float *v,
                                     const pbt_layout *layout, int32_t H, int32_t G, int32_t E, float scale,
@@ -139,23 +154,7 @@ pbt_code KERNEL(attention_backward)(float *dq, float *dk, float *dv, const float
                        .dk = dk,
                        .dv = dv};
     PBT_TRY(KERNEL(attention_begin)(&b.forward, error));
-    int threads = pbt_threads_for((double)layout->n_rows * H * E * (double)b.forward.max_keys);
-    if (threads > G) threads = G;
-    bool failed = false;
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-        attention_scratch scratch;
-        bool open = KERNEL(attention_scratch_open)(&b.forward, true, &scratch);
-        if (!open) {
-#pragma omp atomic write
-            failed = true;
-        }
-#pragma omp for schedule(static)
-        for (int32_t head = 0; head < G; head++)
-            for (int64_t i = 0; open && i < b.forward.n_chunks; i++)
-                chunk_backward(&b, &scratch, &b.forward.chunks[i], head);
-        KERNEL(attention_scratch_close)(&scratch);
-    }
-    KERNEL(attention_end)(&b.forward);
-    return failed ? pbt_fail_memory(error, (size_t)b.forward.max_keys * 8, "attention gradients") : PBT_OK;
+    pbt_pool_run(pbt_threads_for((double)layout->n_rows * H * E * (double)b.forward.max_keys), G,
+                 backward_heads, &b);
+    return b.failed ? pbt_fail_memory(error, (size_t)b.forward.max_keys * 8, "attention gradients") : PBT_OK;
 }

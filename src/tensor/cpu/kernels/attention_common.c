@@ -25,7 +25,7 @@ pbt_code KERNEL(attention_begin)(attention_call *call, pbt_error *error) {
         if (runs > call->max_runs) call->max_runs = runs;
     }
     call->max_keys = (call->max_keys + 15) / 16 * 16;
-    call->chunks = pbt_alloc((size_t)call->n_chunks, sizeof *call->chunks);
+    call->chunks = pbt_thread_memory(PBT_MEMORY_CHUNKS, (size_t)call->n_chunks * sizeof *call->chunks);
     if (!call->chunks)
         return pbt_fail_memory(error, (size_t)call->n_chunks * sizeof *call->chunks, "attention");
     int64_t at = 0;
@@ -37,19 +37,15 @@ pbt_code KERNEL(attention_begin)(attention_call *call, pbt_error *error) {
     return PBT_OK;
 }
 
-void KERNEL(attention_end)(attention_call *call) {
-    free(call->chunks);
-    call->chunks = NULL;
-}
-
 bool KERNEL(attention_scratch_open)(const attention_call *call, bool backward, attention_scratch *scratch) {
     size_t rows = (size_t)(ATTENTION_ROWS * call->group), E = (size_t)call->E;
     size_t scores = rows * (size_t)call->max_keys, tile = (rows * E + 15) / 16 * 16;
     size_t floats =
         scores * (backward ? 2 : 1) + tile * (backward ? 3 : 2) + ATTENTION_PANELS * PBT_PANEL * E;
-    *scratch = (attention_scratch){.runs = pbt_alloc((size_t)call->max_runs, sizeof *scratch->runs)};
-    float *memory = aligned_alloc(64, (floats * sizeof *memory + 63) / 64 * 64);
-    scratch->scores = memory;
+    float *memory = pbt_thread_memory(PBT_MEMORY_ATTENTION, floats * sizeof *memory);
+    *scratch = (attention_scratch){
+        .runs = pbt_thread_memory(PBT_MEMORY_RUNS, (size_t)call->max_runs * sizeof *scratch->runs),
+        .scores = memory};
     if (!scratch->runs || !memory) return false;
     memory += scores;
     if (backward) {
@@ -62,11 +58,6 @@ bool KERNEL(attention_scratch_open)(const attention_call *call, bool backward, a
     scratch->out = memory + tile;
     scratch->panel = memory + 2 * tile;
     return true;
-}
-
-void KERNEL(attention_scratch_close)(attention_scratch *scratch) {
-    free(scratch->runs);
-    free(scratch->scores);
 }
 
 int64_t KERNEL(attention_runs)(const attention_call *call, int32_t segment, int64_t last, key_run *runs) {

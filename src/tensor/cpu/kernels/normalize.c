@@ -20,37 +20,62 @@ static float sum_of_products(const float *a, const float *b, const float *c, int
     return lanes16_sum(&sum);
 }
 
-void KERNEL(rmsnorm)(float *y, float *inv, const float *x, const float *g, float epsilon, int32_t T,
-                     int32_t D) {
-    int threads = pbt_threads_for((double)T * D * 4);
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (int64_t t = 0; t < T; t++) {
-        const float *row = x + t * D;
-        float *to = y + t * D;
-        float factor = 1.0f / sqrtf(sum_of_products(row, row, NULL, D) / (float)D + epsilon);
-        if (inv) inv[t] = factor;
+/* The operands of both passes. */
+typedef struct norm_call {
+    float *y, *inv, *dx, *dg;
+    const float *x, *g, *dy, *factor;
+    float epsilon;
+    int32_t T, D;
+} norm_call;
+
+static void norm_rows(void *user, int64_t first, int64_t last) {
+    const norm_call *c = user;
+    const int32_t D = c->D;
+    const float *g = c->g;
+    for (int64_t t = first; t < last; t++) {
+        const float *row = c->x + t * D;
+        float *to = c->y + t * D;
+        float factor = 1.0f / sqrtf(sum_of_products(row, row, NULL, D) / (float)D + c->epsilon);
+        if (c->inv) c->inv[t] = factor;
         for (int32_t i = 0; i < D; i++) to[i] = row[i] * factor * g[i];
     }
+}
+
+void KERNEL(rmsnorm)(float *y, float *inv, const float *x, const float *g, float epsilon, int32_t T,
+                     int32_t D) {
+    pbt_pool_run(pbt_threads_for((double)T * D * 4), T, norm_rows,
+                 &(norm_call){.y = y, .inv = inv, .x = x, .g = g, .epsilon = epsilon, .T = T, .D = D});
+}
+
+static void norm_backward_rows(void *user, int64_t first, int64_t last) {
+    const norm_call *c = user;
+    const int32_t D = c->D;
+    const float *g = c->g;
+    for (int64_t t = first; t < last; t++) {
+        const float *row = c->x + t * D, *from = c->dy + t * D;
+        float *to = c->dx + t * D;
+        float factor = c->factor[t];
+        float share = sum_of_products(from, row, g, D) * factor * factor * factor / (float)D;
+        for (int32_t i = 0; i < D; i++) to[i] += from[i] * g[i] * factor - row[i] * share;
+    }
+}
+
+/* Every column is one chain over rows; threads share the columns. */
+enum { WIDTH = 64 };
+
+static void norm_backward_columns(void *user, int64_t first, int64_t last) {
+    const norm_call *c = user;
+    const int64_t D = c->D, end = last * WIDTH < D ? last * WIDTH : D;
+    float *dg = c->dg;
+    for (int64_t t = 0; t < c->T; t++)
+        for (int64_t i = first * WIDTH; i < end; i++)
+            dg[i] += c->dy[t * D + i] * c->x[t * D + i] * c->factor[t];
 }
 
 void KERNEL(rmsnorm_backward)(float *dx, float *dg, const float *dy, const float *x, const float *inv,
                               const float *g, int32_t T, int32_t D) {
     int threads = pbt_threads_for((double)T * D * 4);
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (int64_t t = 0; t < T; t++) {
-        const float *row = x + t * D, *from = dy + t * D;
-        float *to = dx + t * D;
-        float factor = inv[t];
-        float share = sum_of_products(from, row, g, D) * factor * factor * factor / (float)D;
-        for (int32_t i = 0; i < D; i++) to[i] += from[i] * g[i] * factor - row[i] * share;
-    }
-    if (!dg) return;
-    /* Every column is one chain over rows; threads share the columns. */
-    enum { WIDTH = 64 };
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (int32_t first = 0; first < D; first += WIDTH) {
-        int32_t last = D - first < WIDTH ? D : first + WIDTH;
-        for (int64_t t = 0; t < T; t++)
-            for (int32_t i = first; i < last; i++) dg[i] += dy[t * D + i] * x[t * D + i] * inv[t];
-    }
+    norm_call c = {.dx = dx, .dg = dg, .dy = dy, .x = x, .factor = inv, .g = g, .T = T, .D = D};
+    pbt_pool_run(threads, T, norm_backward_rows, &c);
+    if (dg) pbt_pool_run(threads, (D + WIDTH - 1) / WIDTH, norm_backward_columns, &c);
 }

@@ -122,6 +122,25 @@ static void run_task(const product *p, const task *t) {
                 fmaf(p->scale, result[r * PBT_BLOCK_PANELS * PBT_PANEL + n], c[r * p->ldc + n]);
 }
 
+/* A product cut into tasks. */
+typedef struct division {
+    const product *product;
+    int64_t row_block, panel_block, row_tasks;
+} division;
+
+static void run_tasks(void *user, int64_t first, int64_t last) {
+    const division *d = user;
+    const product *p = d->product;
+    for (int64_t i = first; i < last; i++) {
+        task t = {.row = i % d->row_tasks * d->row_block,
+                  .output = i / d->row_tasks * d->panel_block * PBT_PANEL};
+        t.rows = p->rows - t.row < d->row_block ? p->rows - t.row : d->row_block;
+        t.outputs = p->outputs - t.output < d->panel_block * PBT_PANEL ? p->outputs - t.output
+                                                                       : d->panel_block * PBT_PANEL;
+        run_task(p, &t);
+    }
+}
+
 static void run(const product *p) {
     if (p->rows <= 0 || p->outputs <= 0) return;
     int threads = pbt_threads_for((double)p->rows * (double)p->outputs * (double)p->depth);
@@ -141,14 +160,7 @@ static void run(const product *p) {
         else
             break;
     }
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
-    for (int64_t i = 0; i < tasks; i++) {
-        task t = {.row = i % row_tasks * row_block, .output = i / row_tasks * panel_block * PBT_PANEL};
-        t.rows = p->rows - t.row < row_block ? p->rows - t.row : row_block;
-        t.outputs =
-            p->outputs - t.output < panel_block * PBT_PANEL ? p->outputs - t.output : panel_block * PBT_PANEL;
-        run_task(p, &t);
-    }
+    pbt_pool_run(threads, tasks, run_tasks, &(division){p, row_block, panel_block, row_tasks});
 }
 
 /* Codes become floats in every tile: for many rows it is faster to make panels of floats once a block. */

@@ -37,21 +37,44 @@ static const float *table_of(const int32_t *positions, const double *frequency, 
     return scratch->rows;
 }
 
-void KERNEL(rope)(float *x, int64_t ldx, const int32_t *positions, const double *frequency,
-                  float attention_scaling, int32_t T, int32_t heads, int32_t E, bool inverse) {
-    const int64_t half = E / 2;
-    int threads = pbt_threads_for((double)T * (double)half * (100 + 4 * heads));
-    const float *table = table_of(positions, frequency, attention_scaling, T, half, inverse);
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (int64_t t = 0; t < T; t++) {
+typedef struct rope_call {
+    float *x;
+    int64_t ldx, half;
+    const int32_t *positions;
+    const double *frequency;
+    const float *table;
+    float scaling;
+    int32_t heads;
+    bool inverse;
+} rope_call;
+
+static void rope_rows(void *user, int64_t first_row, int64_t last_row) {
+    const rope_call *c = user;
+    const int64_t half = c->half;
+    for (int64_t t = first_row; t < last_row; t++) {
         float cosine[HALF], sine[HALF];
         for (int64_t first = 0; first < half; first += HALF) {
             int64_t n = half - first < HALF ? half - first : HALF;
-            const float *at = table ? table + positions[t] * 2 * half + first : NULL;
-            if (!table) angles(cosine, sine, positions[t], frequency + first, attention_scaling, inverse, n);
-            for (int32_t h = 0; h < heads; h++)
-                turn(x + t * ldx + (int64_t)h * E, half, table ? at : cosine, table ? at + half : sine, first,
-                     n);
+            const float *at = c->table ? c->table + c->positions[t] * 2 * half + first : NULL;
+            if (!at) angles(cosine, sine, c->positions[t], c->frequency + first, c->scaling, c->inverse, n);
+            for (int32_t h = 0; h < c->heads; h++)
+                turn(c->x + t * c->ldx + (int64_t)h * 2 * half, half, at ? at : cosine, at ? at + half : sine,
+                     first, n);
         }
     }
+}
+
+void KERNEL(rope)(float *x, int64_t ldx, const int32_t *positions, const double *frequency,
+                  float attention_scaling, int32_t T, int32_t heads, int32_t E, bool inverse) {
+    const int64_t half = E / 2;
+    rope_call c = {.x = x,
+                   .ldx = ldx,
+                   .half = half,
+                   .positions = positions,
+                   .frequency = frequency,
+                   .table = table_of(positions, frequency, attention_scaling, T, half, inverse),
+                   .scaling = attention_scaling,
+                   .heads = heads,
+                   .inverse = inverse};
+    pbt_pool_run(pbt_threads_for((double)T * (double)half * (100 + 4 * heads)), T, rope_rows, &c);
 }

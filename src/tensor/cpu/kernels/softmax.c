@@ -30,10 +30,26 @@ static float logsumexp_row(const float *x, int64_t n) {
     return most + (float)log((double)lanes16_sum(&sum));
 }
 
+/* The operands of these loops over rows. */
+typedef struct rows_call {
+    float *result, *changed;
+    const float *logits, *logsumexp, *weight;
+    const int32_t *target_row, *target;
+    int32_t n, V;
+} rows_call;
+
+/* Each does so much of a row: an exponential for every logit. */
+static void for_rows(const rows_call *c, int32_t T, pbt_loop loop) {
+    pbt_pool_run(pbt_threads_for((double)T * c->V * 16), T, loop, (void *)(uintptr_t)c);
+}
+
+static void logsumexp_rows(void *user, int64_t first, int64_t last) {
+    const rows_call *c = user;
+    for (int64_t t = first; t < last; t++) c->result[t] = logsumexp_row(c->logits + t * c->V, c->V);
+}
+
 void KERNEL(logsumexp)(float *result, const float *logits, int32_t T, int32_t V) {
-    int threads = pbt_threads_for((double)T * V * 16);
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (int64_t t = 0; t < T; t++) result[t] = logsumexp_row(logits + t * V, V);
+    for_rows(&(rows_call){.result = result, .logits = logits, .V = V}, T, logsumexp_rows);
 }
 
 static void statistics_row(float result[3], const float *x, float shift, int64_t n) {
@@ -53,11 +69,16 @@ static void statistics_row(float result[3], const float *x, float shift, int64_t
     result[2] = largest(x, n);
 }
 
+static void statistics_rows(void *user, int64_t first, int64_t last) {
+    const rows_call *c = user;
+    for (int64_t t = first; t < last; t++)
+        statistics_row(c->result + 3 * t, c->logits + t * c->V, c->logsumexp[t], c->V);
+}
+
 void KERNEL(logit_statistics)(float *result, const float *logits, const float *logsumexp, int32_t T,
                               int32_t V) {
-    int threads = pbt_threads_for((double)T * V * 16);
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (int64_t t = 0; t < T; t++) statistics_row(result + 3 * t, logits + t * V, logsumexp[t], V);
+    for_rows(&(rows_call){.result = result, .logits = logits, .logsumexp = logsumexp, .V = V}, T,
+             statistics_rows);
 }
 
 static void softmax_scaled(float *x, int64_t n, float shift, float factor) {
@@ -69,24 +90,35 @@ static void softmax_scaled(float *x, int64_t n, float shift, float factor) {
                     (size_t)(n - i));
 }
 
-void KERNEL(logprob_backward)(float *logits, const float *logsumexp, const int32_t *target_row,
-                              const int32_t *target, const float *weight, int32_t n, int32_t T, int32_t V) {
-    int threads = pbt_threads_for((double)T * V * 16);
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (int64_t t = 0; t < T; t++) {
+static void logprob_backward_rows(void *user, int64_t first_row, int64_t last_row) {
+    const rows_call *c = user;
+    for (int64_t t = first_row; t < last_row; t++) {
+        float *row = c->changed + t * c->V;
         /* The row's targets, by bisection: they are sorted by row. */
-        int32_t low = 0, high = n;
+        int32_t low = 0, high = c->n;
         while (low < high) {
             int32_t middle = low + (high - low) / 2;
-            if (target_row[middle] < t)
+            if (c->target_row[middle] < t)
                 low = middle + 1;
             else
                 high = middle;
         }
         float total = 0;
         int32_t last = low;
-        for (; last < n && target_row[last] == t; last++) total += weight[last];
-        softmax_scaled(logits + t * V, V, logsumexp[t], -total);
-        for (int32_t i = low; i < last; i++) logits[t * V + target[i]] += weight[i];
+        for (; last < c->n && c->target_row[last] == t; last++) total += c->weight[last];
+        softmax_scaled(row, c->V, c->logsumexp[t], -total);
+        for (int32_t i = low; i < last; i++) row[c->target[i]] += c->weight[i];
     }
+}
+
+void KERNEL(logprob_backward)(float *logits, const float *logsumexp, const int32_t *target_row,
+                              const int32_t *target, const float *weight, int32_t n, int32_t T, int32_t V) {
+    for_rows(&(rows_call){.changed = logits,
+                          .logsumexp = logsumexp,
+                          .target_row = target_row,
+                          .target = target,
+                          .weight = weight,
+                          .n = n,
+                          .V = V},
+             T, logprob_backward_rows);
 }
