@@ -133,7 +133,8 @@ static pbt_code html_dots(const comparison *c, size_t measure, pbt_error *error)
         rows[count] = (pbt_dots_row){labels[count], pbt_arm_styles[a], pbt_arm_marks[a], f, NULL};
         count++;
     }
-    if (code == PBT_OK && count > 0) pbt_dots_draw(pbt_report_measures[measure].label, rows, count, c->out);
+    if (code == PBT_OK && count > 0)
+        pbt_dots_draw(pbt_measure_title(&pbt_report_measures[measure]), rows, count, c->out);
     free(rows);
     free(labels);
     return code;

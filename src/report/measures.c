@@ -104,8 +104,7 @@ void pbt_dots_draw(const char *title, const pbt_dots_row *rows, size_t n, pbt_te
     pbt_text_add(out, "</svg>\n");
 }
 
-/* What a drawing of one measure is headed: the sides of the balanced test in words. */
-static const char *measure_title(const pbt_measure_name *m) {
+const char *pbt_measure_title(const pbt_measure_name *m) {
     static const char *const titles[][3] = {{"balanced", "plus_minus", "+ → −: keeps its right answer, %"},
                                             {"balanced", "minus_plus", "− → +: takes the right answer, %"},
                                             {"balanced", "overall", "overall: right, %"},
@@ -131,7 +130,7 @@ void pbt_dots_report(const pbt_report *r, size_t measure, pbt_text *out) {
         rows[n++] = (pbt_dots_row){pbt_report_arms[a], pbt_arm_styles[a], pbt_arm_marks[a],
                                    &r->arms[a].figures[measure], paper_of(PAPER_MODEL, a, measure)};
     }
-    pbt_dots_draw(measure_title(&pbt_report_measures[measure]), rows, n, out);
+    pbt_dots_draw(pbt_measure_title(&pbt_report_measures[measure]), rows, n, out);
 }
 
 /* ---- the picture of the finding ---- */

@@ -30,6 +30,9 @@ typedef struct pbt_measure_group {
 } pbt_measure_group;
 pbt_measure_group pbt_measure_group_find(const char *group);
 
+/* What a drawing of one measure is headed, in words and with its unit. */
+const char *pbt_measure_title(const pbt_measure_name *measure);
+
 /* One row of a dot plot; `paper` may be NULL, `figure` unknown. */
 typedef struct pbt_dots_row {
     const char *label, *style;

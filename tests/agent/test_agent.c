@@ -10,17 +10,11 @@
 #include <cmocka.h>
 
 #include "agent/agent.h"
+#include "assert_ok.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define assert_ok(call)                                                                                      \
-    do {                                                                                                     \
-        pbt_error error_, *error = &error_;                                                                  \
-        memset(error, 0, sizeof *error);                                                                     \
-        if ((call) != PBT_OK) fail_msg("%s", error->message);                                                \
-    } while (0)
 
 static char *folder;
 static pbt_chat_model *model;

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "assert_ok.h"
 #include "engine/engine.h"
 #include "small_model.h"
 
@@ -21,14 +22,6 @@
 #include <string.h>
 
 enum { VOCABULARY = 40, LONGEST = 256 };
-
-/* Evaluates `call` (which uses `error`) and shows its sentence when it fails. */
-#define assert_ok(call)                                                                                      \
-    do {                                                                                                     \
-        pbt_error error_, *error = &error_;                                                                  \
-        memset(error, 0, sizeof *error);                                                                     \
-        if ((call) != PBT_OK) fail_msg("%s", error->message);                                                \
-    } while (0)
 
 static inline pbt_model *fixture_model(uint64_t seed, bool window) {
     char text[1024];

@@ -14,6 +14,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "assert_ok.h"
 #include "train/internal.h"
 
 #define assert_near(a, b, tolerance)                                                                         \
@@ -34,16 +35,6 @@
         if (fails_code_ != (code_) || !strstr(fails_error_.message, (text))) {                               \
             print_error("line %d: code %d, message: %s\nexpected code %d with: %s\n", __LINE__, fails_code_, \
                         fails_error_.message, (int)(code_), (text));                                         \
-            fail();                                                                                          \
-        }                                                                                                    \
-    } while (0)
-
-#define assert_ok(call)                                                                                      \
-    do {                                                                                                     \
-        pbt_error ok_error_ = {0};                                                                           \
-        pbt_error *error = &ok_error_;                                                                       \
-        if ((call) != PBT_OK) {                                                                              \
-            print_error("line %d: %s\n", __LINE__, ok_error_.message);                                       \
             fail();                                                                                          \
         }                                                                                                    \
     } while (0)

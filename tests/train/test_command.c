@@ -2,11 +2,9 @@
  * `pbt sft` and `pbt dpo` as a person types them, on the model of tests/data/golden/train: what they leave in
  * output_dir, what they print, and what they refuse.
  */
-#include "train/fixture.h"
+#include "train/own_folder.h"
 
 #include <sys/wait.h>
-
-static char *folder;
 
 /* Runs the program; its exit code, and what it printed on both streams. */
 static int run(char **output, const char *format, ...) {
@@ -235,18 +233,6 @@ static void refusals(void **state) {
            "dpo --dry_run --model_name_or_path $G/model --dataset $G/dpo.jsonl --max_prompt_length 512");
     expect(0, "examples are longer than max_length (40 tokens) and left out: line ",
            "dpo --dry_run --model_name_or_path $G/model --dataset $G/dpo.jsonl --max_length 40");
-}
-
-static int set_up(void **state) {
-    (void)state;
-    folder = fixture_folder();
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    fixture_remove(folder);
-    return 0;
 }
 
 int main(void) {

@@ -1,11 +1,9 @@
 /*
  * TensorBoard's event file: checksums, what a continued training keeps of it, and broken ends.
  */
-#include "train/fixture.h"
+#include "train/own_folder.h"
 
 #include <dirent.h>
-
-static char *folder;
 
 static char *event_path(void) {
     DIR *listing = opendir(folder);
@@ -72,18 +70,6 @@ static void continued_files(void **state) {
     pbt_event_file_close(&file);
     free(data);
     free(path);
-}
-
-static int set_up(void **state) {
-    (void)state;
-    folder = fixture_folder();
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    fixture_remove(folder);
-    return 0;
 }
 
 int main(void) {
