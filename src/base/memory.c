@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 void *pbt_alloc(size_t count, size_t size) {
     return calloc(count ? count : 1, size ? size : 1);
@@ -83,6 +84,11 @@ char *pbt_arena_copy(pbt_arena *arena, const char *text, size_t length) {
 
 char *pbt_arena_string(pbt_arena *arena, const char *text) {
     return pbt_arena_copy(arena, text, strlen(text));
+}
+
+double pbt_memory_physical(void) {
+    double pages = (double)sysconf(_SC_PHYS_PAGES), size = (double)sysconf(_SC_PAGESIZE);
+    return pages > 0 && size > 0 ? pages * size : 0;
 }
 
 double pbt_memory_available(void) {

@@ -21,6 +21,9 @@ pbt_code pbt_grow(void **items, size_t *capacity, size_t need, size_t size, pbt_
 /* Bytes the machine can still give without swapping (MemAvailable); 0 where that is not known. */
 double pbt_memory_available(void);
 
+/* Bytes of memory the machine has; 0 where that is not known. */
+double pbt_memory_physical(void);
+
 /* An arena hands out memory that is freed all at once. Owner: whoever created it. */
 typedef struct pbt_arena pbt_arena;
 pbt_arena *pbt_arena_create(void);

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/model_files.h"
+#include "engine/engine.h"
 #include "text/chat.h"
 
 #include <stddef.h>
@@ -27,6 +28,15 @@ static json_t *bytes_json(const pbt_config *c) {
     return object;
 }
 
+/* Copies that inference packs beside the weights. */
+static json_t *packed_json(const pbt_config *c) {
+    json_t *object = json_object();
+    for (int d = 0; d < PBT_DTYPES; d++)
+        json_object_set_new(object, pbt_dtype_name((pbt_dtype)d),
+                            json_real((double)pbt_config_packed_bytes(c, (pbt_dtype)d)));
+    return object;
+}
+
 static json_t *specials_json(const pbt_tokenizer *tokenizer) {
     static const char *const names[] = {"bos_token", "eos_token", "pad_token", "unk_token"};
     json_t *object = json_object();
@@ -44,10 +54,11 @@ static json_t *inspection(const char *path, const pbt_config *c, const pbt_token
                           const char *chat) {
     json_t *ends = json_array();
     for (int32_t i = 0; i < c->n_eos; i++) json_array_append_new(ends, json_integer(c->eos_token_ids[i]));
-    double cache = 2.0 * c->n_layers * c->n_kv_heads * c->head_dim * 4;
+    const pbt_engine_options options = {0};
+    const pbt_engine_memory engine = pbt_engine_memory_of(c, &options, 0);
     return json_pack(
         "{s:s, s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:s, s:b, s:s, s:o, s:o, "
-        "s:s, s:f, s:i, s:o, s:o}",
+        "s:s, s:f, s:i, s:f, s:i, s:o, s:o, s:o}",
         "path", path, "model_type", architectures[c->architecture], "parameters",
         (json_int_t)pbt_config_parameters(c), "num_hidden_layers", (int)c->n_layers, "hidden_size",
         (int)c->hidden_size, "intermediate_size", (int)c->intermediate_size, "num_attention_heads",
@@ -56,8 +67,10 @@ static json_t *inspection(const char *path, const pbt_config *c, const pbt_token
         "rope_theta", c->rope.theta, "rope_type", rope_types[c->rope.type], "tie_word_embeddings",
         (int)c->tie_word_embeddings, "torch_dtype", c->torch_dtype, "eos_token_ids", ends, "tokens",
         tokenizer ? json_integer(pbt_tokenizer_size(tokenizer)) : json_null(), "chat_template", chat,
-        "kv_bytes_per_token", cache, "sliding_window", (int)c->sliding_window, "special_tokens",
-        specials_json(tokenizer), "weight_bytes", bytes_json(c));
+        "kv_bytes_per_token", (double)pbt_kv_row_bytes(c), "kv_rows", (int)pbt_engine_kv_rows(c, &options),
+        "engine_bytes", (double)(engine.kv + engine.buffers), "sliding_window", (int)c->sliding_window,
+        "special_tokens", specials_json(tokenizer), "weight_bytes", bytes_json(c), "packed_bytes",
+        packed_json(c));
 }
 
 static void print_size(const char *name, double bytes) {
@@ -85,6 +98,8 @@ static void print_inspection(const json_t *value) {
         char name[64];
         snprintf(name, sizeof name, "weights in %s", key);
         print_size(name, json_real_value(item));
+        snprintf(name, sizeof name, "  and packed copies");
+        print_size(name, json_real_value(json_object_get(json_object_get(value, "packed_bytes"), key)));
     }
 }
 

@@ -118,16 +118,22 @@ static pbt_code find_equal(const pbt_question *const *questions, const char *con
     return PBT_OK;
 }
 
+pbt_code pbt_extract_messages(const pbt_prompts *prompts, const char *question, const char *text,
+                              pbt_arena *arena, pbt_message **messages, size_t *n_messages,
+                              pbt_error *error) {
+    char *filled =
+        pbt_prompt_fill(prompts->extract, "question", question ? question : "", "text", text, NULL);
+    if (!filled) return pbt_fail_memory(error, strlen(text), "a prompt");
+    pbt_code code = split_messages(filled, arena, messages, n_messages, error);
+    free(filled);
+    return code;
+}
+
 static pbt_code set_talk(const pbt_prompts *prompts, const pbt_question *question, const char *text,
                          int32_t max_tokens, pbt_arena *arena, pbt_talk *talk, pbt_error *error) {
-    char *filled =
-        pbt_prompt_fill(prompts->extract, "question", question ? question->text : "", "text", text, NULL);
-    if (!filled) return pbt_fail_memory(error, strlen(text), "a prompt");
     pbt_message *messages;
     size_t n;
-    pbt_code code = split_messages(filled, arena, &messages, &n, error);
-    free(filled);
-    if (code != PBT_OK) return code;
+    PBT_TRY(pbt_extract_messages(prompts, question ? question->text : "", text, arena, &messages, &n, error));
     *talk = (pbt_talk){.messages = messages, .n_messages = n, .sampling = PBT_SAMPLING_GREEDY(max_tokens)};
     return PBT_OK;
 }

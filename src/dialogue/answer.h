@@ -21,6 +21,12 @@ pbt_code pbt_answers_extract(pbt_agent *extractor, const pbt_prompts *prompts,
                              const pbt_question *const *questions, const char *const *texts, size_t n,
                              int32_t max_tokens, pbt_reading *readings, const pbt_monitor *monitor,
                              pbt_error *error);
+/* What the extractor is asked about a text: the prompt set's extract.txt, filled, as messages in `arena`.
+ * `question` may be NULL. */
+struct pbt_arena;
+pbt_code pbt_extract_messages(const pbt_prompts *prompts, const char *question, const char *text,
+                              struct pbt_arena *arena, pbt_message **messages, size_t *n_messages,
+                              pbt_error *error);
 void pbt_readings_clear(pbt_reading *readings, size_t n);
 /* The normalised answer held after a turn (malloc'ed or NULL), from a reading and the two answers held before
  * it. */

@@ -9,8 +9,52 @@ enum {
     DEFAULT_BATCH = 64,
     DEFAULT_PREFILL = 512,
     DEFAULT_KV_ROWS = 65536,
+    LEAST_TEXT = 4096,
     MOST_LOGITS = 16 << 20 /* floats of logits computed at a time */
 };
+
+int32_t pbt_engine_batch(const pbt_engine_options *options) {
+    return options->max_batch > 0 ? options->max_batch : DEFAULT_BATCH;
+}
+
+int32_t pbt_engine_kv_rows(const pbt_config *config, const pbt_engine_options *options) {
+    if (options->kv_rows > 0) return options->kv_rows;
+    int64_t rows = (int64_t)pbt_engine_batch(options) * config->max_position_embeddings,
+            text =
+                config->max_position_embeddings < LEAST_TEXT ? config->max_position_embeddings : LEAST_TEXT;
+    if (rows > DEFAULT_KV_ROWS) rows = DEFAULT_KV_ROWS;
+    double limit = pbt_memory_physical() / 4 / (double)pbt_kv_row_bytes(config);
+    if (limit > 0 && (double)rows > limit) rows = (int64_t)limit > text ? (int64_t)limit : text;
+    return (int32_t)rows;
+}
+
+static size_t logit_rows_of(const pbt_config *config, int32_t max_batch) {
+    size_t rows = MOST_LOGITS / (size_t)config->vocab_size;
+    if (rows < 16) rows = 16;
+    return rows < (size_t)max_batch ? rows : (size_t)max_batch;
+}
+
+static int32_t pass_rows(const pbt_engine_options *filled) {
+    return filled->prefill_rows > filled->max_batch ? filled->prefill_rows : filled->max_batch;
+}
+
+static void replace_zeros(const pbt_config *config, pbt_engine_options *options) {
+    options->max_batch = pbt_engine_batch(options);
+    if (options->prefill_rows == 0) options->prefill_rows = DEFAULT_PREFILL;
+    options->kv_rows = pbt_engine_kv_rows(config, options);
+}
+
+pbt_engine_memory pbt_engine_memory_of(const pbt_config *config, const pbt_engine_options *options,
+                                       int32_t rank) {
+    pbt_engine_options filled = *options;
+    replace_zeros(config, &filled);
+    const int64_t V = config->vocab_size, rows = filled.kv_rows;
+    /* A row of the cache has its token and its place in a pass beside keys and values. */
+    return (pbt_engine_memory){
+        .kv = rows * (pbt_kv_row_bytes(config) + 2 * (int64_t)sizeof(int32_t)),
+        .buffers = (int64_t)pbt_activations_bytes(config, pass_rows(&filled), rank, false) +
+                   ((int64_t)logit_rows_of(config, filled.max_batch) + 3) * V * (int64_t)sizeof(float)};
+}
 
 static pbt_code fill_options(const pbt_model *model, const pbt_engine_options *given,
                              pbt_engine_options *options, pbt_error *error) {
@@ -23,20 +67,13 @@ static pbt_code fill_options(const pbt_model *model, const pbt_engine_options *g
         return pbt_fail(error, PBT_USAGE,
                         "engine options: max_batch %d and prefill_rows %d must be at most %d",
                         given->max_batch, given->prefill_rows, 1 << 20);
-    if (options->max_batch == 0) options->max_batch = DEFAULT_BATCH;
-    if (options->prefill_rows == 0) options->prefill_rows = DEFAULT_PREFILL;
-    if (options->kv_rows == 0) {
-        int64_t longest = (int64_t)options->max_batch * model->config.max_position_embeddings;
-        options->kv_rows = longest < DEFAULT_KV_ROWS ? (int32_t)longest : DEFAULT_KV_ROWS;
-    }
+    replace_zeros(&model->config, options);
     return PBT_OK;
 }
 
 static pbt_code allocate(pbt_engine *engine, pbt_error *error) {
     const size_t V = (size_t)engine->model->config.vocab_size, rows = (size_t)engine->rows;
-    size_t logit_rows = MOST_LOGITS / V;
-    if (logit_rows < 16) logit_rows = 16;
-    if (logit_rows > (size_t)engine->options.max_batch) logit_rows = (size_t)engine->options.max_batch;
+    const size_t logit_rows = logit_rows_of(&engine->model->config, engine->options.max_batch);
     engine->logit_rows = (int32_t)logit_rows;
     PBT_TRY(pbt_prefix_cache_create(engine->options.kv_rows, engine->options.share_prefixes, &engine->cache,
                                     error));
@@ -63,7 +100,7 @@ pbt_code pbt_engine_create(const pbt_model *model, const pbt_engine_options *opt
     if (!*engine) return pbt_fail_memory(error, sizeof **engine, "the engine");
     (*engine)->model = model;
     (*engine)->options = filled;
-    (*engine)->rows = filled.prefill_rows > filled.max_batch ? filled.prefill_rows : filled.max_batch;
+    (*engine)->rows = pass_rows(&filled);
     pbt_code code = allocate(*engine, error);
     if (code == PBT_OK) return PBT_OK;
     pbt_engine_free(*engine);

@@ -13,12 +13,22 @@
 typedef struct pbt_engine pbt_engine;
 
 typedef struct pbt_engine_options {
-    int32_t
-        kv_rows; /* KV cache capacity in tokens; 0: chosen from max_batch and the model's maximum length */
+    int32_t kv_rows;      /* KV cache capacity in tokens; 0: chosen (pbt_engine_kv_rows) */
     int32_t max_batch;    /* sequences decoded together; 0: 64 */
     int32_t prefill_rows; /* rows of one prefill pass; 0: 512 */
     bool share_prefixes;  /* false only to measure what sharing gains */
 } pbt_engine_options;
+
+/* What stands for 0: max_batch, and kv_rows: what max_batch texts of the model's greatest length take, at
+ * most 65536 rows and a quarter of the machine's memory (but room for a text of 4096). */
+int32_t pbt_engine_batch(const pbt_engine_options *options);
+int32_t pbt_engine_kv_rows(const pbt_config *config, const pbt_engine_options *options);
+/* Bytes an engine takes beside its model: keys and values, and everything else, with adapters of `rank`. */
+typedef struct pbt_engine_memory {
+    int64_t kv, buffers;
+} pbt_engine_memory;
+pbt_engine_memory pbt_engine_memory_of(const pbt_config *config, const pbt_engine_options *options,
+                                       int32_t rank);
 
 /* Borrows the model. Free with pbt_engine_free. `adapters` of requests must outlive the engine or be
  * forgotten with pbt_engine_forget (after training changed them, or before freeing them). */

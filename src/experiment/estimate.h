@@ -1,40 +1,46 @@
 /*
- * How long an experiment takes on this machine: tokens of every stage, counted at most, over rates of matrix
- * products that are measured when asked for.
+ * How long an experiment takes on this machine: what every stage puts through each model, counted, times
+ * rates that are measured when asked for (rates.h). Counted twice: as it may be expected, and at most.
  */
 #ifndef PBT_EXPERIMENT_ESTIMATE_H
 #define PBT_EXPERIMENT_ESTIMATE_H
 
-#include "experiment/settings.h"
+#include "experiment/lengths.h"
+#include "experiment/rates.h"
 
-/* Tokens of one stage of one model: `read` go through it many at a time, `written` one after the other. */
+/* What goes through one model in one stage: tokens, and (`..._seen`) the sum over them of how many tokens
+ * each attends to. */
 typedef struct pbt_work {
-    double read, written, learned; /* learned: forward and backward */
+    double read, read_seen;               /* many at a time; a shared beginning counts once */
+    double passes, written, written_seen; /* generated, in so many passes */
+    double drawn;                         /* of those generated: not simply the likeliest */
+    double scored;                        /* of those read: with log-probabilities taken */
+    double learned, learned_seen;         /* forward and backward */
+    double targets;                       /* of those learned: with loss */
 } pbt_work;
 
 typedef enum pbt_work_stage { PBT_WORK_TREES, PBT_WORK_TRAIN, PBT_WORK_EVAL, PBT_WORK_STAGES } pbt_work_stage;
 extern const char *const pbt_work_names[PBT_WORK_STAGES]; /* "trees", "training", "evaluation" */
 
-/* Floating-point operations a second of products with a model's matrices. */
-typedef struct pbt_rates {
-    double read, written, learned;
-} pbt_rates;
+enum { PBT_WORK_MODELS = 3 }; /* agent A, agent B, another extractor */
 
 typedef struct pbt_estimate {
-    pbt_work work[PBT_WORK_STAGES][3]; /* of agent A, agent B, another extractor; all seeds */
-    pbt_rates rates[3];
-    double seconds[PBT_WORK_STAGES];
+    pbt_work work[PBT_WORK_STAGES][PBT_WORK_MODELS]; /* expected; all seeds */
+    pbt_work most[PBT_WORK_STAGES]
+                 [PBT_WORK_MODELS]; /* every turn at its greatest length, no debate ends early
+                                     */
+    pbt_rates rates[PBT_WORK_MODELS];
+    double seconds[PBT_WORK_STAGES], most_seconds[PBT_WORK_STAGES];
     int threads;
 } pbt_estimate;
 
-/* Counts the work of all seeds: questions[3] of train, dev, test. Debates are taken at full length, nothing
- * as shared, and a token of a prompt as four letters. */
+/* Counts the work of all seeds: questions[3] of train, dev, test; `sample`: some of them, n_sample >= 2, or
+ * none; train_rows: of a training pass. */
 pbt_code pbt_estimate_work(const pbt_experiment *experiment, const int64_t questions[3],
+                           const char *const *sample, size_t n_sample, double train_rows,
                            pbt_estimate *estimate, pbt_error *error);
-/* Measures products with matrices of the model's width in `dtype` (about a second). */
-pbt_code pbt_estimate_rates(const pbt_config *config, pbt_dtype dtype, int32_t batch, pbt_rates *rates,
-                            pbt_error *error);
-/* Seconds of work with a model. Attention and sampling are not counted. */
-double pbt_estimate_seconds(const pbt_config *config, const pbt_work *work, const pbt_rates *rates);
+/* Seconds of work. What the processor does besides the models (templates, tokenizers, the store) is not
+ * counted. */
+double pbt_estimate_seconds(const pbt_work *work, const pbt_rates *rates);
 
 #endif

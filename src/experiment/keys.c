@@ -75,9 +75,13 @@ const setting_key pbt_setting_keys[] = {
     {"agents.a.model", KEY_MODEL, AT(agents[0].model), NULL, NULL, 0, 0, true, false,
      "model folder, or id on the Hugging Face Hub, of agent A"},
     STRING("agents.a.dtype", agents[0].dtype, "float32", DTYPES, "how A's weights are held"),
+    BOOL("agents.a.use_bnb_nested_quant", agents[0].nested, "false",
+         "nf4, fp4: the scales of the blocks are quantised too"),
     {"agents.b.model", KEY_MODEL, AT(agents[1].model), NULL, NULL, 0, 0, true, false,
      "model folder, or id on the Hugging Face Hub, of agent B"},
     STRING("agents.b.dtype", agents[1].dtype, "float32", DTYPES, "how B's weights are held"),
+    BOOL("agents.b.use_bnb_nested_quant", agents[1].nested, "false",
+         "nf4, fp4: the scales of the blocks are quantised too"),
     {"agents.extractor", KEY_MODEL, AT(extractor), "b", NULL, 0, 0, false, false,
      "who reads answers out of texts: a, b (without adapters), or a model folder"},
     {"agents.filter", KEY_MODEL, AT(filter), "none", NULL, 0, 0, false, false,
@@ -223,5 +227,9 @@ const setting_key pbt_setting_keys[] = {
     FREE("engine.max_batch", max_batch, "0", 0, "sequences decoded together (0: chosen)"),
     FREE("engine.kv_rows", kv_rows, "0", 0, "tokens the cache of keys and values holds (0: chosen)"),
     FREE("engine.prefill_rows", prefill_rows, "0", 0, "tokens of one prefill pass (0: chosen)"),
+    {"plan.turn_share", KEY_NUMBER, AT(plan_turn_share), "0.7", NULL, 0, 1, false, true,
+     "--dry-run: length of a text, as a share of the most it may have"},
+    {"plan.go_on_share", KEY_NUMBER, AT(plan_go_on_share), "0.5", NULL, 0, 1, false, true,
+     "--dry-run: share of debates that do not end in agreement after the second turn"},
 };
 const size_t pbt_n_setting_keys = sizeof pbt_setting_keys / sizeof *pbt_setting_keys;

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/hub.h"
 #include "experiment/inputs.h"
+#include "experiment/plan.h"
 #include "report/report.h"
 
 #include <errno.h>
@@ -164,11 +165,25 @@ pbt_code pbt_run_open_data(pbt_run *run, pbt_error *error) {
 static const char *const speaker_names[PBT_SPEAKERS] = {"A", "B", "extractor", "filter"};
 
 /* Where the model of a speaker lies and how its weights are held. */
-static void model_of(const pbt_experiment *e, pbt_speaker speaker, const char **path, const char **dtype) {
+static void model_of(const pbt_experiment *e, pbt_speaker speaker, const char **path, const char **dtype,
+                     bool *nested) {
     const char *who = speaker == PBT_AGENT_A ? "a" : speaker == PBT_AGENT_B ? "b" : NULL;
     if (!who) who = speaker == PBT_EXTRACTOR ? e->extractor : e->filter;
     *path = pbt_experiment_model_of(e, who);
-    *dtype = strcmp(who, "b") == 0 ? e->agents[1].dtype : e->agents[0].dtype;
+    const pbt_agent_settings *agent = &e->agents[strcmp(who, "b") == 0];
+    *dtype = agent->dtype;
+    *nested = agent->nested;
+}
+
+/* Whether the plan has room for packed weights, and the rows it gives the model's cache. */
+static pbt_code look_at_plan(const pbt_experiment *e, const char *path, bool *packs, int32_t *kv_rows,
+                             pbt_error *error) {
+    pbt_plan plan = {0};
+    PBT_TRY(pbt_plan_memory(e, &plan, error));
+    *packs = plan.packs;
+    for (size_t i = 0; i < plan.n_models; i++)
+        if (strcmp(plan.models[i].name, path) == 0) *kv_rows = plan.models[i].kv_rows;
+    return PBT_OK;
 }
 
 static pbt_dtype dtype_named(const char *name) {
@@ -180,18 +195,23 @@ static pbt_dtype dtype_named(const char *name) {
 
 static pbt_code open_model(pbt_run *run, pbt_speaker speaker, pbt_error *error) {
     const char *path, *dtype;
-    model_of(&run->experiment, speaker, &path, &dtype);
+    bool nested, other_nested;
+    model_of(&run->experiment, speaker, &path, &dtype, &nested);
     for (int other = 0; other < PBT_SPEAKERS; other++) {
         const char *other_path, *other_dtype;
         if (!run->models[other]) continue;
-        model_of(&run->experiment, (pbt_speaker)other, &other_path, &other_dtype);
-        if (strcmp(path, other_path) != 0 || strcmp(dtype, other_dtype) != 0) continue;
+        model_of(&run->experiment, (pbt_speaker)other, &other_path, &other_dtype, &other_nested);
+        if (strcmp(path, other_path) != 0 || strcmp(dtype, other_dtype) != 0 || nested != other_nested)
+            continue;
         run->models[speaker] = run->models[other];
         return PBT_OK;
     }
     pbt_monitor_message(run->monitor, 2, "opening %s", path);
-    pbt_model_options model = {.dtype = dtype_named(dtype), .prepare = true};
-    pbt_engine_options engine = {.kv_rows = run->experiment.kv_rows,
+    bool packs = true;
+    int32_t kv_rows = run->experiment.kv_rows;
+    PBT_TRY(look_at_plan(&run->experiment, path, &packs, &kv_rows, error));
+    pbt_model_options model = {.dtype = dtype_named(dtype), .nested_quantization = nested, .prepare = packs};
+    pbt_engine_options engine = {.kv_rows = kv_rows,
                                  .max_batch = run->experiment.max_batch,
                                  .prefill_rows = run->experiment.prefill_rows,
                                  .share_prefixes = true};

@@ -30,6 +30,7 @@ typedef struct pbt_number_list {
 typedef struct pbt_agent_settings {
     const char *model; /* folder */
     const char *dtype;
+    bool nested; /* use_bnb_nested_quant: the scales of 4-bit blocks are quantised too */
 } pbt_agent_settings;
 
 /* Where questions come from and which part each belongs to. */
@@ -132,8 +133,9 @@ typedef struct pbt_experiment {
     int32_t bootstrap_draws;
     int32_t show_debates; /* debates shown while trees grow */
     int32_t max_batch, kv_rows, prefill_rows;
-    int32_t tree_chunk; /* trees of one commit */
-    pbt_arena *arena;   /* owns every string */
+    int32_t tree_chunk;                       /* trees of one commit */
+    double plan_turn_share, plan_go_on_share; /* what a plan expects (estimate.h) */
+    pbt_arena *arena;                         /* owns every string */
 } pbt_experiment;
 
 /* One key, for help and documentation. */

@@ -120,6 +120,10 @@ const float *pbt_activations_hidden(const pbt_activations *activations) {
     return activations->hidden;
 }
 
+int64_t pbt_kv_row_bytes(const pbt_config *c) {
+    return (int64_t)c->n_layers * c->n_kv_heads * c->head_dim * 2 * (int64_t)sizeof(float);
+}
+
 pbt_code pbt_kv_create(const pbt_model *model, int32_t capacity, pbt_kv *kv, pbt_error *error) {
     const pbt_config *c = &model->config;
     size_t bytes = 0;

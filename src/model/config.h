@@ -70,4 +70,8 @@ int64_t pbt_config_parameters(const pbt_config *config);
  * quantised, embeddings and norms, is held in 16 bits beside quantised layers. */
 int64_t pbt_config_weight_bytes(const pbt_config *config, pbt_dtype dtype);
 
+/* Bytes of the packed copies of linear layers and output that a model opened for fast inference has beside
+ * its weights (tensor/cpu/cpu.h). */
+int64_t pbt_config_packed_bytes(const pbt_config *config, pbt_dtype dtype);
+
 #endif

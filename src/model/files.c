@@ -162,6 +162,28 @@ pbt_code pbt_weights_open(pbt_weights *weights, const char *folder, pbt_error *e
     return code;
 }
 
+static pbt_dtype dtype_named(const char *name) {
+    for (int d = 0; d < PBT_DTYPES; d++)
+        if (strcmp(pbt_dtype_name((pbt_dtype)d), name) == 0) return (pbt_dtype)d;
+    return PBT_F32;
+}
+
+pbt_dtype pbt_model_stored_dtype(const char *folder, const pbt_config *config) {
+    pbt_weights weights = {0};
+    pbt_error none;
+    pbt_dtype dtype = PBT_DTYPES;
+    if (config->quantization != PBT_DTYPES) return config->quantization;
+    if (pbt_weights_open(&weights, folder, &none) == PBT_OK) {
+        const pbt_stored_tensor *first =
+            pbt_weights_find(&weights, "model.layers.0.self_attn.q_proj.weight", NULL);
+        if (first) dtype = first->dtype;
+    }
+    for (size_t i = 0; i < weights.n_files; i++) pbt_safetensors_close(&weights.files[i]);
+    free(weights.files);
+    free(weights.places);
+    return dtype == PBT_DTYPES ? dtype_named(config->torch_dtype) : dtype;
+}
+
 bool pbt_weights_mapped(const pbt_weights *weights, const void *data) {
     const unsigned char *at = data;
     for (size_t f = 0; f < weights->n_files; f++) {

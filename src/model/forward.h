@@ -14,6 +14,8 @@ typedef struct pbt_kv {
     int32_t capacity; /* rows */
     int32_t width;    /* G*E floats */
 } pbt_kv;
+/* Bytes that one row takes in all layers. */
+int64_t pbt_kv_row_bytes(const pbt_config *config);
 pbt_code pbt_kv_create(const pbt_model *model, int32_t capacity, pbt_kv *kv, pbt_error *error);
 void pbt_kv_free(const pbt_model *model, pbt_kv *kv);
 

@@ -154,7 +154,7 @@ static bool packing_fits(const pbt_model *model, bool both) {
     for (int32_t l = 0; l < model->config.n_layers; l++)
         for (int i = 0; i < PBT_LINEARS; i++) {
             const pbt_matrix *m = &model->layers[l].linear[i];
-            if (!m->quantization) bytes += (double)m->rows * m->cols * pbt_dtype_bits(m->dtype) / 8;
+            bytes += (double)m->rows * m->cols * pbt_dtype_bits(m->dtype) / 8;
         }
     return available <= 0 || (both ? 2 : 1) * bytes < 0.9 * available;
 }

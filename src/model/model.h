@@ -62,6 +62,9 @@ typedef struct pbt_model_options {
     bool training; /* the backward pass will read the weights as stored, beside packed ones */
 } pbt_model_options;
 
+/* The type in which a folder's first linear layer is stored (NF4, FP4, INT8: bitsandbytes' form, as
+ * config.json says), from the files' headers; config->torch_dtype where there are no weights. */
+pbt_dtype pbt_model_stored_dtype(const char *folder, const pbt_config *config);
 /* `path`: a folder. `ops` outlives the model. Free with pbt_model_free. */
 pbt_code pbt_model_open(const char *path, const pbt_model_options *options, const pbt_ops *ops,
                         pbt_model **model, pbt_error *error);

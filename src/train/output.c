@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "model/activations.h"
 #include "train/internal.h"
 
 #include <inttypes.h>
@@ -147,6 +148,13 @@ static pbt_code count_tokens(const pbt_trainer *trainer, pbt_train_plan *plan, p
     return code;
 }
 
+int64_t pbt_train_pass_bytes(const pbt_config *config, int32_t rows, int32_t rank) {
+    const int64_t width = (int64_t)config->n_kv_heads * config->head_dim,
+                  logits = (int64_t)pbt_logit_rows(config) * (config->vocab_size + config->hidden_size);
+    return (int64_t)pbt_activations_bytes(config, rows, rank, true) + rows * pbt_kv_row_bytes(config) +
+           (2 * rows * width + logits) * (int64_t)sizeof(float);
+}
+
 pbt_code pbt_train_plan_make(const pbt_trainer *trainer, pbt_train_plan *plan, pbt_error *error) {
     const pbt_config *config = &trainer->model->config;
     memset(plan, 0, sizeof *plan);
@@ -161,9 +169,7 @@ pbt_code pbt_train_plan_make(const pbt_trainer *trainer, pbt_train_plan *plan, p
     plan->gradient_bytes = (size_t)plan->trained_parameters * sizeof(float);
     plan->moment_bytes = 2 * plan->gradient_bytes;
     int32_t rank = pbt_adapter_rank(trainer->adapter);
-    plan->pass_bytes =
-        pbt_activations_bytes(config, plan->rows, rank, true) +
-        (size_t)plan->rows * (size_t)config->n_layers * (size_t)(config->n_kv_heads * config->head_dim) * 8;
+    plan->pass_bytes = (size_t)pbt_train_pass_bytes(config, plan->rows, rank);
     return count_tokens(trainer, plan, error);
 }
 

@@ -140,6 +140,8 @@ pbt_code pbt_train_log(const pbt_trainer *trainer, const json_t *line, pbt_error
 int64_t pbt_train_steps(const pbt_train_settings *settings, size_t n_examples);
 /* The rows of one pass: settings.max_rows, or where that is 0 what the model's shape gives. */
 int32_t pbt_train_rows(const pbt_trainer *trainer);
+/* Bytes of the passes: kept activations, keys and values, logits, and gradients on their way back. */
+int64_t pbt_train_pass_bytes(const pbt_config *config, int32_t rows, int32_t rank);
 /* The same for a model that is not open: `max_rows` of the settings, the rank of the adapter (0: none). */
 int32_t pbt_train_rows_of(const pbt_config *config, int32_t max_rows, int32_t rank);
 

@@ -20,6 +20,24 @@ static void plan_of(const char *file, pbt_experiment *experiment, pbt_plan *plan
         fail_msg("%s", error.message);
 }
 
+/* Everything stands in the sum; caches are bounded by the experiment and by a quarter of the memory. */
+static void check_memory(const pbt_plan *plan) {
+    int64_t kv = 0, packed = 0;
+    for (size_t m = 0; m < plan->n_models; m++) {
+        const pbt_plan_model *model = &plan->models[m];
+        assert_true(model->kv_rows >= 500 && model->kv_rows <= 65536);
+        assert_true(model->packed > model->bytes / 2);
+        if (model->shared) continue;
+        kv += model->kv;
+        packed += model->packed;
+    }
+    assert_int_equal(plan->kv, kv);
+    assert_int_equal(plan->packed, packed);
+    assert_true(plan->kv <= plan->available / 4 + (64 << 20) || plan->models[0].kv_rows < 2048);
+    assert_int_equal(plan->total, plan->weights + (plan->packs ? plan->packed : 0) + plan->mapped + plan->kv +
+                                      plan->activations + plan->training + plan->optimizer);
+}
+
 static void test_published(void **state) {
     (void)state;
     static const struct {
@@ -43,8 +61,12 @@ static void test_published(void **state) {
         assert_int_equal(plan.dpo_steps, cases[i].dpo);
         assert_int_equal(plan.nodes[0], plan.questions[0] * 2 * 21);
         assert_non_null(strstr(plan.questions_missing, "rc.web.nocontext"));
-        for (int s = 0; s < PBT_WORK_STAGES; s++)
-            assert_true(plan.estimate.work[s][pbt_experiment_trained(&experiment)].read > 0);
+        for (int s = 0; s < PBT_WORK_STAGES; s++) {
+            const pbt_work *expected = &plan.estimate.work[s][pbt_experiment_trained(&experiment)],
+                           *most = &plan.estimate.most[s][pbt_experiment_trained(&experiment)];
+            assert_true(expected->read > 0 && expected->written > 0 && most->written > expected->written);
+        }
+        check_memory(&plan);
         pbt_experiment_free(&experiment);
     }
 }
@@ -63,8 +85,37 @@ static void test_unknown_model(void **state) {
     pbt_experiment_free(&experiment);
 }
 
+/* Rates of a small shape, in every type: everything is measured. */
+static void test_rates(void **state) {
+    (void)state;
+    pbt_error error;
+    pbt_rates rates;
+    pbt_config config = {.architecture = PBT_LLAMA,
+                         .hidden_size = 64,
+                         .intermediate_size = 160,
+                         .n_layers = 2,
+                         .n_heads = 4,
+                         .n_kv_heads = 2,
+                         .head_dim = 16,
+                         .vocab_size = 300,
+                         .max_position_embeddings = 2048,
+                         .rms_norm_eps = 1e-5,
+                         .rope = {.theta = 10000},
+                         .quantization = PBT_DTYPES,
+                         .tie_word_embeddings = true};
+    for (int d = 0; d < PBT_DTYPES; d++) {
+        pbt_rate_settings settings = {
+            .dtype = (pbt_dtype)d, .batch = 8, .prefill_rows = 64, .train_rows = 64, .rank = 4};
+        for (int t = 0; t < 7; t++) settings.targets[t] = true;
+        if (pbt_rates_measure(&config, &settings, &rates, &error) != PBT_OK) fail_msg("%s", error.message);
+        assert_true(rates.read + rates.read_seen > 0 && rates.pass + rates.written_seen > 0 &&
+                    rates.scored > 0 && rates.drawn > 0);
+        assert_true(rates.learned + rates.learned_seen > 0 && rates.target > 0);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_published),
-                                       cmocka_unit_test(test_unknown_model)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_published), cmocka_unit_test(test_unknown_model),
+                                       cmocka_unit_test(test_rates)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
