@@ -32,8 +32,8 @@ static const section sections[] = {
      "wrong one, "
      "round by round.",
      "The model is asked, and where it is right it is argued with for a wrong answer: first the bare claim, "
-     "then three "
-     "rounds of paragraphs. After each round it is asked again; the first wrong answer counts as "
+     "then "
+     "a paragraph of reasons a round. After each round it is asked again; the first wrong answer counts as "
      "misinformed."},
     {"flipflop",
      "Are you sure?",
@@ -57,9 +57,11 @@ static const section sections[] = {
      {"flip_weights"},
      pbt_page_flips,
      NULL,
-     "When does a model take over the other answer? A logistic regression predicts it from what the model "
-     "believed "
-     "before the debate."},
+     "When does a model take over the other answer? A logistic regression predicts it from how likely both "
+     "answers "
+     "were to the model by itself, how much its answers vary, how sure both turns sound, and whether the "
+     "other answer "
+     "is right."},
     {"comparisons", "Arm against arm", {NULL}, pbt_page_contrasts, NULL, NULL},
     {"unparsed", "Unread answers", {NULL}, NULL, NULL, NULL},
     {"training",

@@ -237,6 +237,9 @@ def test_exact_values(look, big):
     picture.focus()
     page.keyboard.press("End")
     assert "pbt: keeps its right answer" in tip.inner_text() and "[" in tip.inner_text()
+    page.wait_for_timeout(800)  # focus scrolls, smoothly
+    drawing, shown = picture.bounding_box(), tip.bounding_box()
+    assert drawing["y"] - 20 <= shown["y"] <= drawing["y"] + drawing["height"], "beside the drawing"
     cloud = page.locator("#flip_accuracy svg.plot").first
     cloud.focus()
     page.keyboard.press("Home")

@@ -93,6 +93,16 @@ static result straight(const pbt_train_settings *settings) {
     return r;
 }
 
+/* Trains to the end and finds what an undisturbed training gave. */
+static void finish(const char *folder, const pbt_train_settings *settings, const result *expected) {
+    uint64_t hash;
+    assert_ok(attempt(folder, settings, NULL, NULL, &hash, error));
+    assert_true(hash == expected->adapter_hash);
+    char *metrics = metrics_without_times(folder);
+    assert_string_equal(metrics, expected->metrics);
+    free(metrics);
+}
+
 static void killed_anywhere(void **state) {
     (void)state;
     for (int objective = PBT_SFT; objective <= PBT_DPO; objective++) {
@@ -111,18 +121,8 @@ static void killed_anywhere(void **state) {
             assert_int_equal(waitpid(child, &status, 0), child);
             assert_true(WIFSIGNALED(status) || WIFEXITED(status));
         }
-        uint64_t hash;
-        assert_ok(attempt(folder, &settings, NULL, NULL, &hash, error));
-        assert_true(hash == expected.adapter_hash);
-        char *metrics = metrics_without_times(folder);
-        assert_string_equal(metrics, expected.metrics);
-        free(metrics);
-        /* Once more after the end: nothing is left to do, and nothing changes. */
-        assert_ok(attempt(folder, &settings, NULL, NULL, &hash, error));
-        assert_true(hash == expected.adapter_hash);
-        metrics = metrics_without_times(folder);
-        assert_string_equal(metrics, expected.metrics);
-        free(metrics);
+        finish(folder, &settings, &expected);
+        finish(folder, &settings, &expected); /* after the end: nothing is left to do, and nothing changes */
         free(expected.metrics);
         fixture_remove(folder);
     }
@@ -149,12 +149,7 @@ static void killed_at_random_moments(void **state) {
         int status;
         assert_int_equal(waitpid(child, &status, 0), child);
     }
-    uint64_t hash;
-    assert_ok(attempt(folder, &settings, NULL, NULL, &hash, error));
-    assert_true(hash == expected.adapter_hash);
-    char *metrics = metrics_without_times(folder);
-    assert_string_equal(metrics, expected.metrics);
-    free(metrics);
+    finish(folder, &settings, &expected);
     free(expected.metrics);
     fixture_remove(folder);
 }

@@ -70,16 +70,16 @@
       box.append(line);
     }
     if (speak) spoken.textContent = stop.head + ": " + stop.rows.map((r) => r[1] + " " + r[2]).join(", ");
-    place(svg, stop);
+    place(svg, stop, speak);
   }
-  /* Beside the stop, inside the window. */
-  function place(svg, stop) {
+  /* Beside the stop, under the mouse inside the window; the keyboard's window may still be scrolling. */
+  function place(svg, stop, scrolling) {
     const m = svg.getScreenCTM(), x = m.a * stop.x + m.e, y = m.d * (stop.rows.length > 1 ? 40 : stop.y) + m.f;
     box.hidden = false;
     const w = box.offsetWidth, h = box.offsetHeight, wide = document.documentElement.clientWidth;
     const left = x + 14 + w < wide ? x + 14 : Math.max(4, x - 14 - w);
     box.style.left = left + window.scrollX + "px";
-    box.style.top = Math.max(4, Math.min(y - 12, window.innerHeight - h - 4)) + window.scrollY + "px";
+    box.style.top = (scrolling ? y - 12 : Math.max(4, Math.min(y - 12, window.innerHeight - h - 4))) + window.scrollY + "px";
   }
   function nearest(svg, event) {
     const m = svg.getScreenCTM(), x = (event.clientX - m.e) / m.a, y = (event.clientY - m.f) / m.d;
