@@ -152,7 +152,7 @@ const pbt_command pbt_command_model_inspect = {
 
 typedef struct random_options {
     const char *like, *output_dir, *dtype;
-    int64_t seed;
+    int64_t seed, max_shard_size;
     double std;
 } random_options;
 
@@ -175,7 +175,7 @@ static pbt_code run_random(const pbt_cli *cli, const void *settings, int n_argum
         if (parsed != PBT_OK) return parsed;
     }
     pbt_code code = pbt_model_random_save(&config, pbt_key_of_seed((uint64_t)o->seed), o->std, o->output_dir,
-                                          dtype, error);
+                                          dtype, o->max_shard_size, error);
     if (code == PBT_OK && pbt_folder_exists(o->like))
         code = pbt_cli_copy_text_files(o->like, o->output_dir, error);
     if (code == PBT_OK && cli->json)
@@ -194,6 +194,8 @@ static const pbt_option random_table[] = {
     {"seed", 0, PBT_OPTION_INTEGER, offsetof(random_options, seed), "N", "42", "of the weights", NULL},
     {"std", 0, PBT_OPTION_NUMBER, offsetof(random_options, std), "X", "0.02",
      "standard deviation of matrices", NULL},
+    {"max_shard_size", 0, PBT_OPTION_INTEGER, offsetof(random_options, max_shard_size), "BYTES", "5000000000",
+     "of a file; larger models are written as several", NULL},
     {"dtype", 0, PBT_OPTION_STRING, offsetof(random_options, dtype), "NAME", "float32", "as stored",
      "float32|float16|bfloat16"},
 };
@@ -203,8 +205,7 @@ const pbt_command pbt_command_model_random = {
     .summary = "Write a model of random weights with the shape of a config.json",
     .usage = "--like CONFIG --output_dir DIR [options]",
     .details = "For tests and measurements at true shapes, of any size: weights are drawn while they are "
-               "written, in shards "
-               "of 5 GB. The same seed gives the same weights.\n\n"
+               "written. The same seed gives the same weights.\n\n"
                "Example:\n  pbt model random --like config.json --seed 1 --output_dir models/random",
     .options = random_table,
     .n_options = sizeof random_table / sizeof *random_table,

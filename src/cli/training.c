@@ -51,11 +51,11 @@ static pbt_code new_adapter(const training_job *job, pbt_adapter **adapter, pbt_
         pbt_text_addf(&targets, "%s%s", i > 0 ? "," : "", o->lora_target_modules.items[i]);
     pbt_code code = targets.failed ? pbt_fail_memory(error, targets.length, "lora_target_modules")
                                    : pbt_adapter_targets(targets.length > 0 ? targets.data : "all-linear",
-                                                         settings.targets, error);
-    pbt_text_free(&targets);
-    if (code != PBT_OK) return code;
+                                                         &settings, error);
     pbt_key key = pbt_key_named(pbt_key_of_seed((uint64_t)o->seed), "lora");
-    return pbt_adapter_create(job->trainer.model, &settings, key, adapter, error);
+    if (code == PBT_OK) code = pbt_adapter_create(job->trainer.model, &settings, key, adapter, error);
+    pbt_text_free(&targets);
+    return code;
 }
 
 static pbt_code open_frozen(training_job *job, pbt_error *error) {
@@ -125,9 +125,9 @@ static pbt_code read_data(training_job *job, const char *path, const pbt_error *
 static pbt_code open_data(training_job *job, bool preference, pbt_error *error) {
     const pbt_training_options *o = job->options;
     pbt_error no_template;
-    PBT_TRY(pbt_tokenizer_open(o->model_name_or_path, &job->tokenizer, error));
-    if (pbt_chat_template_open(o->model_name_or_path, job->tokenizer, o->date_string, &job->chat,
-                               &no_template) != PBT_OK) {
+    PBT_TRY(pbt_tokenizer_open(job->model_folder, &job->tokenizer, error));
+    if (pbt_chat_template_open(job->model_folder, job->tokenizer, o->date_string, &job->chat, &no_template) !=
+        PBT_OK) {
         job->chat = NULL;
         pbt_monitor_message(job->cli->monitor, 2, "no chat template: %s", no_template.message);
     }

@@ -2,7 +2,9 @@
 
 #include "base/file.h"
 #include "base/hub.h"
+#include "dialogue/answer.h"
 #include "experiment/check_text.h"
+#include "experiment/farm_data.h"
 #include "experiment/plan.h"
 #include "experiment/run.h"
 
@@ -116,6 +118,94 @@ static pbt_code check_data(const pbt_experiment *e, pbt_checks *checks, pbt_erro
     return PBT_OK;
 }
 
+/* ---- prompts that are no debates ---- */
+
+static const char asked[] = "Which city is the capital of France?",
+                  said[] = "I think that it is Paris, because the government sits there.";
+
+/* "extraction", "filter", "confidence": what is said to the model. */
+static pbt_code messages_of(const pbt_prompts *prompts, const char *kind, pbt_arena *arena,
+                            pbt_message **messages, size_t *n, pbt_error *error) {
+    if (strcmp(kind, "extraction") == 0)
+        return pbt_extract_messages(prompts, asked, said, arena, messages, n, error);
+    const char *text = strcmp(kind, "filter") == 0 ? prompts->filter : prompts->confidence;
+    char *filled = pbt_prompt_fill(text, "question", asked, "first", "paris", "second", "london", "text",
+                                   said, NULL),
+         *kept = filled ? pbt_arena_string(arena, filled) : NULL;
+    *messages = pbt_arena_alloc(arena, 1, sizeof **messages);
+    free(filled);
+    if (!kept || !*messages) return pbt_fail_memory(error, 0, "a prompt");
+    (*messages)[0] = (pbt_message){"user", kept};
+    *n = 1;
+    return PBT_OK;
+}
+
+/* Renders it with the model's template. What is wrong with the model itself was told before: no check then.
+ */
+static pbt_code check_asking(const pbt_experiment *e, const pbt_prompts *prompts, const char *kind,
+                             const char *who, int32_t answer, pbt_checks *checks, pbt_error *error) {
+    pbt_error problem = {0};
+    pbt_config config = {0};
+    pbt_tokenizer *tokenizer = NULL;
+    pbt_chat_template *chat = NULL;
+    pbt_message *messages;
+    char *path = NULL, what[160];
+    size_t n = 0, length = 0;
+    pbt_arena *arena = pbt_arena_create();
+    pbt_code code = arena ? PBT_OK : pbt_fail_memory(error, 0, "a prompt");
+    bool open = code == PBT_OK &&
+                pbt_hub_folder(pbt_experiment_model_of(e, who), &path, &problem) == PBT_OK &&
+                pbt_config_read(path, &config, &problem) == PBT_OK &&
+                pbt_tokenizer_open(path, &tokenizer, &problem) == PBT_OK &&
+                pbt_chat_template_open(path, tokenizer, e->date_string, &chat, &problem) == PBT_OK;
+    if (open) {
+        pbt_code result = messages_of(prompts, kind, arena, &messages, &n, &problem);
+        if (result == PBT_OK)
+            result = pbt_check_prompt(tokenizer, chat, &config, messages, n, answer, &length, &problem);
+        snprintf(what, sizeof what, "%s prompt", kind);
+        code = add(checks, what, result, &problem, error, "%zu tokens for %s", length,
+                   strlen(who) == 1 ? (*who == 'a' ? "agent A" : "agent B") : who);
+    }
+    if (chat) pbt_chat_template_free(chat);
+    if (tokenizer) pbt_tokenizer_free(tokenizer);
+    pbt_config_free(&config);
+    if (arena) pbt_arena_free(arena);
+    free(path);
+    return code;
+}
+
+static pbt_code check_prompts(const pbt_experiment *e, pbt_checks *checks, pbt_error *error) {
+    pbt_prompts prompts;
+    pbt_error told;
+    if (pbt_prompts_read(e->prompts, &prompts, &told) != PBT_OK) return PBT_OK;
+    pbt_code code =
+        check_asking(e, &prompts, "extraction", e->extractor, e->trees.plan.max_answer_tokens, checks, error);
+    if (code == PBT_OK && prompts.filter && strcmp(e->filter, "none") != 0)
+        code = check_asking(e, &prompts, "filter", e->filter, 1, checks, error);
+    if (code == PBT_OK && prompts.confidence && e->flip_analysis.enabled)
+        code = check_asking(e, &prompts, "confidence", e->extractor, 1, checks, error);
+    pbt_prompts_free(&prompts);
+    return code;
+}
+
+static pbt_code check_farm(const pbt_experiment *e, pbt_checks *checks, pbt_error *error) {
+    const pbt_farm_settings *s = &e->farm;
+    pbt_farm_strategy strategies[PBT_FARM_STRATEGIES];
+    pbt_farm_data data = {0};
+    pbt_error problem = {0};
+    size_t n = s->strategies.count < PBT_FARM_STRATEGIES ? s->strategies.count : PBT_FARM_STRATEGIES;
+    if (!s->enabled) return PBT_OK;
+    for (size_t i = 0; i < n; i++) strategies[i] = pbt_farm_strategy_of(s->strategies.items[i]);
+    pbt_code result = pbt_farm_read(s->data, strategies, n, s->max_questions, &data, &problem);
+    size_t count = data.count, sets = 0;
+    for (size_t i = 0; result == PBT_OK && i < count; i++)
+        sets += i == 0 || strcmp(data.items[i].set, data.items[i - 1].set) != 0;
+    pbt_code code = add(checks, "FARM", result, &problem, error,
+                        "%zu questions of %zu set(s), %zu strategies", count, sets, n);
+    if (result == PBT_OK) pbt_farm_data_free(&data);
+    return code;
+}
+
 pbt_code pbt_experiment_check(const pbt_experiment *e, pbt_checks *checks, pbt_error *error) {
     *checks = (pbt_checks){0};
     PBT_TRY(check_data(e, checks, error));
@@ -124,6 +214,8 @@ pbt_code pbt_experiment_check(const pbt_experiment *e, pbt_checks *checks, pbt_e
     if (strlen(e->extractor) != 1) PBT_TRY(check_model(e, "extractor", e->extractor, checks, error));
     if (strlen(e->filter) != 1 && strcmp(e->filter, "none") != 0)
         PBT_TRY(check_model(e, "filter", e->filter, checks, error));
+    PBT_TRY(check_prompts(e, checks, error));
+    PBT_TRY(check_farm(e, checks, error));
     if (checks->failed) return PBT_OK;
     pbt_plan plan;
     pbt_error problem = {0};

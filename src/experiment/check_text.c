@@ -85,3 +85,19 @@ pbt_code pbt_check_dialogue(const pbt_experiment *e, const pbt_tokenizer *tokeni
                     "a debate can take about %zu tokens, but the model has positions for %d only", *length,
                     config->max_position_embeddings);
 }
+
+pbt_code pbt_check_prompt(const pbt_tokenizer *tokenizer, const pbt_chat_template *chat,
+                          const pbt_config *config, const pbt_message *messages, size_t n,
+                          int32_t answer_tokens, size_t *length, pbt_error *error) {
+    pbt_ids ids = {0};
+    pbt_code code = pbt_chat_prompt_ids(chat, tokenizer, messages, n, &ids, error);
+    if (code == PBT_OK) code = check_ids(&ids, config, error);
+    *length = ids.count;
+    free(ids.items);
+    if (code != PBT_OK || *length + (size_t)answer_tokens <= (size_t)config->max_position_embeddings)
+        return code;
+    return pbt_fail(
+        error, PBT_BAD_INPUT,
+        "the prompt takes %zu tokens and its answer up to %d, but the model has positions for %d only",
+        *length, answer_tokens, config->max_position_embeddings);
+}

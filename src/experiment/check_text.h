@@ -12,4 +12,10 @@ pbt_code pbt_check_dialogue(const pbt_experiment *experiment, const pbt_tokenize
                             const pbt_chat_template *chat, const pbt_config *config, size_t *length,
                             pbt_error *error);
 
+/* Renders a prompt as it is and looks at its ids; with `answer` tokens behind it, it must fit into the
+ * model's positions. *length: its tokens. */
+pbt_code pbt_check_prompt(const pbt_tokenizer *tokenizer, const pbt_chat_template *chat,
+                          const pbt_config *config, const pbt_message *messages, size_t n, int32_t answer,
+                          size_t *length, pbt_error *error);
+
 #endif

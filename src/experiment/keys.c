@@ -148,7 +148,9 @@ const setting_key pbt_setting_keys[] = {
     NUMBER("lora.lora_alpha", lora.alpha, "32", 0, BIG, "scaling is alpha / r"),
     NUMBER("lora.lora_dropout", lora.dropout, "0.05", 0, 0.99, "dropout on the adapter's input, SFT only"),
     STRING("lora.lora_target_modules", lora.target_modules, "all-linear", NULL,
-           "all-linear, or names: q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj"),
+           "all-linear, names (q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj), or a regular "
+           "expression "
+           "for whole names of modules"),
     BOOL("lora.use_rslora", lora.rslora, "false", "scaling is alpha / sqrt(r)"),
     INTEGER("max_length", max_length, "1024", 8, "tokens of an example; longer ones are dropped and counted"),
 

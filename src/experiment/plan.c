@@ -93,7 +93,10 @@ static pbt_code measure_model(const pbt_experiment *e, pbt_plan *plan, size_t m,
                                   .prefill_rows = e->prefill_rows ? e->prefill_rows : 512,
                                   .train_rows = trained ? plan->train_rows : 0,
                                   .rank = e->lora.r};
-    PBT_TRY(pbt_adapter_targets(e->lora.target_modules, settings.targets, error));
+    pbt_adapter_settings lora = {.r = e->lora.r};
+    PBT_TRY(pbt_adapter_targets(e->lora.target_modules, &lora, error));
+    for (int l = 0; l < PBT_LINEARS; l++) /* of a pattern: as in the middle layer */
+        PBT_TRY(pbt_adapter_targeted(&lora, model->config.n_layers / 2, l, &settings.targets[l], error));
     return pbt_rates_measure(&model->config, &settings, &plan->estimate.rates[m], error);
 }
 

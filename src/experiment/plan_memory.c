@@ -7,15 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int64_t lora_parameters(const pbt_config *c, const bool targets[PBT_LINEARS], int32_t r) {
+static pbt_code lora_parameters(const pbt_config *c, const pbt_adapter_settings *settings, int64_t *sum,
+                                pbt_error *error) {
     int64_t D = c->hidden_size, F = c->intermediate_size, H = (int64_t)c->n_heads * c->head_dim,
             G = (int64_t)c->n_kv_heads * c->head_dim;
     const int64_t inputs[] = {D, D, D, H, D, D, F}, outputs[] = {H, G, G, D, F, F, D};
-    int64_t sum = 0;
-    for (int l = 0; l < PBT_LINEARS; l++) {
-        if (targets[l]) sum += r * (inputs[l] + outputs[l]);
-    }
-    return sum * c->n_layers;
+    *sum = 0;
+    for (int32_t layer = 0; layer < c->n_layers; layer++)
+        for (int l = 0; l < PBT_LINEARS; l++) {
+            bool targeted;
+            PBT_TRY(pbt_adapter_targeted(settings, layer, l, &targeted, error));
+            if (targeted) *sum += settings->r * (inputs[l] + outputs[l]);
+        }
+    return PBT_OK;
 }
 
 static pbt_dtype dtype_named(const char *name, pbt_dtype otherwise) {
@@ -63,9 +67,9 @@ static void set_bytes(const pbt_experiment *e, pbt_plan_model *m, bool nested) {
 static pbt_code plan_training(const pbt_experiment *e, const pbt_plan_model *m, pbt_plan *plan,
                               pbt_error *error) {
     const pbt_config *c = &m->config;
-    bool targets[PBT_LINEARS];
-    PBT_TRY(pbt_adapter_targets(e->lora.target_modules, targets, error));
-    plan->lora_parameters = lora_parameters(c, targets, e->lora.r);
+    pbt_adapter_settings lora = {.r = e->lora.r};
+    PBT_TRY(pbt_adapter_targets(e->lora.target_modules, &lora, error));
+    PBT_TRY(lora_parameters(c, &lora, &plan->lora_parameters, error));
     /* value, gradient, two moments */
     plan->optimizer = 4 * plan->lora_parameters * (int64_t)sizeof(float);
     int32_t sft = pbt_train_rows_of(c, e->sft.max_rows, e->lora.r),

@@ -222,8 +222,8 @@ static pbt_code check(const reading *r, pbt_error *error) {
     if (e->flip_analysis.enabled && !e->balanced.enabled)
         return bad(file, error,
                    "eval.flip_analysis.enabled needs eval.balanced.enabled: it looks at its cases");
-    bool targets[PBT_LINEARS];
-    return pbt_adapter_targets(e->lora.target_modules, targets, error);
+    pbt_adapter_settings targets = {0};
+    return pbt_adapter_targets(e->lora.target_modules, &targets, error);
 }
 
 static pbt_code read_all(reading *r, const char *path, const char *const *overrides, size_t n,

@@ -33,6 +33,12 @@ static pbt_artefact_key arm_key(const arm_training *t, const char *kind, const c
 
 /* ---- the looks at dev ---- */
 
+/* What adapters say they belong to: the folder, or the id on the Hub, as the experiment names it. */
+static const char *base_name(const arm_training *t) {
+    const pbt_experiment *e = &t->run->experiment;
+    return e->agents[pbt_experiment_trained(e)].model;
+}
+
 static char *check_folder(const arm_training *t, int64_t step) {
     char name[48];
     snprintf(name, sizeof name, "checks/step-%lld", (long long)step);
@@ -111,7 +117,7 @@ static pbt_code keep_check(arm_training *t, int64_t step, const char *name, cons
     char *folder = check_folder(t, step), *old = outdone >= 0 ? check_folder(t, outdone) : NULL;
     if (!folder) code = pbt_fail_memory(error, 64, "a path");
     /* The adapter first: a score in the store promises that its adapter is there. */
-    if (code == PBT_OK && better) code = pbt_adapter_save(t->adapter, folder, t->model->path, error);
+    if (code == PBT_OK && better) code = pbt_adapter_save(t->adapter, folder, base_name(t), error);
     json_t *value = json_pack("{s:I, s:f, s:f, s:f, s:s}", "step", (json_int_t)step, "criterion", criterion,
                               "plus_minus", dev->plus_minus, "minus_plus", dev->minus_plus, "adapter", hash);
     pbt_artefact_key key = arm_key(t, "check", name);
@@ -248,7 +254,7 @@ static pbt_code train_sft(arm_training *t, pbt_error *error) {
     } else if (code == PBT_OK) {
         code = pbt_lora_create(t->run, t->seed, t->model->model, &t->adapter, error);
         if (code == PBT_OK) code = run_trainer(t, &t->run->experiment.sft, "sft", NULL, error);
-        if (code == PBT_OK) code = pbt_adapter_save(t->adapter, folder, t->model->path, error);
+        if (code == PBT_OK) code = pbt_adapter_save(t->adapter, folder, base_name(t), error);
         if (code == PBT_OK) code = record_stage(t, "sft", error);
     }
     json_decref(record);
@@ -308,7 +314,7 @@ static pbt_code keep_best(arm_training *t, best_check *best, pbt_error *error) {
     }
     char *folder = pbt_run_path(t->run, t->seed, t->arm, "adapter");
     if (!folder) return pbt_fail_memory(error, 64, "a path");
-    pbt_code code = pbt_adapter_save(t->adapter, folder, t->model->path, error);
+    pbt_code code = pbt_adapter_save(t->adapter, folder, base_name(t), error);
     free(folder);
     return code;
 }

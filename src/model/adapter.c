@@ -41,10 +41,13 @@ float pbt_lora_scaling(double alpha, int32_t r, bool rslora) {
 }
 
 static pbt_code fill(const pbt_model *model, pbt_key key, pbt_adapter *adapter, pbt_error *error) {
-    const pbt_adapter_settings *s = &adapter->settings;
+    pbt_adapter_settings *s = &adapter->settings;
     for (int32_t l = 0; l < adapter->n_layers; l++)
         for (int i = 0; i < PBT_LINEARS; i++) {
-            if (!s->targets[i]) continue;
+            bool targeted;
+            PBT_TRY(pbt_adapter_targeted(s, l, i, &targeted, error));
+            if (!targeted) continue;
+            s->targets[i] = true;
             const pbt_matrix *matrix = &model->layers[l].linear[i];
             pbt_lora *lora = &adapter->lora[l][i];
             PBT_TRY(
@@ -63,7 +66,14 @@ pbt_code pbt_adapter_create(const pbt_model *model, const pbt_adapter_settings *
     if (settings->r < 1 || settings->r > 4096)
         return pbt_fail(error, PBT_USAGE, "lora_r: expected 1 to 4096, found %d", settings->r);
     PBT_TRY(empty(settings, model->config.n_layers, adapter, error));
-    pbt_code code = fill(model, key, *adapter, error);
+    pbt_code code = PBT_OK;
+    if (settings->pattern && !((*adapter)->pattern = pbt_string_copy(settings->pattern)))
+        code = pbt_fail_memory(error, strlen(settings->pattern), "a pattern");
+    (*adapter)->settings.pattern = (*adapter)->pattern;
+    if (code == PBT_OK) code = fill(model, key, *adapter, error);
+    if (code == PBT_OK && pbt_adapter_rank(*adapter) == 0)
+        code = pbt_fail(error, PBT_USAGE, "target_modules: \"%.200s\" matches no linear layer",
+                        settings->pattern ? settings->pattern : "");
     if (code != PBT_OK) {
         pbt_adapter_free(*adapter);
         *adapter = NULL;
@@ -102,6 +112,14 @@ pbt_code pbt_adapter_copy(const pbt_adapter *adapter, pbt_adapter **copy, pbt_er
         *copy = NULL;
         return code;
     }
+    if (code == PBT_OK && adapter->pattern && !((*copy)->pattern = pbt_string_copy(adapter->pattern)))
+        code = pbt_fail_memory(error, 0, "a name");
+    (*copy)->settings.pattern = (*copy)->pattern;
+    if (code != PBT_OK) {
+        pbt_adapter_free(*copy);
+        *copy = NULL;
+        return code;
+    }
     (*copy)->raw = json_incref(adapter->raw);
     pbt_adapter_assign(*copy, adapter);
     return PBT_OK;
@@ -129,6 +147,7 @@ pbt_code pbt_adapter_stack(const pbt_adapter *under, const pbt_adapter *over, pb
                            pbt_error *error) {
     pbt_adapter_settings settings = over->settings;
     settings.rslora = false;
+    settings.pattern = NULL;
     *stacked = NULL;
     if (under->n_layers != over->n_layers)
         return pbt_fail(error, PBT_USAGE, "adapters of %d and %d layers cannot be stacked", under->n_layers,
@@ -184,36 +203,9 @@ void pbt_adapter_free(pbt_adapter *adapter) {
         }
     free(adapter->lora);
     free(adapter->base_model);
+    free(adapter->pattern);
     json_decref(adapter->raw);
     free(adapter);
-}
-
-pbt_code pbt_adapter_targets(const char *text, bool targets[PBT_LINEARS], pbt_error *error) {
-    for (int i = 0; i < PBT_LINEARS; i++) targets[i] = strcmp(text, "all-linear") == 0;
-    if (targets[0]) return PBT_OK;
-    size_t found = 0;
-    for (const char *at = text; *at;) {
-        size_t length = strcspn(at, ", \t");
-        int linear = 0;
-        while (linear < PBT_LINEARS && (strlen(pbt_linear_names[linear]) != length ||
-                                        strncmp(pbt_linear_names[linear], at, length) != 0))
-            linear++;
-        if (length > 0 && linear == PBT_LINEARS)
-            return pbt_fail(
-                error, PBT_USAGE,
-                "target_modules: no linear layer is named \"%.*s\"; known are all-linear, q_proj, "
-                "k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj",
-                (int)(length < 100 ? length : 100), at);
-        if (length > 0) {
-            targets[linear] = true;
-            found++;
-        }
-        at += length;
-        while (*at == ',' || *at == ' ' || *at == '\t') at++;
-    }
-    if (!found)
-        return pbt_fail(error, PBT_USAGE, "target_modules: expected names of linear layers, found none");
-    return PBT_OK;
 }
 
 pbt_code pbt_adapter_merge(pbt_model *model, const pbt_adapter *adapter, pbt_error *error) {

@@ -21,6 +21,7 @@ typedef struct pbt_adapter_settings {
     double dropout; /* 0.05 (training only) */
     bool rslora;
     bool targets[PBT_LINEARS]; /* all true = all-linear */
+    const char *pattern;       /* not NULL: instead, a regular expression for whole names of modules */
 } pbt_adapter_settings;
 
 typedef struct pbt_adapter {
@@ -28,6 +29,7 @@ typedef struct pbt_adapter {
     int32_t n_layers;
     pbt_lora (*lora)[PBT_LINEARS]; /* [n_layers] */
     char *base_model;              /* base_model_name_or_path, may be NULL */
+    char *pattern;                 /* that chose the targets of a new adapter, or NULL */
     json_t *raw;                   /* adapter_config.json as read, may be NULL */
 } pbt_adapter;
 
@@ -56,9 +58,14 @@ void pbt_adapter_assign(pbt_adapter *to, const pbt_adapter *from);
 /* XXH3 over names, shapes, scalings and numbers. */
 uint64_t pbt_adapter_hash(const pbt_adapter *adapter);
 void pbt_adapter_free(pbt_adapter *adapter);
-/* Parses "all-linear" or "q_proj,k_proj" (also a list with spaces); an unknown name is an error with the
- * known ones. */
-pbt_code pbt_adapter_targets(const char *text, bool targets[PBT_LINEARS], pbt_error *error);
+/* Parses "all-linear" or "q_proj,k_proj" (also a list with spaces) into settings->targets; anything else with
+ * a character of regular expressions becomes settings->pattern (borrowed), which, as in PEFT, must match the
+ * whole name of a module ("model.layers.0.self_attn.q_proj"). An unknown name is an error with the known
+ * ones, so is a pattern that is none or that asks for layers which cannot be adapted. */
+pbt_code pbt_adapter_targets(const char *text, pbt_adapter_settings *settings, pbt_error *error);
+/* Whether a layer's module is a target. */
+pbt_code pbt_adapter_targeted(const pbt_adapter_settings *settings, int32_t layer, int linear, bool *targeted,
+                              pbt_error *error);
 /* W += scaling * B A for a matrix of floats [outputs, inputs]. */
 pbt_code pbt_lora_add(const pbt_ops *ops, const pbt_lora *lora, float *W, pbt_error *error);
 /* Adds scaling * B A to the weights of a writable model; merge.h does it to any. */

@@ -236,8 +236,8 @@ static json_t *fresh(const pbt_adapter *adapter) {
         "none", "fan_in_fan_out", 0, "inference_mode", 1, "init_lora_weights", 1, "layers_pattern",
         "layers_to_transform", "lora_alpha", number(s->alpha), "lora_dropout", json_real(s->dropout),
         "modules_to_save", "peft_type", "LORA", "r", (int)s->r, "rank_pattern", patterns_of(adapter, false),
-        "revision", "target_modules", targets_of(adapter), "task_type", "CAUSAL_LM", "use_dora", 0,
-        "use_rslora", (int)s->rslora);
+        "revision", "target_modules", adapter->pattern ? json_string(adapter->pattern) : targets_of(adapter),
+        "task_type", "CAUSAL_LM", "use_dora", 0, "use_rslora", (int)s->rslora);
 }
 
 static int by_name(const void *a, const void *b) {

@@ -74,9 +74,13 @@ pbt_code pbt_model_random(const pbt_config *config, pbt_key key, double std, con
 /* Writes config.json and model.safetensors (sharded above 5 GB) in `dtype` (F32, F16, BF16), atomically file
  * by file. Tokenizer files are the caller's affair. */
 pbt_code pbt_model_save(const pbt_model *model, const char *folder, pbt_dtype dtype, pbt_error *error);
+/* The same, with shards of at most max_shard_size bytes (0: 5 GB; a larger array makes a shard of its own).
+ */
+pbt_code pbt_model_save_sharded(const pbt_model *model, const char *folder, pbt_dtype dtype,
+                                int64_t max_shard_size, pbt_error *error);
 /* What pbt_model_random and then pbt_model_save write, without ever holding the weights: for any size. */
 pbt_code pbt_model_random_save(const pbt_config *config, pbt_key key, double std, const char *folder,
-                               pbt_dtype dtype, pbt_error *error);
+                               pbt_dtype dtype, int64_t max_shard_size, pbt_error *error);
 /* Hash of all weights as stored (names, dtypes, shapes, bytes). */
 pbt_code pbt_model_hash(pbt_model *model, uint64_t *hash, pbt_error *error);
 void pbt_model_free(pbt_model *model);

@@ -117,7 +117,7 @@ static pbt_code write_shards(const char *folder, pbt_tensor_out *out, size_t n, 
 }
 
 static pbt_code write_weights(pbt_model *model, const char *folder, pbt_dtype dtype, const drawing *drawn,
-                              pbt_error *error) {
+                              int64_t shard_limit, pbt_error *error) {
     pbt_slot *slots;
     size_t n, n_shards = 1;
     list l;
@@ -130,7 +130,7 @@ static pbt_code write_weights(pbt_model *model, const char *folder, pbt_dtype dt
         int64_t bytes = 0;
         for (size_t t = l.slot_first[i]; t < l.slot_first[i + 1]; t++)
             bytes += pbt_tensor_out_bytes(&l.items[t], dtype);
-        if (shard > 0 && shard + bytes > SHARD_LIMIT) {
+        if (shard > 0 && shard + bytes > shard_limit) {
             first[n_shards++] = l.slot_first[i];
             shard = 0;
         }
@@ -192,9 +192,10 @@ static pbt_code set_config(const pbt_model *model, pbt_dtype dtype, json_t *raw,
 }
 
 static pbt_code save(const pbt_model *model, const char *folder, pbt_dtype dtype, const drawing *drawn,
-                     pbt_error *error) {
+                     int64_t max_shard_size, pbt_error *error) {
     PBT_TRY(pbt_folder_make(folder, error));
-    PBT_TRY(write_weights((pbt_model *)model, folder, dtype, drawn, error));
+    PBT_TRY(write_weights((pbt_model *)model, folder, dtype, drawn,
+                          max_shard_size > 0 ? max_shard_size : SHARD_LIMIT, error));
     json_t *raw = json_deep_copy(model->config.raw);
     char *path = pbt_path_join(folder, "config.json");
     pbt_code code =
@@ -206,18 +207,23 @@ static pbt_code save(const pbt_model *model, const char *folder, pbt_dtype dtype
 }
 
 pbt_code pbt_model_save(const pbt_model *model, const char *folder, pbt_dtype dtype, pbt_error *error) {
-    return save(model, folder, dtype, NULL, error);
+    return save(model, folder, dtype, NULL, 0, error);
+}
+
+pbt_code pbt_model_save_sharded(const pbt_model *model, const char *folder, pbt_dtype dtype,
+                                int64_t max_shard_size, pbt_error *error) {
+    return save(model, folder, dtype, NULL, max_shard_size, error);
 }
 
 pbt_code pbt_model_random_save(const pbt_config *config, pbt_key key, double std, const char *folder,
-                               pbt_dtype dtype, pbt_error *error) {
+                               pbt_dtype dtype, int64_t max_shard_size, pbt_error *error) {
     pbt_config own = *config;
     pbt_model *model;
     const drawing drawn = {key, std};
     json_incref(own.raw);
     own.quantization = PBT_DTYPES;
     PBT_TRY(pbt_model_empty(&own, "", pbt_ops_cpu(), &model, error));
-    pbt_code code = save(model, folder, dtype, &drawn, error);
+    pbt_code code = save(model, folder, dtype, &drawn, max_shard_size, error);
     pbt_model_free(model);
     return code;
 }

@@ -18,10 +18,13 @@ struct pbt_chat_template {
     pbt_arena *arena;
     jinja_node *statements;
     const char *tokens[N_TOKENS], *date_string;
+    pbt_chat_template *with_tools; /* the one named "tool_use", or NULL */
+    pbt_error tools_problem;       /* why it cannot be used: told when it is asked for */
 };
 
 void pbt_chat_template_free(pbt_chat_template *chat) {
     if (!chat) return;
+    pbt_chat_template_free(chat->with_tools);
     pbt_arena_free(chat->arena);
     free(chat);
 }
@@ -91,10 +94,20 @@ pbt_code pbt_chat_template_open(const char *folder, const pbt_tokenizer *tokeniz
     size_t length = 0;
     const char *tokens[N_TOKENS];
     *chat = NULL;
-    PBT_TRY(pbt_chat_find_template(folder, TEMPLATE_LIMIT, &source, &length, error));
+    PBT_TRY(pbt_chat_find_template(folder, "default", TEMPLATE_LIMIT, &source, &length, error));
     for (int i = 0; i < N_TOKENS; i++) tokens[i] = pbt_tokenizer_special(tokenizer, token_names[i]);
     pbt_code code = parse_template(source, length, tokens, date_string, chat, error);
     free(source);
+    source = NULL;
+    if (code == PBT_OK)
+        code = pbt_chat_find_template(folder, "tool_use", TEMPLATE_LIMIT, &source, &length, error);
+    if (code == PBT_OK && source)
+        (void)parse_template(source, length, tokens, date_string, &(*chat)->with_tools,
+                             &(*chat)->tools_problem);
+    free(source);
+    if (code == PBT_OK) return PBT_OK;
+    pbt_chat_template_free(*chat);
+    *chat = NULL;
     return code;
 }
 
@@ -218,5 +231,10 @@ pbt_code pbt_chat_render_json(const pbt_chat_template *chat, const json_t *messa
                               bool add_generation_prompt, pbt_text *text, pbt_error *error) {
     if (!json_is_array(messages) || json_array_size(messages) == 0)
         return pbt_fail(error, PBT_BAD_INPUT, "expected at least one message");
+    if (pbt_json_has(more, "tools") && chat->tools_problem.code != PBT_OK) {
+        if (error) *error = chat->tools_problem;
+        return chat->tools_problem.code;
+    }
+    if (chat->with_tools && pbt_json_has(more, "tools")) chat = chat->with_tools;
     return render(chat, NULL, json_array_size(messages), messages, more, add_generation_prompt, text, error);
 }

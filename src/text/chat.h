@@ -16,16 +16,20 @@ typedef struct pbt_message {
 
 typedef struct pbt_chat_template pbt_chat_template;
 
-/* Reads the folder's template; `date_string` (may be NULL) pins the date for templates that print one. */
+/* Reads the folder's template, and the one named "tool_use", which takes its place where tools are given (as
+ * in transformers); `date_string` (may be NULL) pins the date for templates that print one. */
 pbt_code pbt_chat_template_open(const char *folder, const pbt_tokenizer *tokenizer, const char *date_string,
                                 pbt_chat_template **chat, pbt_error *error);
 /* From template text; bos/eos strings may be NULL. */
 pbt_code pbt_chat_template_parse(const char *source, size_t length, const char *bos_token,
                                  const char *eos_token, const char *date_string, pbt_chat_template **chat,
                                  pbt_error *error);
-/* The source of the folder's template, malloc'ed; at most `limit` bytes. */
-pbt_code pbt_chat_find_template(const char *folder, size_t limit, char **source, size_t *length,
-                                pbt_error *error);
+/* The source of a folder's template of a name, malloc'ed; at most `limit` bytes. As transformers: where there
+ * are chat_template.jinja ("default") or additional_chat_templates/NAME.jinja these are all; else
+ * tokenizer_config.json has one text ("default") or a list of them with names. "default" must be there;
+ * *source is NULL where another is not. */
+pbt_code pbt_chat_find_template(const char *folder, const char *name, size_t limit, char **source,
+                                size_t *length, pbt_error *error);
 void pbt_chat_template_free(pbt_chat_template *chat);
 
 /* Appends the rendered text. A template's raise_exception becomes PBT_BAD_INPUT with its sentence. */

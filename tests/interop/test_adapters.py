@@ -119,13 +119,19 @@ def test_peft_to_pbt_and_back(world, name, tmp_path):
 def test_new_adapter_in_peft(world, tmp_path):
     """Adapters that pbt begins: fields, rslora, targets; trained a few steps, equal in PEFT."""
     base = os.path.join(world, "model")
-    for i, options in enumerate((["--lora_r", 5, "--lora_alpha", 7.5, "--use_rslora"], ["--lora_target_modules", "q_proj,down_proj"], [])):
+    for i, options in enumerate((["--lora_r", 5, "--lora_alpha", 7.5, "--use_rslora"], ["--lora_target_modules", "q_proj,down_proj"], [],
+                                 ["--lora_target_modules", r"model\.layers\.[1-9]\.self_attn\.(q|v)_proj"])):
         out = str(tmp_path / str(i))
         pbt("sft", "--model_name_or_path", base, "--dataset", os.path.join(world, "sft.jsonl"), "--output_dir", out, "--max_steps", 5,
             "--learning_rate", 0.05, "--quiet", *options)
         config = peft.LoraConfig.from_pretrained(out)
         assert config.use_rslora == (i == 0) and config.r == (5 if i == 0 else 16)
         assert i != 1 or set(config.target_modules) == {"q_proj", "down_proj"}
+        if i == 3:  # a text is a regular expression of whole names: the same modules as PEFT picks
+            assert config.target_modules == options[1]
+            made = peft.get_peft_model(plain(world), peft.LoraConfig(target_modules=options[1], task_type="CAUSAL_LM"))
+            names = {name.replace(".default", "") for name in peft.get_peft_model_state_dict(made)}
+            assert names == set(load_file(os.path.join(out, "adapter_model.safetensors")))
         expected = scores_of(base, "--adapter", out)
         assert distance(expected, scores_of(base)) > 1e-2
         found = distance(logprobs_of(PeftModel.from_pretrained(plain(world), out)), expected)

@@ -118,3 +118,22 @@ def test_random_templates(reference, folder):
             counts["both refuse" if wanted is None else "pbt refuses"] += 1
     print(counts)
     assert counts["pbt refuses"] < 0.1 * FUZZED and counts["equal"] > 0.3 * FUZZED
+
+
+def test_named_templates(folder, tmp_path):
+    """A folder that transformers writes with several templates: which one is taken, with tools and without."""
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    default = "{% for m in messages %}{{ m.role }}: {{ m.content }};{% endfor %}"
+    tools = [{"type": "function", "function": {"name": "f", "description": "d", "parameters": {}}}]
+    row = {"messages": [{"role": "user", "content": "Hi"}], "add_generation_prompt": False}
+    named = {"default": default, "tool_use": default + "{{ tools | length }}", "rag": "rag"}
+    for files in (True, False):
+        path = str(tmp_path / str(files))
+        tokenizer.chat_template = named
+        tokenizer.save_pretrained(path, save_jinja_files=files)
+        assert os.path.exists(os.path.join(path, "additional_chat_templates")) == files
+        again = PreTrainedTokenizerFast.from_pretrained(path)
+        for case in (row, {**row, "tools": tools}, {**row, "tools": None}):
+            done = subprocess.run([BINARY, "tokens", path], input=json.dumps(case).encode(), capture_output=True, check=True)
+            text = again.apply_chat_template(row["messages"], tools=case.get("tools"), tokenize=False)
+            assert json.loads(done.stdout)["text"] == text, (files, case)

@@ -14,6 +14,7 @@
 #include "small_model.h"
 
 #include <math.h>
+#include <unistd.h>
 
 #define OK(expression)                                                                                       \
     do {                                                                                                     \
@@ -157,7 +158,7 @@ static void test_round_trip(void **state) {
     OK(pbt_model_save(model, folder, PBT_BF16, &problem));
     OK(pbt_file_hash(path, &held, &problem));
     OK(parse(plain, &config));
-    OK(pbt_model_random_save(&config, pbt_key_of_seed(1), 0.3, folder, PBT_BF16, &problem));
+    OK(pbt_model_random_save(&config, pbt_key_of_seed(1), 0.3, folder, PBT_BF16, 0, &problem));
     OK(pbt_file_hash(path, &drawn, &problem));
     assert_true(held == drawn);
     pbt_config_free(&config);
@@ -170,6 +171,43 @@ static void test_round_trip(void **state) {
     assert_true(a != b);
     pbt_model_free(one);
     pbt_model_free(other);
+}
+
+/* Shards of a few arrays, and one that is larger than a shard may be. */
+static void test_shards(void **state) {
+    (void)state;
+    uint64_t a, b;
+    json_t *index;
+    pbt_model *model = random_model(1), *read = NULL;
+    char *single = pbt_path_join(folder, "model.safetensors"),
+         *path = pbt_path_join(folder, "model.safetensors.index.json");
+    (void)unlink(single);
+    OK(pbt_model_save_sharded(model, folder, PBT_F32, 600, &problem));
+    assert_false(pbt_file_exists(single));
+    OK(pbt_json_read(path, 1 << 20, &index, &problem));
+    const char *name, *first = NULL;
+    json_t *file, *map = json_object_get(index, "weight_map");
+    int64_t total = json_integer_value(json_object_get(json_object_get(index, "metadata"), "total_size"));
+    assert_int_equal(total, 4 * pbt_config_parameters(&model->config));
+    size_t shards = 0;
+    json_object_foreach(map, name, file) {
+        char *at = pbt_path_join(folder, json_string_value(file));
+        assert_true(pbt_file_exists(at));
+        free(at);
+        if (!first || strcmp(first, json_string_value(file)) != 0) shards++;
+        first = json_string_value(file);
+    }
+    assert_true(shards > 3);
+    OK(open_model(&read));
+    OK(pbt_model_hash(model, &a, &problem));
+    OK(pbt_model_hash(read, &b, &problem));
+    assert_true(a == b);
+    json_decref(index);
+    pbt_model_free(model);
+    pbt_model_free(read);
+    free(single);
+    assert_int_equal(unlink(path), 0);
+    free(path);
 }
 
 /* Writes bytes over the weights' header: `from` becomes `to` of the same length. */
@@ -229,7 +267,7 @@ static void test_adapters(void **state) {
     pbt_model *model = random_model(1);
     pbt_adapter *adapter, *read, *copy;
     pbt_adapter_settings settings = {.r = 2, .alpha = 5, .dropout = 0.05, .rslora = true};
-    OK(pbt_adapter_targets("q_proj, down_proj", settings.targets, &problem));
+    OK(pbt_adapter_targets("q_proj, down_proj", &settings, &problem));
     assert_true(settings.targets[PBT_Q_PROJ] && settings.targets[PBT_DOWN_PROJ] &&
                 !settings.targets[PBT_V_PROJ]);
     OK(pbt_adapter_create(model, &settings, pbt_key_of_seed(5), &adapter, &problem));
@@ -252,11 +290,28 @@ static void test_adapters(void **state) {
     OK(pbt_adapter_merge(model, adapter, &problem));
     float after = ((const float *)model->layers[1].linear[PBT_Q_PROJ].data)[3 * 8 + 4];
     assert_true(fabs((double)after - (double)before - (double)lora->scaling * added) < 1e-5);
-    expect(pbt_adapter_targets("q_proj,x_proj", settings.targets, &problem),
-           "no linear layer is named \"x_proj\"");
+    expect(pbt_adapter_targets("q_proj,x_proj", &settings, &problem), "no linear layer is named \"x_proj\"");
     pbt_adapter_free(adapter);
     pbt_adapter_free(read);
     pbt_adapter_free(copy);
+    /* A regular expression for whole names, as PEFT has it. */
+    OK(pbt_adapter_targets("model\\.layers\\.1\\..*(q|up)_proj", &settings, &problem));
+    OK(pbt_adapter_create(model, &settings, pbt_key_of_seed(5), &adapter, &problem));
+    assert_true(!adapter->lora[0][PBT_Q_PROJ].A && adapter->lora[1][PBT_Q_PROJ].A &&
+                adapter->lora[1][PBT_UP_PROJ].A && !adapter->lora[1][PBT_V_PROJ].A);
+    OK(pbt_adapter_save(adapter, folder, "org/base", &problem));
+    OK(pbt_adapter_open(folder, model, &read, &problem));
+    assert_true(pbt_adapter_hash(adapter) == pbt_adapter_hash(read));
+    assert_string_equal(json_string_value(json_object_get(read->raw, "target_modules")),
+                        "model\\.layers\\.1\\..*(q|up)_proj");
+    assert_string_equal(read->base_model, "org/base");
+    pbt_adapter_free(adapter);
+    pbt_adapter_free(read);
+    OK(pbt_adapter_targets("(q|v)_proj", &settings, &problem)); /* an end of a name is not the whole */
+    expect(pbt_adapter_create(model, &settings, pbt_key_of_seed(5), &adapter, &problem),
+           "\"(q|v)_proj\" matches no linear layer");
+    expect(pbt_adapter_targets(".*", &settings, &problem), "matches lm_head too");
+    expect(pbt_adapter_targets(".*(q_proj", &settings, &problem), "the regular expression");
     char *path = pbt_path_join(folder, "adapter_config.json");
     OK(pbt_file_write(path, "{\"peft_type\": \"LORA\", \"r\": 2, \"lora_alpha\": 4, \"use_dora\": true}",
                       strlen("{\"peft_type\": \"LORA\", \"r\": 2, \"lora_alpha\": 4, \"use_dora\": true}"),
@@ -274,6 +329,7 @@ int main(void) {
         cmocka_unit_test(test_config),
         cmocka_unit_test(test_windows),
         cmocka_unit_test_setup_teardown(test_round_trip, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_shards, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_damaged, make_folder, remove_folder),
         cmocka_unit_test(test_headers),
         cmocka_unit_test_setup_teardown(test_adapters, make_folder, remove_folder),

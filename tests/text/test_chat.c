@@ -6,8 +6,10 @@
 
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "text/chat.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -172,9 +174,71 @@ static void test_ids(void **state) {
     pbt_tokenizer_free(tokenizer);
 }
 
+static void write_in(const char *folder, const char *name, const char *text) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    assert_int_equal(pbt_file_write(path, text, strlen(text), &problem), PBT_OK);
+}
+
+/* What a chat with `more` variables becomes, or NULL. */
+static char *folder_renders(const char *folder, const pbt_tokenizer *tokenizer, const char *more) {
+    pbt_chat_template *chat;
+    pbt_text out = {0};
+    if (pbt_chat_template_open(folder, tokenizer, NULL, &chat, &problem) != PBT_OK) return NULL;
+    json_t *messages = json_pack("[{s:s, s:s}]", "role", "user", "content", "Hi"),
+           *variables = json_loads(more, 0, NULL);
+    pbt_code code = pbt_chat_render_json(chat, messages, variables, false, &out, &problem);
+    json_decref(messages);
+    json_decref(variables);
+    pbt_chat_template_free(chat);
+    if (code == PBT_OK) return pbt_text_take(&out);
+    pbt_text_free(&out);
+    return NULL;
+}
+
+/* Named templates: in a list of tokenizer_config.json, or as files, which then are all there is. */
+static void test_named(void **state) {
+    (void)state;
+    pbt_tokenizer *tokenizer;
+    char folder[] = "/tmp/pbt-chat-XXXXXX", path[256], *text;
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(pbt_tokenizer_open("tests/data/golden/train/model", &tokenizer, &problem), PBT_OK);
+    write_in(folder, "tokenizer_config.json",
+             "{\"chat_template\": [{\"name\": \"tool_use\", \"template\": \"listed tools\"},"
+             " {\"name\": \"default\", \"template\": \"listed\"}]}");
+    static const char *const tools = "{\"tools\": [{\"name\": \"f\"}]}";
+    assert_string_equal(text = folder_renders(folder, tokenizer, "{}"), "listed");
+    free(text);
+    assert_string_equal(text = folder_renders(folder, tokenizer, tools), "listed tools");
+    free(text);
+    snprintf(path, sizeof path, "%s/additional_chat_templates", folder);
+    assert_int_equal(pbt_folder_make(path, &problem), PBT_OK);
+    write_in(folder, "additional_chat_templates/rag.jinja", "rag");
+    assert_null(folder_renders(folder, tokenizer, "{}"));
+    assert_non_null(strstr(problem.message, "beside additional_chat_templates/rag.jinja; found none"));
+    write_in(folder, "chat_template.jinja", "file");
+    assert_string_equal(text = folder_renders(folder, tokenizer, tools), "file");
+    free(text);
+    write_in(folder, "additional_chat_templates/tool_use.jinja", "file {{ tools[0].name }}");
+    assert_string_equal(text = folder_renders(folder, tokenizer, tools), "file f");
+    free(text);
+    assert_string_equal(text = folder_renders(folder, tokenizer, "{\"tools\": null}"), "file");
+    free(text);
+    /* One that is not understood is told where it is wanted. */
+    write_in(folder, "additional_chat_templates/tool_use.jinja", "{% import 'x' as y %}");
+    assert_string_equal(text = folder_renders(folder, tokenizer, "{}"), "file");
+    free(text);
+    assert_null(folder_renders(folder, tokenizer, tools));
+    assert_non_null(strstr(problem.message, "import"));
+    pbt_tokenizer_free(tokenizer);
+    char command[300];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_expressions), cmocka_unit_test(test_statements),
                                        cmocka_unit_test(test_white_space), cmocka_unit_test(test_refusals),
-                                       cmocka_unit_test(test_ids)};
+                                       cmocka_unit_test(test_ids),         cmocka_unit_test(test_named)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
