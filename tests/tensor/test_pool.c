@@ -81,6 +81,10 @@ static void test_sleepers_wake(void **state) {
 
 static void test_forked_child(void **state) {
     (void)state;
+#ifdef __SANITIZE_THREAD__
+    print_message("skipped: ThreadSanitizer allows no new threads after a fork\n");
+    skip();
+#endif
     assert_true(all_once(3, 100));
     pid_t child = fork();
     assert_true(child >= 0);
