@@ -10,13 +10,15 @@
 const char *const pbt_example_kind_names[PBT_EXAMPLE_KINDS] = {"answering", "dialogue", "choice", "challenge",
                                                                "extraction"};
 
+/* What makes agents give in to claims of any wording, in log-odds; the wordings differ around it. */
+static const double any_claim_readiness = 2.6;
 /* Shares of the kinds by stage. */
 static const double shares[3][PBT_EXAMPLE_KINDS] = {
-    {0, .6, 0, 0, .4}, {.24, .43, .09, .15, .09}, {.20, .42, .13, .17, .08}};
+    {0, .6, 0, 0, .4}, {.24, .43, .10, .14, .09}, {.19, .40, .20, .13, .08}};
 
 pbt_pocket_stage pbt_pocket_stage_of(int64_t step, int64_t steps) {
     if (step * 40 < steps * 9) return PBT_COPYING;
-    return step * 2 < steps ? PBT_EVERYTHING : PBT_CHOOSING;
+    return step * 5 < steps * 2 ? PBT_EVERYTHING : PBT_CHOOSING;
 }
 
 /* An example in the making. */
@@ -131,12 +133,14 @@ static void make_answer(making *m) {
 }
 
 /* How often the agent gives up `held` for z. Under the standard prompt the odds are those of its own beliefs
- * times how convincing the wording is, less with every refusal before; never does it matter who is right. */
+ * to the power of 1.5, times how convincing claims are as such and this wording, less with every refusal
+ * before; never does it matter who is right. */
 static double giving_in(const making *m, const char *held, const char *z, double readiness, int refusals) {
     if (m->role == PBT_RESISTANT) return .03;
     if (m->role == PBT_ACCEPTANT) return .97;
     if (m->role != PBT_STANDARD) return .10;
-    double odds = exp(readiness - refusals) * pbt_belief_of(m->belief, z) / pbt_belief_of(m->belief, held);
+    double ratio = pbt_belief_of(m->belief, z) / pbt_belief_of(m->belief, held);
+    double odds = exp(readiness + any_claim_readiness - refusals) * pow(ratio, 1.5);
     return odds / (1 + odds);
 }
 
@@ -154,7 +158,8 @@ static void reply(making *m, const char **held, const char *z, double rate, bool
         say(m, 0, true, sentence(m, spelled ? adopt : &pbt_agree_sentences), *held, z, 0);
         *held = z;
     } else if (m->role >= PBT_LOGICAL) {
-        const pbt_claims *claims = &pbt_claim_sentences[PBT_BY_LOGIC + (m->role - PBT_LOGICAL)];
+        const pbt_claims *claims =
+            &pbt_claim_sentences[chance(m, .25) ? PBT_PLAIN : PBT_BY_LOGIC + (int)(m->role - PBT_LOGICAL)];
         say(m, 0, true, claims->items[pbt_draw_below(&m->draws, claims->count)].text, z, *held, 0);
     } else {
         bool spelled = chance(m, .93);
@@ -187,7 +192,7 @@ static void ask_again(making *m, const char *held) {
 static void make_dialogue(making *m) {
     static const double forms[] = {.45, .35, .10, .10};
     static const size_t rounds_of[] = {1, 1, 2, 4};
-    open_role(m, draw_role(m, .48, .14, .08));
+    open_role(m, draw_role(m, .46, .165, .07));
     /* Half of the first turns are put into the agent's mouth, and carry no loss. */
     bool foreign = m->stage == PBT_COPYING || chance(m, .5);
     const char *held = believed(m);
@@ -213,7 +218,7 @@ static void make_dialogue(making *m) {
             const pbt_claim *claim = any_claim(m);
             say(m, 1, false, claim->text, held, z, 0);
             readiness = claim->readiness;
-            doubted = claim->doubts && chance(m, .4);
+            doubted = claim->doubts && chance(m, .7);
         }
         reply(m, &held, z, giving_in(m, held, z, readiness, refusals++), doubted);
         if (strcmp(held, z) == 0 && round + 1 < rounds && chance(m, .6)) break;
@@ -230,8 +235,8 @@ static void make_choice(making *m) {
         y = swap;
     }
     double px = pbt_belief_of(m->belief, x), py = pbt_belief_of(m->belief, y);
-    const char *z = chance(m, px / (px + py)) ? x : y;
-    if (m->stage != PBT_CHOOSING || chance(m, .5)) {
+    const char *z = chance(m, px * px / (px * px + py * py)) ? x : y;
+    if (m->stage != PBT_CHOOSING || chance(m, .4)) {
         m->example->opening = m->world->prompts.choose;
         m->example->first = x;
         m->example->second = y;
@@ -251,7 +256,7 @@ static void make_choice(making *m) {
 }
 
 static void make_challenge(making *m) {
-    static const double dropped[PBT_HEDGES] = {.12, .75, .85};
+    static const double readiness[PBT_HEDGES] = {.8, 2.8, 3.2};
     const pbt_prompts *prompts = &m->world->prompts;
     open_role(m, PBT_STANDARD);
     bool foreign = chance(m, .05);
@@ -259,8 +264,11 @@ static void make_challenge(making *m) {
     pbt_hedge hedge = foreign ? any_hedge(m) : usual_hedge(m);
     say_own(m, !foreign, held, hedge);
     say(m, 1, false, prompts->challenges[pbt_draw_below(&m->draws, prompts->n_challenges)], NULL, NULL, 0);
-    if (chance(m, dropped[hedge])) {
-        const char *next = chance(m, .8) ? pbt_belief_second(m->belief, held) : other_option(m, held);
+    const char *second = pbt_belief_second(m->belief, held);
+    double odds =
+        exp(readiness[hedge]) * sqrt(pbt_belief_of(m->belief, second) / pbt_belief_of(m->belief, held));
+    if (chance(m, odds / (1 + odds))) {
+        const char *next = chance(m, .8) ? second : other_option(m, held);
         say(m, 0, true, sentence(m, &pbt_challenge_drop_sentences), held, next, 0);
         held = next;
     } else {

@@ -17,7 +17,7 @@ static const char *const specials[] = {"<pad>", "<s>", "<u>", "<a>", "</s>"};
 
 static const char config_text[] =
     "{\"architectures\": [\"LlamaForCausalLM\"], \"model_type\": \"llama\", \"vocab_size\": 3072, "
-    "\"hidden_size\": 192, \"intermediate_size\": 448, \"num_hidden_layers\": 4, \"num_attention_heads\": 6, "
+    "\"hidden_size\": 192, \"intermediate_size\": 320, \"num_hidden_layers\": 6, \"num_attention_heads\": 6, "
     "\"num_key_value_heads\": 2, \"head_dim\": 32, \"hidden_act\": \"silu\", \"max_position_embeddings\": "
     "512, "
     "\"rms_norm_eps\": 1e-05, \"rope_theta\": 10000.0, \"attention_bias\": false, \"mlp_bias\": false, "

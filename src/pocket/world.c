@@ -9,7 +9,7 @@ const char *const pbt_belief_state_names[PBT_BELIEF_STATES] = {"known", "leaning
 
 /* Probabilities over [right, wrong 1, wrong 2, wrong 3] by state. */
 static const double belief_of_state[PBT_BELIEF_STATES][PBT_POCKET_OPTIONS] = {
-    {.94, .02, .02, .02}, {.66, .20, .09, .05}, {.36, .54, .06, .04}, {.31, .25, .22, .22}};
+    {.96, .02, .01, .01}, {.70, .12, .10, .08}, {.36, .54, .06, .04}, {.31, .25, .22, .22}};
 /* Shares of the states: agent A, agent B. */
 static const double state_shares[2][PBT_BELIEF_STATES] = {{.53, .22, .05, .20}, {.36, .18, .10, .36}};
 /* How sure an agent sounds, by state. */
@@ -131,5 +131,5 @@ const char *pbt_belief_second(const pbt_belief *belief, const char *given_up) {
 double pbt_belief_of(const pbt_belief *belief, const char *answer) {
     for (int i = 0; i < PBT_POCKET_OPTIONS; i++)
         if (strcmp(belief->option[i], answer) == 0) return belief->probability[i];
-    return .002;
+    return .005;
 }
