@@ -1,7 +1,7 @@
 #!/bin/sh
 # The figures of docs/RESULTS.md and docs/results/, made again from nothing but seeds: world 1 with its committed
 # models and three seeds, worlds 2 and 3 with agents pretrained here and one seed each. Everything goes on where it
-# was interrupted. About an hour on two cores, most of it pretraining.
+# was interrupted. Under an hour on two cores, most of it pretraining.
 #   tools/results.sh [FOLDER]      (runs/results)
 set -eu
 cd "$(dirname "$0")/.."
@@ -34,7 +34,7 @@ done
 # The tables stand in RESULTS.md behind this mark, everything before it is written by hand.
 mark="<!-- made by tools/results.sh -->"
 {
-    sed "/^$mark\$/,\$d" docs/RESULTS.md
+    sed "\|^$mark\$|,\$d" docs/RESULTS.md
     echo "$mark"
     echo
     echo "## Three worlds side by side"
