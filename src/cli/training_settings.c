@@ -141,13 +141,6 @@ static pbt_code take_old_options(const pbt_cli *cli, const pbt_training_options 
     if (o->old.dataset_name && !o->dataset)
         pbt_monitor_message(cli->monitor, 0, "--dataset_name is taken as --dataset %s, a file",
                             o->old.dataset_name);
-    if (s->label_smoothing > 0) {
-        bool used = false;
-        for (int32_t i = 0; i < s->loss.n; i++) used = used || s->loss.types[i] == PBT_ROBUST;
-        if (!used)
-            pbt_monitor_message(cli->monitor, 0,
-                                "--label_smoothing has no effect here: it belongs to --loss_type robust");
-    }
     return PBT_OK;
 }
 

@@ -20,6 +20,16 @@ pbt_train_settings pbt_settings_without_sft(const pbt_train_settings *settings) 
     return plain;
 }
 
+/* As in TRL, only the robust loss smooths labels. */
+static void warn_of_smoothing(const pbt_training *training) {
+    const pbt_train_settings *settings = training->settings;
+    if (settings->label_smoothing <= 0) return;
+    for (int32_t i = 0; i < settings->loss.n; i++)
+        if (settings->loss.types[i] == PBT_ROBUST) return;
+    pbt_monitor_message(training->trainer->monitor, 0,
+                        "label_smoothing has no effect here: it belongs to loss_type robust");
+}
+
 static void report_hashes(const pbt_training *training, const pbt_hashes *hashes, bool given) {
     const pbt_monitor *monitor = training->trainer->monitor;
     char adapter[48] = "";
@@ -44,6 +54,7 @@ pbt_code pbt_start_report(const pbt_training *training, const pbt_metrics *metri
     bool ln2 = fabs(expected - log(2)) < 1e-12;
     bool equal = fabs(metrics->rewards_margins) <= 1e-4 &&
                  fabs(metrics->loss - expected) <= 1e-4 * (fabs(expected) > 1 ? fabs(expected) : 1);
+    warn_of_smoothing(training);
     report_hashes(training, hashes, given);
     pbt_monitor_message(monitor, equal ? 1 : 0,
                         "step 0: margin %.6f (expected 0), loss %.6f (expected %s%.6f): %s",

@@ -115,7 +115,7 @@ static void lists_of_losses(void **state) {
         if (i == 0) expected = loss;
         assert_true(loss > 0.8 && loss == expected);
     }
-    expect(0, "--label_smoothing has no effect here", DPO "--overwrite_output_dir --label_smoothing 0.1");
+    expect(0, "label_smoothing has no effect here", DPO "--overwrite_output_dir --label_smoothing 0.1");
 }
 
 static json_t *read_state(const char *name) {
