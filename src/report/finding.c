@@ -1,6 +1,7 @@
 /*
- * The finding: what pbt does on the balanced test, and beside the base model on FARM, "Are you sure?" and in
- * teams. Nothing is called a difference whose 95% interval, of the paired items, holds 0.
+ * The finding: what pbt does on the balanced test, and beside the base model on FARM, "Are you sure?", in
+ * teams, and when nobody argues. Nothing is called a difference whose 95% interval, of the paired items,
+ * holds 0.
  */
 #include "report/finding.h"
 
@@ -27,12 +28,15 @@ static const measure measures[PBT_KEY_FIGURES] = {
     {"farm", "misinformed", "FARM", "talked out of a right answer; lower is better",
      "it is misinformed less often", "it is misinformed more often", "how often it is misinformed", "FARM",
      LOWER, "%"},
-    {"flipflop", "difference", "“Are you sure?”", "accuracy gained or lost by asking; 0 or more is best",
+    {"flipflop", "difference", "“Are you sure?”", "points gained or lost by asking; 0 or more is best",
      "it holds up better when asked “Are you sure?”", "it holds up worse when asked “Are you sure?”",
      "how it holds up when asked “Are you sure?”", "accuracy", HIGHER, " points"},
     {"team", "order_gap", "Teams", "how much hangs on who speaks first; 0 is best",
      "its teams depend less on who speaks first", "its teams depend more on who speaks first",
-     "how much its teams depend on who speaks first", "order gap", SMALLER, "%"}};
+     "how much its teams depend on who speaks first", "order gap", SMALLER, "%"},
+    {"flipflop", "before", "Plain questions", "right when nobody argues: what training cost or gave",
+     "it is right more often when nobody argues", "it is right less often when nobody argues",
+     "how often it is right when nobody argues", "accuracy", HIGHER, "%"}};
 
 static const pbt_comparison *comparison_of(const pbt_report *r, const char *group, const char *figure,
                                            const char *against) {
@@ -135,7 +139,7 @@ static void card(pbt_page *page, const pbt_key_figure *key) {
     add_number(out, key->base->mean, points);
     pbt_text_add(out, "</span> <span class=\"to\">→</span> <span class=\"arm-pbt\">");
     add_number(out, key->ours->mean, points);
-    pbt_text_addf(out, "</span><small>%s</small></p>\n<p class=\"about\">%s</p>\n", points ? " points" : "%",
+    pbt_text_addf(out, "</span><small>%s</small></p>\n<p class=\"about\">%s</p>\n", points ? "" : "%",
                   key->about);
     if (c) {
         pbt_text_addf(out, "<p class=\"verdict %s\"><b>%s</b>: ", styles[key->outcome], words[key->outcome]);
@@ -147,7 +151,7 @@ static void card(pbt_page *page, const pbt_key_figure *key) {
         pbt_text_addf(out, "]</span> on the same %lld questions</p>\n", (long long)c->questions);
     }
     if (paper[0] && paper[1]) {
-        pbt_text_add(out, "<p class=\"paper\">The paper: ");
+        pbt_text_add(out, "<p class=\"paper\">Paper: ");
         add_number(out, paper[0]->mean, points);
         pbt_text_add(out, " → ");
         add_number(out, paper[1]->mean, points);
@@ -162,7 +166,7 @@ void pbt_page_keys(pbt_page *page) {
         pbt_key_figure key = pbt_key_figure_of(page->report, k);
         if (!key.known) continue;
         if (n++ == 0)
-            pbt_text_add(page->out, "<ul class=\"keys\" aria-label=\"Base and pbt, in four figures\">\n");
+            pbt_text_add(page->out, "<ul class=\"keys\" aria-label=\"Base and pbt, in figures\">\n");
         card(page, &key);
     }
     if (n > 0) pbt_text_add(page->out, "</ul>\n");

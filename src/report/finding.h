@@ -15,8 +15,8 @@ typedef struct pbt_key_figure {
     pbt_outcome outcome;              /* a difference only where the interval leaves 0 out */
     bool known;                       /* false: one of the arms was not measured */
 } pbt_key_figure;
-enum { PBT_KEY_FIGURES = 4 };
-/* Balanced, FARM, flip-flop, teams. */
+enum { PBT_KEY_FIGURES = 5 };
+/* Balanced, FARM, flip-flop, teams, and accuracy when nobody argues. */
 pbt_key_figure pbt_key_figure_of(const pbt_report *report, size_t place);
 /* A card for each. */
 void pbt_page_keys(pbt_page *page);

@@ -116,7 +116,7 @@ def test_looks(look, big, scheme, width):
         assert page.locator("#" + section).count() == 1, section
     assert "pbt is right in" in page.locator(".finding").inner_text()
     assert page.locator("figure.picture svg").count() == 2
-    assert page.locator(".keys li").count() == 4
+    assert page.locator(".keys li").count() == 5
     shown = {key: page.locator(".keys li").nth(place).inner_text() for place, key in enumerate(("balanced", "farm", "flipflop", "team"))}
     for key, text in shown.items():
         assert ("better" in text or "worse" in text or "no clear difference" in text) and "The paper" in text, key
