@@ -25,6 +25,8 @@ static const char other_attributes[] = " count index start stop step mapping isd
 
 static bool among(const char *names, const char *name) {
     size_t n = strlen(name);
+    /* Attributes given as text may be anything, even nothing. */
+    if (n == 0 || strchr(name, ' ')) return false;
     for (const char *at = names; (at = strstr(at, name)); at++)
         if (at > names && at[-1] == ' ' && at[n] == ' ') return true;
     return false;

@@ -63,6 +63,8 @@ static void test_expressions(void **state) {
     renders("{{ [1, 'a', none, (2,), {'k': 0.5}] }}", "[1, 'a', None, (2,), {'k': 0.5}]");
     renders("{{ 'h\u00e9llo'[1:3] }}{{ 'abc'[::-1] }}{{ 'abc'[-1] }}{{ [1, 2, 3, 4][::2] }}",
             "\xc3\xa9lcbac[1, 3]");
+    renders("{{ messages | map(attribute='') | list | length }}{{ messages[0]['copy get'] is defined }}",
+            "4False");
     renders("{{ messages | selectattr('role', 'equalto', 'user') | map(attribute='content') | join('+') }}",
             "Hi+Bye");
     renders("{{ 1 < 2 < 3 }} {{ 'a' if x is not defined else 'b' }} {{ 3 is divisibleby 3 }}", "True a True");
