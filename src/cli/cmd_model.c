@@ -20,20 +20,12 @@
 static const char *const architectures[] = {"llama", "mistral", "qwen2", "qwen3"};
 static const char *const rope_types[] = {"default", "linear", "llama3", "yarn"};
 
-static json_t *bytes_json(const pbt_config *c) {
+/* Bytes of a part at each type. */
+static json_t *bytes_json(const pbt_config *c, int64_t (*bytes_of)(const pbt_config *, pbt_dtype)) {
     json_t *object = json_object();
     for (int d = 0; d < PBT_DTYPES; d++)
         json_object_set_new(object, pbt_dtype_name((pbt_dtype)d),
-                            json_real((double)pbt_config_weight_bytes(c, (pbt_dtype)d)));
-    return object;
-}
-
-/* Copies that inference packs beside the weights. */
-static json_t *packed_json(const pbt_config *c) {
-    json_t *object = json_object();
-    for (int d = 0; d < PBT_DTYPES; d++)
-        json_object_set_new(object, pbt_dtype_name((pbt_dtype)d),
-                            json_real((double)pbt_config_packed_bytes(c, (pbt_dtype)d)));
+                            json_real((double)bytes_of(c, (pbt_dtype)d)));
     return object;
 }
 
@@ -69,8 +61,8 @@ static json_t *inspection(const char *path, const pbt_config *c, const pbt_token
         tokenizer ? json_integer(pbt_tokenizer_size(tokenizer)) : json_null(), "chat_template", chat,
         "kv_bytes_per_token", (double)pbt_kv_row_bytes(c), "kv_rows", (int)pbt_engine_kv_rows(c, &options),
         "engine_bytes", (double)(engine.kv + engine.buffers), "sliding_window", (int)c->sliding_window,
-        "special_tokens", specials_json(tokenizer), "weight_bytes", bytes_json(c), "packed_bytes",
-        packed_json(c));
+        "special_tokens", specials_json(tokenizer), "weight_bytes", bytes_json(c, pbt_config_weight_bytes),
+        "packed_bytes", bytes_json(c, pbt_config_packed_bytes));
 }
 
 static void print_size(const char *name, double bytes) {

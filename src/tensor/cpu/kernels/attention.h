@@ -39,7 +39,8 @@ typedef struct attention_scratch {
     float *panel;              /* [ATTENTION_PANELS][E][16] */
 } attention_scratch;
 
-/* Both hand out memory of the calling thread, good until its next call. */
+/* Both hand out memory of the calling thread, good until its next call. Heads that do not go into each other:
+ * PBT_USAGE. */
 pbt_code KERNEL(attention_begin)(attention_call *call, pbt_error *error);
 bool KERNEL(attention_scratch_open)(const attention_call *call, bool backward, attention_scratch *scratch);
 /* The keys of positions 0 .. last of a segment; returns how many runs. */

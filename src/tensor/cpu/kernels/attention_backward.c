@@ -135,9 +135,6 @@ pbt_code KERNEL(attention_backward)(float *dq, float *dk, float *dv, const float
                                     const float *stats, const float *q, const float *k, const float *v,
                                     const pbt_layout *layout, int32_t H, int32_t G, int32_t E, float scale,
                                     int32_t window, pbt_error *error) {
-    if (G <= 0 || H % G != 0 || H / G > 64)
-        return pbt_fail(error, PBT_USAGE,
-                        "attention: %d query heads over %d key heads, expected 1 to 64 each", H, G);
     backward_call b = {.forward = {.q = q,
                                    .k = k,
                                    .v = v,

@@ -13,6 +13,10 @@ static int64_t depth_of(const pbt_layout *layout, int32_t segment) {
 
 pbt_code KERNEL(attention_begin)(attention_call *call, pbt_error *error) {
     const pbt_layout *layout = call->layout;
+    if (call->G <= 0 || call->H % call->G != 0 || call->H / call->G > 64)
+        return pbt_fail(error, PBT_USAGE,
+                        "attention: %d query heads over %d key heads, expected 1 to 64 each", (int)call->H,
+                        (int)call->G);
     call->group = call->H / call->G;
     call->n_chunks = 0;
     call->max_keys = call->max_runs = 1;
