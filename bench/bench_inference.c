@@ -4,7 +4,7 @@
  * decoding needs (all weights are read once a step).
  *
  *     bench_inference MODEL [--json] [--threads N] [--rounds N] [--prompt N] [--new_tokens N] [--batch N]
- *                           [--dtype NAME]
+ *                           [--dtype float32|bfloat16|nf4|int8]
  *
  * Every round runs every type once, with the peaks between them; the fastest round counts.
  */
@@ -163,6 +163,10 @@ static pbt_code run(const settings *s, pbt_error *error) {
             measure_peaks_try(&peaks);
             code = one_round(s, &subjects[i], error);
         }
+    if (code == PBT_OK && n == 0)
+        code = pbt_fail(error, PBT_BAD_INPUT, "unknown --dtype %s: expected %s, %s, %s or %s", s->dtype,
+                        pbt_dtype_name(dtypes[0]), pbt_dtype_name(dtypes[1]), pbt_dtype_name(dtypes[2]),
+                        pbt_dtype_name(dtypes[3]));
     if (code == PBT_OK) {
         json_t *all = json_object(), *results = json_array();
         for (int i = 0; i < n; i++)
