@@ -11,7 +11,7 @@ const char *const pbt_example_kind_names[PBT_EXAMPLE_KINDS] = {"answering", "dia
                                                                "extraction"};
 
 /* What makes agents give in to claims of any wording, in log-odds; the wordings differ around it. */
-static const double any_claim_readiness = 2.6;
+static const double any_claim_readiness = 1.7;
 /* Shares of the kinds by stage. */
 static const double shares[3][PBT_EXAMPLE_KINDS] = {
     {0, .6, 0, 0, .4}, {.24, .43, .10, .14, .09}, {.19, .40, .20, .13, .08}};

@@ -7,11 +7,13 @@
 
 const char *const pbt_belief_state_names[PBT_BELIEF_STATES] = {"known", "leaning", "misled", "unknown"};
 
-/* Probabilities over [right, wrong 1, wrong 2, wrong 3] by state. */
-static const double belief_of_state[PBT_BELIEF_STATES][PBT_POCKET_OPTIONS] = {
-    {.96, .02, .01, .01}, {.70, .12, .10, .08}, {.36, .54, .06, .04}, {.31, .25, .22, .22}};
+/* Probabilities over [right, wrong 1, wrong 2, wrong 3] by agent and state: where the weaker one does not
+ * know, it has less of an idea. */
+static const double belief_of_state[2][PBT_BELIEF_STATES][PBT_POCKET_OPTIONS] = {
+    {{.96, .02, .01, .01}, {.70, .12, .10, .08}, {.36, .54, .06, .04}, {.40, .26, .18, .16}},
+    {{.96, .02, .01, .01}, {.70, .12, .10, .08}, {.36, .54, .06, .04}, {.28, .26, .24, .22}}};
 /* Shares of the states: agent A, agent B. */
-static const double state_shares[2][PBT_BELIEF_STATES] = {{.53, .22, .05, .20}, {.36, .18, .10, .36}};
+static const double state_shares[2][PBT_BELIEF_STATES] = {{.53, .22, .05, .20}, {.36, .16, .10, .38}};
 /* How sure an agent sounds, by state. */
 static const double hedge_shares[PBT_BELIEF_STATES][PBT_HEDGES] = {
     {.66, .22, .12}, {.40, .35, .25}, {.35, .40, .25}, {.10, .40, .50}};
@@ -49,7 +51,7 @@ static void draw_belief(const pbt_question *question, int agent, pbt_key key, pb
         if (strcmp(question->choices[i], question->answers[0]) != 0) wrong[n++] = question->choices[i];
     for (size_t i = 0; i < PBT_POCKET_OPTIONS; i++) {
         if (i > 0) belief->option[i] = wrong[order[i - 1]];
-        belief->probability[i] = belief_of_state[belief->state][i];
+        belief->probability[i] = belief_of_state[agent][belief->state][i];
         belief->rank[i] = (int)ranks[i];
     }
 }
