@@ -158,15 +158,15 @@ static pbt_code run(const settings *s, pbt_error *error) {
         code = pbt_model_open(s->model, &options, pbt_ops_cpu(), &subjects[n].model, error);
         if (code == PBT_OK) n++;
     }
+    if (code == PBT_OK && n == 0)
+        code = pbt_fail(error, PBT_BAD_INPUT, "unknown --dtype %s: expected %s, %s, %s or %s", s->dtype,
+                        pbt_dtype_name(dtypes[0]), pbt_dtype_name(dtypes[1]), pbt_dtype_name(dtypes[2]),
+                        pbt_dtype_name(dtypes[3]));
     for (int round = 0; code == PBT_OK && round < s->rounds; round++)
         for (int i = 0; code == PBT_OK && i < n; i++) {
             measure_peaks_try(&peaks);
             code = one_round(s, &subjects[i], error);
         }
-    if (code == PBT_OK && n == 0)
-        code = pbt_fail(error, PBT_BAD_INPUT, "unknown --dtype %s: expected %s, %s, %s or %s", s->dtype,
-                        pbt_dtype_name(dtypes[0]), pbt_dtype_name(dtypes[1]), pbt_dtype_name(dtypes[2]),
-                        pbt_dtype_name(dtypes[3]));
     if (code == PBT_OK) {
         json_t *all = json_object(), *results = json_array();
         for (int i = 0; i < n; i++)
