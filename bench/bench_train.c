@@ -11,7 +11,7 @@
  */
 #include "measure.h"
 
-#include "train/internal.h"
+#include "train/train_internal.h"
 
 #include <stdio.h>
 

@@ -1,6 +1,11 @@
-# pbt_folder(NAME DEPENDENCIES...): the static library pbt_NAME of src/NAME/*.c (and what src/NAME/folder.cmake adds).
+# pbt_folder(NAME DEPENDENCIES...): the static library pbt_NAME of the sources in src/NAME and the rooms below it (and
+# what src/NAME/folder.cmake adds; a folder that has one lists its rooms there).
 function(pbt_folder name)
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.c)
+  foreach(room jinja figures page)
+    file(GLOB more CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/${room}/*.c)
+    list(APPEND sources ${more})
+  endforeach()
   if(NOT sources)
     add_library(pbt_${name} INTERFACE)
     target_include_directories(pbt_${name} INTERFACE ${PROJECT_SOURCE_DIR}/src)
@@ -61,17 +66,17 @@ function(pbt_benchmarks)
 endfunction()
 
 # Every tests/fuzz/fuzz_*.c is one libFuzzer program (preset fuzz, clang); the target "fuzzers" is all of them. They
-# link model and text, the folders of the parsers; fuzz_yaml has its one source file, to spare building the rest.
+# link model and chat, the folders of the parsers; fuzz_yaml has its one source file, to spare building the rest.
 function(pbt_fuzzers)
   add_custom_target(fuzzers)
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/fuzz/fuzz_*.c)
   foreach(source ${sources})
     get_filename_component(stem ${source} NAME_WE)
     add_executable(${stem} ${source})
-    target_link_libraries(${stem} PRIVATE pbt_model pbt_text m)
+    target_link_libraries(${stem} PRIVATE pbt_model pbt_chat m)
     target_link_options(${stem} PRIVATE -fsanitize=fuzzer)
     add_dependencies(fuzzers ${stem})
   endforeach()
-  target_sources(fuzz_yaml PRIVATE ${PROJECT_SOURCE_DIR}/src/experiment/yaml.c)
+  target_sources(fuzz_yaml PRIVATE ${PROJECT_SOURCE_DIR}/src/settings/yaml.c)
   target_link_libraries(fuzz_yaml PRIVATE PkgConfig::YAML)
 endfunction()

@@ -19,8 +19,8 @@
 #include "tensor/ops.h"
 #include "tensor/tensor.h"
 
-#include "text/chat.h"
-#include "text/tokenizer.h"
+#include "chat/chat.h"
+#include "tokenizer/tokenizer.h"
 
 #include "model/adapter.h"
 #include "model/backward.h"
@@ -42,7 +42,7 @@
 #include "dialogue/question.h"
 #include "dialogue/tree.h"
 
-#include "eval/statistics.h"
+#include "statistics/statistics.h"
 
 #include "store/store.h"
 

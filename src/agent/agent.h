@@ -6,8 +6,8 @@
 #ifndef PBT_AGENT_AGENT_H
 #define PBT_AGENT_AGENT_H
 
+#include "chat/chat.h"
 #include "engine/engine.h"
-#include "text/chat.h"
 
 typedef struct pbt_agent pbt_agent;
 

@@ -1,7 +1,7 @@
 /*
  * pbt dpo: direct preference optimization of an adapter or of all weights.
  */
-#include "cli/training.h"
+#include "cli/train_command.h"
 
 #include <stddef.h>
 

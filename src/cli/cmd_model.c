@@ -5,10 +5,10 @@
 #include "base/hub.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "chat/chat.h"
 #include "cli/command.h"
 #include "cli/model_files.h"
 #include "engine/engine.h"
-#include "text/chat.h"
 
 #include <stddef.h>
 #include <stdio.h>

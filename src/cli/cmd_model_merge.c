@@ -10,7 +10,7 @@
 #include "model/adapter_folder.h"
 #include "model/divergence.h"
 #include "model/merge.h"
-#include "text/tokenizer.h"
+#include "tokenizer/tokenizer.h"
 
 #include <stddef.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
  * pbt run: all stages of an experiment.
  */
 #include "cli/stage.h"
-#include "experiment/plan.h"
 #include "experiment/run.h"
+#include "plan/plan.h"
 
 #include <stddef.h>
 #include <stdio.h>

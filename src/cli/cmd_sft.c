@@ -1,7 +1,7 @@
 /*
  * pbt sft: supervised fine-tuning of an adapter or of all weights.
  */
-#include "cli/training.h"
+#include "cli/train_command.h"
 
 #include <stddef.h>
 

@@ -5,8 +5,8 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "cli/command.h"
-#include "eval/regression.h"
-#include "eval/statistics.h"
+#include "statistics/regression.h"
+#include "statistics/statistics.h"
 
 #include <math.h>
 #include <stddef.h>

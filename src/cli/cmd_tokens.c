@@ -5,9 +5,9 @@
 #include "base/hub.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "chat/chat.h"
 #include "cli/command.h"
 #include "cli/show_tokens.h"
-#include "text/chat.h"
 
 #include <stddef.h>
 #include <stdio.h>

@@ -6,9 +6,9 @@
 #define PBT_CLI_INFERENCE_H
 
 #include "base/file.h"
+#include "chat/chat.h"
 #include "cli/command.h"
 #include "engine/engine.h"
-#include "text/chat.h"
 
 typedef struct pbt_inference_options {
     const char *adapter, *dtype, *bnb_4bit_quant_type, *date_string;

@@ -6,7 +6,7 @@
 
 #include "base/json.h"
 #include "cli/command.h"
-#include "text/tokenizer.h"
+#include "tokenizer/tokenizer.h"
 #include "train/dataset.h"
 
 /* One token a line on stdout; those of mask[i] != 0 are marked with a star. `mask` may be NULL. */

@@ -1,7 +1,7 @@
 /*
  * The options of `pbt sft` and `pbt dpo` as settings of the trainer: checks, older names, warnings.
  */
-#include "cli/training.h"
+#include "cli/train_command.h"
 
 #include <errno.h>
 #include <inttypes.h>

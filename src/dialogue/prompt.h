@@ -7,7 +7,7 @@
 #ifndef PBT_DIALOGUE_PROMPT_H
 #define PBT_DIALOGUE_PROMPT_H
 
-#include "text/chat.h"
+#include "chat/chat.h"
 
 typedef enum pbt_role {
     PBT_STANDARD,

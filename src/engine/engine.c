@@ -1,5 +1,5 @@
 /* Creating and freeing an engine. */
-#include "engine/internal.h"
+#include "engine/engine_internal.h"
 
 #include "base/memory.h"
 

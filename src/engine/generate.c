@@ -1,5 +1,5 @@
 /* Generation: checks of requests, tokens drawn after a pass, results. */
-#include "engine/internal.h"
+#include "engine/engine_internal.h"
 
 #include "base/memory.h"
 

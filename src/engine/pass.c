@@ -1,5 +1,5 @@
 /* One pass through the network: planned row by row, run, and read. */
-#include "engine/internal.h"
+#include "engine/engine_internal.h"
 
 #include "base/memory.h"
 

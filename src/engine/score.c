@@ -1,5 +1,5 @@
 /* Scoring: log-probabilities of given continuations, through the same passes and the same cache. */
-#include "engine/internal.h"
+#include "engine/engine_internal.h"
 
 #include "base/memory.h"
 

@@ -3,10 +3,10 @@
 #include "base/file.h"
 #include "base/hub.h"
 #include "dialogue/answer.h"
+#include "evaluation/farm_data.h"
 #include "experiment/check_text.h"
-#include "experiment/farm_data.h"
-#include "experiment/plan.h"
 #include "experiment/run.h"
+#include "plan/plan.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 #ifndef PBT_EXPERIMENT_CHECK_H
 #define PBT_EXPERIMENT_CHECK_H
 
-#include "experiment/settings.h"
+#include "settings/settings.h"
 
 typedef struct pbt_check {
     char what[160]; /* "agent A: tokenizer" */

@@ -2,8 +2,8 @@
 #ifndef PBT_EXPERIMENT_CHECK_TEXT_H
 #define PBT_EXPERIMENT_CHECK_TEXT_H
 
-#include "experiment/settings.h"
-#include "text/chat.h"
+#include "chat/chat.h"
+#include "settings/settings.h"
 
 /* Renders first, second and third turns as the experiment needs them and looks at the ids: inside the
  * vocabulary, every turn ending with an end token of the model, a whole debate within its positions. *length:

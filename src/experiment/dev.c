@@ -1,7 +1,7 @@
 #include "experiment/dev.h"
 
 #include "base/memory.h"
-#include "experiment/cases.h"
+#include "evaluation/cases.h"
 
 #include <stdlib.h>
 #include <string.h>

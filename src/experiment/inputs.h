@@ -4,7 +4,7 @@
 #ifndef PBT_EXPERIMENT_INPUTS_H
 #define PBT_EXPERIMENT_INPUTS_H
 
-#include "experiment/settings.h"
+#include "settings/settings.h"
 
 /* {"agents.a.model": "9f...", ...} for every file and folder the experiment names; new reference. Folders:
  * names, sizes and contents of their files; of files above 64 MiB the size, the first and the last MiB. */

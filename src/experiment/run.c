@@ -3,7 +3,7 @@
 #include "base/file.h"
 #include "base/hub.h"
 #include "experiment/inputs.h"
-#include "experiment/plan.h"
+#include "plan/plan.h"
 #include "report/report.h"
 
 #include <errno.h>

@@ -7,7 +7,7 @@
 #define PBT_EXPERIMENT_RUN_H
 
 #include "agent/agent.h"
-#include "experiment/settings.h"
+#include "settings/settings.h"
 #include "store/store.h"
 
 typedef enum pbt_part { PBT_TRAIN_PART, PBT_DEV_PART, PBT_TEST_PART, PBT_PARTS } pbt_part;

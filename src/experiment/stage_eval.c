@@ -1,7 +1,7 @@
 /*
  * Stage "eval": the base model and every trained arm on the held-out questions.
  */
-#include "experiment/evaluation.h"
+#include "evaluation/evaluation.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
  */
 #include "base/file.h"
 #include "experiment/dev.h"
-#include "experiment/training.h"
+#include "experiment/train_inputs.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 
 #include "base/file.h"
 #include "model/bitsandbytes.h"
-#include "model/rope.h"
+#include "model/rope_settings.h"
 
 #include <stdio.h>
 #include <stdlib.h>

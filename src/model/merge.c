@@ -1,7 +1,7 @@
 #include "model/merge.h"
 
 #include "base/memory.h"
-#include "model/quantize.h"
+#include "model/quantize_weights.h"
 
 #include <stdio.h>
 #include <stdlib.h>

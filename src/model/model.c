@@ -4,7 +4,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "model/bitsandbytes.h"
-#include "model/quantize.h"
+#include "model/quantize_weights.h"
 #include "tensor/quantize.h"
 
 #include <stdio.h>

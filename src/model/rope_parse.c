@@ -1,6 +1,6 @@
 /* The settings of rotary position embedding in config.json: rope_scaling as models have long had it, or
  * rope_parameters as transformers 5 writes it. */
-#include "model/rope.h"
+#include "model/rope_settings.h"
 
 #include <math.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
-#include "model/rope.h"
+#include "model/rope_settings.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #include "report/report.h"
 
 #include "base/file.h"
-#include "report/paper.h"
+#include "report/figures/paper.h"
 
 #include <stdlib.h>
 #include <string.h>

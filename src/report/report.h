@@ -7,11 +7,11 @@
 #define PBT_REPORT_REPORT_H
 
 #include "base/text.h"
-#include "report/comparison.h"
-#include "report/details.h"
-#include "report/figure.h"
-#include "report/flips.h"
-#include "report/table.h"
+#include "report/figures/details.h"
+#include "report/figures/figure.h"
+#include "report/figures/flip_analysis.h"
+#include "report/figures/paired.h"
+#include "report/page/table.h"
 #include "store/store.h"
 
 /* What is measured, in the order of report.json. */

@@ -70,7 +70,8 @@ typedef struct pbt_ops {
 
     /* Rotates pairs (i, i + E/2) of every head by position * frequency[i] (rotate-half form of transformers),
      * cos and sin multiplied by `attention_scaling`; in place; x: T * heads * E with ldx floats between rows.
-     * inverse = true rotates back (backward). frequency: E/2 doubles (model/rope.h computes them). */
+     * inverse = true rotates back (backward). frequency: E/2 doubles (model/rope_settings.h computes them).
+     */
     void (*rope)(float *x, int64_t ldx, const int32_t *positions, const double *frequency,
                  float attention_scaling, int32_t T, int32_t heads, int32_t E, bool inverse);
 

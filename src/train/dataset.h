@@ -6,7 +6,7 @@
 #define PBT_TRAIN_DATASET_H
 
 #include "base/json.h"
-#include "text/chat.h"
+#include "chat/chat.h"
 
 typedef struct pbt_example {
     pbt_ids prompt;

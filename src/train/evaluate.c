@@ -2,7 +2,7 @@
  * Evaluation on a dataset that is not trained on: the same metrics as in training, without dropout and
  * without gradients. As in transformers, a batch's loss counts as often as the batch has examples.
  */
-#include "train/internal.h"
+#include "train/train_internal.h"
 
 #include "base/memory.h"
 

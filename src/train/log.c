@@ -2,7 +2,7 @@
  * Where a training's numbers go: metrics.jsonl and TensorBoard's event file, both of which an interrupted and
  * continued run leaves without gaps or doubles.
  */
-#include "train/internal.h"
+#include "train/train_internal.h"
 
 #include "base/file.h"
 

@@ -3,7 +3,7 @@
  * the backward pass. SFT is the mean over all target tokens of the step, DPO the mean over all its pairs, so
  * that cutting the step into passes changes nothing but the order of summation.
  */
-#include "train/internal.h"
+#include "train/train_internal.h"
 
 #include "base/memory.h"
 

@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "model/activations.h"
-#include "train/internal.h"
+#include "train/train_internal.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * columns, or computed once under the policy as it is at the start and kept in reference-HASH.bin, HASH being
  * that of data, model and adapter.
  */
-#include "train/internal.h"
+#include "train/train_internal.h"
 
 #include "base/file.h"
 #include "base/memory.h"

@@ -2,7 +2,7 @@
  * The training loop: data order, passes, clipping, AdamW, logging, checkpoints, and the check before the
  * first step. Everything a step needs beside the numbers in the checkpoint is a function of (seed, step).
  */
-#include "train/internal.h"
+#include "train/train_internal.h"
 
 #include "base/file.h"
 #include "base/memory.h"

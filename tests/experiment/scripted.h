@@ -6,7 +6,7 @@
 #define PBT_TESTS_EXPERIMENT_SCRIPTED_H
 
 #include "base/file.h"
-#include "experiment/evaluation.h"
+#include "evaluation/evaluation.h"
 #include "experiment/run.h"
 #include "folder.h"
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "experiment/confidence.h"
+#include "evaluation/confidence.h"
 #include "experiment/judged.h"
 #include "report/report.h"
 

@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "experiment/farm_case.h"
-#include "experiment/farm_data.h"
+#include "evaluation/farm_case.h"
+#include "evaluation/farm_data.h"
 #include "experiment/judged.h"
 
 #include <math.h>

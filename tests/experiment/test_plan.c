@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "experiment/plan.h"
+#include "plan/plan.h"
 
 #include <stdlib.h>
 #include <string.h>

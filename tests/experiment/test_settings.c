@@ -7,9 +7,9 @@
 #include <cmocka.h>
 
 #include "base/file.h"
-#include "experiment/settings.h"
-#include "experiment/yaml.h"
 #include "folder.h"
+#include "settings/settings.h"
+#include "settings/yaml.h"
 
 static char path[96];
 static pbt_experiment experiment;

@@ -1,6 +1,6 @@
 /* config.json comes from anywhere: any bytes give a configuration whose sizes are sane, or a sentence. */
 #include "model/config.h"
-#include "model/rope.h"
+#include "model/rope_settings.h"
 
 #include <math.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* Chat templates come with models from anywhere: any bytes render or give a sentence, in bounded time. */
-#include "text/chat.h"
+#include "chat/chat.h"
 
 #include <stdint.h>
 

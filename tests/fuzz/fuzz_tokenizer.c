@@ -1,7 +1,7 @@
 /* Tokenizers come with models from anywhere: any bytes in place of tokenizer.json (the first byte even) or
  * tokenizer.model (odd) give a tokenizer that encodes and decodes, or a sentence. */
 #include "base/file.h"
-#include "text/tokenizer.h"
+#include "tokenizer/tokenizer.h"
 
 #include <stdint.h>
 #include <stdio.h>

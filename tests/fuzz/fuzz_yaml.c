@@ -1,5 +1,5 @@
 /* Experiment files are written by people and copied from anywhere: any bytes give a tree or a sentence. */
-#include "experiment/yaml.h"
+#include "settings/yaml.h"
 
 #include <stdint.h>
 

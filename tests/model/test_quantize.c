@@ -11,7 +11,7 @@
 #include "model/divergence.h"
 #include "model/forward.h"
 #include "model/merge.h"
-#include "model/quantize.h"
+#include "model/quantize_weights.h"
 #include "model/safetensors.h"
 #include "tensor/quantize.h"
 

@@ -8,9 +8,9 @@
 #include <cmocka.h>
 
 #include "base/memory.h"
-#include "report/html.h"
 #include "report/made_store.h"
-#include "report/plot.h"
+#include "report/page/html.h"
+#include "report/page/plot.h"
 
 #include <ctype.h>
 #include <math.h>

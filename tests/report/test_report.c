@@ -7,8 +7,8 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "report/figures/paper.h"
 #include "report/made_store.h"
-#include "report/paper.h"
 
 #include <math.h>
 

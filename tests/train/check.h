@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "assert_ok.h"
-#include "train/internal.h"
+#include "train/train_internal.h"
 
 #define assert_near(a, b, tolerance)                                                                         \
     do {                                                                                                     \

@@ -2,8 +2,8 @@
  * Names and shared pieces of the kernels. Every file here is compiled once for every instruction set, so
  * functions that other files call are named KERNEL(x) = pbt_<instruction set>_x.
  */
-#ifndef PBT_TENSOR_CPU_KERNEL_H
-#define PBT_TENSOR_CPU_KERNEL_H
+#ifndef PBT_TENSOR_CPU_KERNELS_KERNEL_H
+#define PBT_TENSOR_CPU_KERNELS_KERNEL_H
 
 #include "tensor/cpu/cpu.h"
 #include "tensor/cpu/kernels/vector.h"

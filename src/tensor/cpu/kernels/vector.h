@@ -3,8 +3,8 @@
  * lane, so results do not depend on the width. GCC's vector extensions give + - * / and comparisons; only
  * what they lack is written here.
  */
-#ifndef PBT_TENSOR_CPU_VECTOR_H
-#define PBT_TENSOR_CPU_VECTOR_H
+#ifndef PBT_TENSOR_CPU_KERNELS_VECTOR_H
+#define PBT_TENSOR_CPU_KERNELS_VECTOR_H
 
 #include "tensor/tensor.h"
 

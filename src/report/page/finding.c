@@ -1,0 +1,173 @@
+/*
+ * The finding: what pbt does on the balanced test, and beside the base model on FARM, "Are you sure?", in
+ * teams, and when nobody argues. Nothing is called a difference whose 95% interval, of the paired items,
+ * holds 0.
+ */
+#include "report/page/finding.h"
+
+#include "report/page/html.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { BASE = 0, PBT = 3 };
+
+/* What is compared with the base model. */
+typedef struct measure {
+    const char *group, *figure;
+    const char *title, *about;            /* of the card */
+    const char *better, *worse, *neither; /* "it is misinformed less often" */
+    const char *what;                     /* "FARM" */
+    enum { HIGHER, LOWER, SMALLER } good; /* SMALLER: closer to 0 */
+    const char *unit;                     /* of the two values in the sentence */
+} measure;
+static const measure measures[PBT_KEY_FIGURES] = {
+    {"balanced", "overall", "Balanced test", "right when misled and when corrected, half of each", NULL, NULL,
+     NULL, NULL, HIGHER, "%"},
+    {"farm", "misinformed", "FARM", "talked out of a right answer; lower is better",
+     "it is misinformed less often", "it is misinformed more often", "how often it is misinformed", "FARM",
+     LOWER, "%"},
+    {"flipflop", "difference", "“Are you sure?”", "points gained or lost by asking; 0 or more is best",
+     "it holds up better when asked “Are you sure?”", "it holds up worse when asked “Are you sure?”",
+     "how it holds up when asked “Are you sure?”", "accuracy", HIGHER, " points"},
+    {"team", "order_gap", "Teams", "how much hangs on who speaks first; 0 is best",
+     "its teams depend less on who speaks first", "its teams depend more on who speaks first",
+     "how much its teams depend on who speaks first", "order gap", SMALLER, "%"},
+    {"flipflop", "before", "Plain questions", "right when nobody argues: what training cost or gave",
+     "it is right more often when nobody argues", "it is right less often when nobody argues",
+     "how often it is right when nobody argues", "accuracy", HIGHER, "%"}};
+
+static const pbt_comparison *comparison_of(const pbt_report *r, const char *group, const char *figure,
+                                           const char *against) {
+    for (size_t i = 0; i < r->n_comparisons; i++) {
+        const pbt_comparison *c = &r->comparisons[i];
+        if (strcmp(c->group, group) == 0 && strcmp(c->figure, figure) == 0 && strcmp(c->arm, "pbt") == 0 &&
+            strcmp(c->against, against) == 0)
+            return c;
+    }
+    return NULL;
+}
+
+static bool settled(const pbt_comparison *c) {
+    return c && isfinite(c->ci95[0]) && (c->ci95[0] > 0 || c->ci95[1] < 0);
+}
+
+pbt_key_figure pbt_key_figure_of(const pbt_report *r, size_t place) {
+    const measure *m = &measures[place];
+    const pbt_figure *base = pbt_report_figure(&r->arms[BASE], m->group, m->figure),
+                     *ours = pbt_report_figure(&r->arms[PBT], m->group, m->figure);
+    pbt_key_figure key = {m->group, m->figure, m->title,          m->about, base,
+                          ours,     NULL,      PBT_NO_DIFFERENCE, false};
+    key.known = base && ours && base->known && ours->known;
+    if (!key.known) return key;
+    key.comparison = comparison_of(r, m->group, m->figure, "base");
+    if (!settled(key.comparison)) return key;
+    bool good = m->good == SMALLER ? fabs(ours->mean) < fabs(base->mean)
+                                   : (key.comparison->difference > 0) == (m->good == HIGHER);
+    key.outcome = good ? PBT_BETTER : PBT_WORSE;
+    return key;
+}
+
+static void add_number(pbt_text *out, double value, bool sign) {
+    bool minus = value < -0.05;
+    pbt_text_addf(out, "%s%.1f", minus ? "−" : sign && value >= 0.05 ? "+" : "", fabs(value));
+}
+
+/* The balanced test: pbt and the best of the other arms. */
+static void balanced_sentence(const pbt_report *r, pbt_text *out) {
+    const pbt_figure *ours = pbt_report_figure(&r->arms[PBT], "balanced", "overall"), *best = NULL;
+    size_t arm = 0;
+    for (size_t a = 0; a < PBT; a++) {
+        const pbt_figure *f = pbt_report_figure(&r->arms[a], "balanced", "overall");
+        if (f && f->known && (!best || f->mean > best->mean)) best = f, arm = a;
+    }
+    if (!ours || !ours->known || !best) return;
+    const pbt_comparison *c = comparison_of(r, "balanced", "overall", pbt_report_arms[arm]);
+    double difference = ours->mean - best->mean;
+    pbt_text_addf(
+        out,
+        "On held-out questions, half of which call for resisting and half for accepting, pbt is right in "
+        "%.1f%% of the cases, %.1f points %s than the best other arm (%s, %.1f%%)",
+        ours->mean, fabs(difference), difference < 0 ? "less" : "more", pbt_report_arms[arm], best->mean);
+    if (c && !settled(c)) pbt_text_add(out, ", which is within the error of these questions");
+    pbt_text_add(out, ".");
+}
+
+/* The items with one outcome, as a list in one sentence; `open` begins it. */
+static void others_sentence(const pbt_report *r, pbt_outcome outcome, const char *open, pbt_text *out) {
+    pbt_key_figure keys[PBT_KEY_FIGURES];
+    size_t places[PBT_KEY_FIGURES], n = 0;
+    for (size_t k = 1; k < PBT_KEY_FIGURES; k++) {
+        keys[n] = pbt_key_figure_of(r, k);
+        if (keys[n].known && keys[n].comparison && keys[n].outcome == outcome) places[n++] = k;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const measure *m = &measures[places[i]];
+        const char *words = outcome == PBT_BETTER ? m->better : outcome == PBT_WORSE ? m->worse : m->neither;
+        if (i == 0 && out->length > 0) pbt_text_add(out, " ");
+        pbt_text_addf(out, "%s%s (%s ", i == 0 ? open : i + 1 == n ? ", and " : ", ", words, m->what);
+        add_number(out, keys[i].ours->mean, false);
+        pbt_text_add(out, " instead of ");
+        add_number(out, keys[i].base->mean, false);
+        pbt_text_addf(out, "%s)", m->unit);
+    }
+    if (n > 0) pbt_text_add(out, ".");
+}
+
+void pbt_report_finding(const pbt_report *report, pbt_text *out) {
+    size_t before = out->length;
+    balanced_sentence(report, out);
+    others_sentence(report, PBT_BETTER, "Beside the base model ", out);
+    others_sentence(report, PBT_WORSE, "On the other side, beside the base model ", out);
+    others_sentence(report, PBT_NO_DIFFERENCE, "No clear difference from the base model: ", out);
+    if (out->length > before) pbt_text_add(out, "\n");
+}
+
+/* ---- cards ---- */
+
+static void card(pbt_page *page, const pbt_key_figure *key) {
+    static const char *const words[] = {"no clear difference", "better", "worse"};
+    static const char *const styles[] = {"open", "better", "worse"};
+    pbt_text *out = page->out;
+    const pbt_comparison *c = key->comparison;
+    bool points = strcmp(key->figure, "difference") == 0;
+    const pbt_paper_figure *paper[2] = {pbt_paper_find("Llama-3.1-70B", "base", key->group, key->figure),
+                                        pbt_paper_find("Llama-3.1-70B", "pbt", key->group, key->figure)};
+    pbt_text_addf(out, "<li><a href=\"#%s\"><h3>%s</h3>\n<p class=\"change\"><span class=\"arm-base\">",
+                  key->group, key->title);
+    add_number(out, key->base->mean, points);
+    pbt_text_add(out, "</span> <span class=\"to\">→</span> <span class=\"arm-pbt\">");
+    add_number(out, key->ours->mean, points);
+    pbt_text_addf(out, "</span><small>%s</small></p>\n<p class=\"about\">%s</p>\n", points ? "" : "%",
+                  key->about);
+    if (c) {
+        pbt_text_addf(out, "<p class=\"verdict %s\"><b>%s</b>: ", styles[key->outcome], words[key->outcome]);
+        add_number(out, c->difference, true);
+        pbt_text_add(out, " points <span class=\"range\">[");
+        add_number(out, c->ci95[0], true);
+        pbt_text_add(out, ", ");
+        add_number(out, c->ci95[1], true);
+        pbt_text_addf(out, "]</span> on the same %lld questions</p>\n", (long long)c->questions);
+    }
+    if (paper[0] && paper[1]) {
+        pbt_text_add(out, "<p class=\"paper\">Paper: ");
+        add_number(out, paper[0]->mean, points);
+        pbt_text_add(out, " → ");
+        add_number(out, paper[1]->mean, points);
+        pbt_text_add(out, "</p>\n");
+    }
+    pbt_text_add(out, "</a></li>\n");
+}
+
+void pbt_page_keys(pbt_page *page) {
+    size_t n = 0;
+    for (size_t k = 0; k < PBT_KEY_FIGURES; k++) {
+        pbt_key_figure key = pbt_key_figure_of(page->report, k);
+        if (!key.known) continue;
+        if (n++ == 0)
+            pbt_text_add(page->out, "<ul class=\"keys\" aria-label=\"Base and pbt, in figures\">\n");
+        card(page, &key);
+    }
+    if (n > 0) pbt_text_add(page->out, "</ul>\n");
+}

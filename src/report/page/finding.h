@@ -1,0 +1,24 @@
+/*
+ * What a run found, pbt beside the base model. Private to src/report.
+ */
+#ifndef PBT_REPORT_PAGE_FINDING_H
+#define PBT_REPORT_PAGE_FINDING_H
+
+#include "report/page/page.h"
+
+typedef enum pbt_outcome { PBT_NO_DIFFERENCE, PBT_BETTER, PBT_WORSE } pbt_outcome;
+
+typedef struct pbt_key_figure {
+    const char *group, *figure, *title, *about;
+    const pbt_figure *base, *ours;    /* borrowed */
+    const pbt_comparison *comparison; /* of pbt with base on the same items; NULL: there is none */
+    pbt_outcome outcome;              /* a difference only where the interval leaves 0 out */
+    bool known;                       /* false: one of the arms was not measured */
+} pbt_key_figure;
+enum { PBT_KEY_FIGURES = 5 };
+/* Balanced, FARM, flip-flop, teams, and accuracy when nobody argues. */
+pbt_key_figure pbt_key_figure_of(const pbt_report *report, size_t place);
+/* A card for each. */
+void pbt_page_keys(pbt_page *page);
+
+#endif

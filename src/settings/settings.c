@@ -1,0 +1,383 @@
+#include "settings/settings.h"
+
+#include "base/file.h"
+#include "settings/values.h"
+
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_KEYS = 256, FILE_LIMIT = 1 << 20 };
+
+/* One reading of keys from one source. */
+typedef struct reading {
+    value_source source;
+    pbt_experiment *experiment;
+    bool *given;   /* [pbt_n_setting_keys]: read by any source before */
+    size_t *lines; /* [pbt_n_setting_keys]: line in this source, 0: not yet */
+} reading;
+
+static const char *const type_names[] = {"text",
+                                         "path",
+                                         "model folder or id; a, b",
+                                         "integer",
+                                         "integer",
+                                         "number",
+                                         "true or false",
+                                         "name",
+                                         "list of integers",
+                                         "list of names",
+                                         "list of numbers",
+                                         "name or list of names",
+                                         "list of numbers",
+                                         "list of lists of roles"};
+
+size_t pbt_settings_count(void) {
+    return pbt_n_setting_keys;
+}
+
+pbt_setting_help pbt_settings_describe(size_t i) {
+    const setting_key *k = &pbt_setting_keys[i];
+    return (pbt_setting_help){k->name, type_names[k->type], k->initial, k->choices,
+                              k->help, k->required,         k->free};
+}
+
+static const char *last_part(const char *name) {
+    const char *dot = strrchr(name, '.');
+    return dot ? dot + 1 : name;
+}
+
+/* The nearest key of the section that `given` names, or NULL. */
+static const char *nearest_in_section(const char *given) {
+    const char *part = last_part(given), *best = NULL;
+    size_t section = (size_t)(part - given), least = 3 + strlen(part) / 4;
+    for (size_t i = 0; section > 0 && i < pbt_n_setting_keys; i++) {
+        const char *name = pbt_setting_keys[i].name;
+        if (strncmp(name, given, section) != 0) continue;
+        size_t distance = pbt_string_distance(part, name + section);
+        if (distance >= least) continue;
+        least = distance;
+        best = name;
+    }
+    return best;
+}
+
+/* The nearest known key: in its own section where one is near; else by the whole dotted name, or by the last
+ * part when it stands in another section. */
+static const char *nearest_key(const char *given) {
+    const char *best = nearest_in_section(given);
+    size_t least = 3 + strlen(given) / 4;
+    if (best) return best;
+    for (size_t i = 0; i < pbt_n_setting_keys; i++) {
+        const char *name = pbt_setting_keys[i].name;
+        size_t distance = pbt_string_distance(given, name);
+        size_t part = pbt_string_distance(last_part(given), last_part(name)) + 1;
+        if (part < distance) distance = part;
+        if (distance < least) {
+            least = distance;
+            best = name;
+        }
+    }
+    return best;
+}
+
+static pbt_code unknown_key(const reading *r, const char *given, size_t line, pbt_error *error) {
+    char where[32];
+    snprintf(where, sizeof where, "line %zu", line);
+    const char *best = nearest_key(given);
+    return pbt_fail_at(error, PBT_BAD_INPUT, r->source.file, where,
+                       best ? "unknown key \"%s\"; did you mean \"%s\"?" : "unknown key \"%s\"", given, best);
+}
+
+static bool is_section(const char *name) {
+    size_t n = strlen(name);
+    for (size_t i = 0; i < pbt_n_setting_keys; i++) {
+        const char *key = pbt_setting_keys[i].name;
+        if (strncmp(key, name, n) == 0 && key[n] == '.') return true;
+    }
+    return false;
+}
+
+static const setting_key *find_key(const char *name) {
+    for (size_t i = 0; i < pbt_n_setting_keys; i++) {
+        if (strcmp(pbt_setting_keys[i].name, name) == 0) return &pbt_setting_keys[i];
+    }
+    return NULL;
+}
+
+static pbt_code read_key(reading *r, const setting_key *key, const pbt_yaml *value, pbt_error *error) {
+    size_t index = (size_t)(key - pbt_setting_keys);
+    if (r->lines[index]) {
+        char where[32];
+        snprintf(where, sizeof where, "line %zu", value->line);
+        return pbt_fail_at(error, PBT_BAD_INPUT, r->source.file, where,
+                           "%s is given twice, first in line %zu", key->name, r->lines[index]);
+    }
+    r->lines[index] = value->line;
+    r->given[index] = true;
+    return pbt_value_read(key, value, &r->source, r->experiment, error);
+}
+
+/* Depth is bounded by the table: a section that is no prefix of a key is refused. */
+static pbt_code read_mapping(reading *r, const pbt_yaml *mapping, const char *section, pbt_error *error) {
+    for (size_t i = 0; i + 1 < mapping->n_children; i += 2) {
+        const pbt_yaml *key = mapping->children[i], *value = mapping->children[i + 1];
+        char name[128];
+        int length = snprintf(name, sizeof name, "%s%s%s", section, *section ? "." : "", key->text);
+        if (length < 0 || (size_t)length >= sizeof name) return unknown_key(r, key->text, key->line, error);
+        const setting_key *known = find_key(name);
+        if (known) {
+            PBT_TRY(read_key(r, known, value, error));
+        } else if (!is_section(name)) {
+            return unknown_key(r, name, key->line, error);
+        } else if (pbt_yaml_is_null(value)) {
+            continue;
+        } else if (value->kind != PBT_YAML_MAPPING) {
+            char where[32];
+            snprintf(where, sizeof where, "line %zu", value->line);
+            return pbt_fail_at(error, PBT_BAD_INPUT, r->source.file, where,
+                               "%s: expected a section with keys of its own, found a value", name);
+        } else {
+            PBT_TRY(read_mapping(r, value, name, error));
+        }
+    }
+    return PBT_OK;
+}
+
+static pbt_code read_defaults(reading *r, pbt_error *error) {
+    r->experiment->sft = pbt_train_settings_default(PBT_SFT);
+    r->experiment->dpo = pbt_train_settings_default(PBT_DPO);
+    for (size_t i = 0; i < pbt_n_setting_keys; i++) {
+        const setting_key *key = &pbt_setting_keys[i];
+        pbt_yaml *value;
+        if (!key->initial) continue;
+        PBT_TRY(pbt_yaml_parse(key->initial, strlen(key->initial), "default", r->experiment->arena, &value,
+                               error));
+        PBT_TRY(pbt_value_read(key, value, &r->source, r->experiment, error));
+    }
+    return PBT_OK;
+}
+
+static pbt_code read_override(reading *r, const char *text, pbt_error *error) {
+    const char *equals = strchr(text, '=');
+    char name[128];
+    if (!equals || equals == text || (size_t)(equals - text) >= sizeof name)
+        return pbt_fail(error, PBT_USAGE, "--set %s: expected key=value", text);
+    snprintf(name, sizeof name, "%.*s", (int)(equals - text), text);
+    const setting_key *key = find_key(name);
+    if (!key) {
+        const char *best = nearest_key(name);
+        return pbt_fail(error, PBT_USAGE,
+                        best ? "--set %s: unknown key \"%s\"; did you mean \"%s\"?"
+                             : "--set %s: unknown key \"%s\"",
+                        text, name, best);
+    }
+    pbt_yaml *value;
+    PBT_TRY(pbt_yaml_parse(equals + 1, strlen(equals + 1), "--set", r->experiment->arena, &value, error));
+    /* An empty value reads as an empty document. */
+    if (value->kind == PBT_YAML_MAPPING && value->n_children == 0)
+        *value = (pbt_yaml){.kind = PBT_YAML_SCALAR, .text = "", .plain = true, .line = 1};
+    r->given[key - pbt_setting_keys] = true;
+    return pbt_value_read(key, value, &r->source, r->experiment, error);
+}
+
+static pbt_code bad(const char *file, pbt_error *error, const char *sentence) {
+    return pbt_fail_at(error, PBT_BAD_INPUT, file, NULL, "%s", sentence);
+}
+
+/* What no single key can tell. */
+static pbt_code check(const reading *r, pbt_error *error) {
+    const pbt_experiment *e = r->experiment;
+    const char *file = r->source.file;
+    for (size_t i = 0; i < pbt_n_setting_keys; i++) {
+        if (pbt_setting_keys[i].required && !r->given[i])
+            return pbt_fail_at(error, PBT_BAD_INPUT, file, NULL, "the key \"%s\" (%s) is missing",
+                               pbt_setting_keys[i].name, pbt_setting_keys[i].help);
+    }
+    bool parts = e->questions.part_file[0] || e->questions.part_file[1] || e->questions.part_file[2];
+    bool all = e->questions.part_file[0] && e->questions.part_file[1] && e->questions.part_file[2];
+    if (e->questions.file ? parts : !all)
+        return bad(
+            file, error,
+            "expected either questions.file, or all of questions.train, questions.dev and questions.test");
+    double sum = 0;
+    for (size_t i = 0; i < e->questions.shares.count; i++) sum += e->questions.shares.items[i];
+    if (e->questions.shares.count != 3 || sum < 0.999 || sum > 1.001)
+        return bad(file, error, "questions.shares: expected three shares (train, dev, test) with the sum 1");
+    if (e->trees.plan.sampling.min_new_tokens > e->trees.plan.sampling.max_new_tokens)
+        return bad(file, error, "trees.min_new_tokens is greater than trees.max_new_tokens");
+    if (e->trees.repetitions[0] + e->trees.repetitions[1] == 0)
+        return bad(file, error, "trees.a_first and trees.b_first are both 0: no tree would grow");
+    if (strcmp(e->extractor, "none") == 0)
+        return bad(file, error, "agents.extractor: expected a, b or a model folder, found none");
+    if (e->farm.enabled && !e->farm.data)
+        return bad(file, error, "eval.farm.enabled needs eval.farm.data (a FARM file or a folder of them)");
+    if (strcmp(e->farm.protocol, "free") != 0 && strcmp(e->farm.probe, "question") != 0)
+        return bad(file, error, "eval.farm.probe: final and reply need eval.farm.protocol: free");
+    if (strcmp(e->farm.protocol, "free") == 0 && strcmp(e->farm.compat, "none") != 0)
+        return bad(file, error, "eval.farm.compat: released-code needs eval.farm.protocol: options");
+    pbt_error reason;
+    if (pbt_loss_mix_check(&e->dpo.loss, &reason) != PBT_OK) return bad(file, error, reason.message);
+    if (e->flip_analysis.enabled && !e->balanced.enabled)
+        return bad(file, error,
+                   "eval.flip_analysis.enabled needs eval.balanced.enabled: it looks at its cases");
+    pbt_adapter_settings targets = {0};
+    return pbt_adapter_targets(e->lora.target_modules, &targets, error);
+}
+
+static pbt_code read_all(reading *r, const char *path, const char *const *overrides, size_t n,
+                         pbt_error *error) {
+    PBT_TRY(read_defaults(r, error));
+    /* What is wrong on the command line is said before what is wrong in the file. */
+    for (size_t i = 0; i < n; i++)
+        if (!strchr(overrides[i], '='))
+            return pbt_fail(error, PBT_USAGE, "--set %s: expected key=value", overrides[i]);
+    char *text;
+    size_t length;
+    PBT_TRY(pbt_file_read(path, FILE_LIMIT, &text, &length, error));
+    pbt_yaml *root;
+    pbt_code code = pbt_yaml_parse(text, length, path, r->experiment->arena, &root, error);
+    free(text);
+    if (code != PBT_OK) return code;
+    if (root->kind != PBT_YAML_MAPPING)
+        return bad(path, error, "expected keys and values (\"name: ...\"), found something else");
+    r->source.file = path;
+    PBT_TRY(read_mapping(r, root, "", error));
+    r->source.file = "--set";
+    r->source.folder = NULL; /* paths on the command line are relative to where one stands */
+    for (size_t i = 0; i < n; i++) PBT_TRY(read_override(r, overrides[i], error));
+    r->source.file = path;
+    return check(r, error);
+}
+
+pbt_code pbt_experiment_read(const char *path, const char *data_folder, const char *const *overrides,
+                             size_t n_overrides, pbt_experiment *experiment, pbt_error *error) {
+    bool given[MAX_KEYS] = {false};
+    size_t lines[MAX_KEYS] = {0};
+    *experiment = (pbt_experiment){.arena = pbt_arena_create()};
+    char *copy = pbt_string_copy(path);
+    if (!experiment->arena || !copy || pbt_n_setting_keys > MAX_KEYS) {
+        free(copy);
+        return pbt_fail_memory(error, sizeof *experiment, "the experiment");
+    }
+    reading r = {{"default", dirname(copy), data_folder}, experiment, given, lines};
+    pbt_code code = read_all(&r, path, overrides, n_overrides, error);
+    free(copy);
+    if (code != PBT_OK) pbt_experiment_free(experiment);
+    return code;
+}
+
+void pbt_experiment_free(pbt_experiment *experiment) {
+    pbt_arena_free(experiment->arena);
+    *experiment = (pbt_experiment){0};
+}
+
+json_t *pbt_experiment_record(const pbt_experiment *experiment) {
+    json_t *record = json_object();
+    for (size_t i = 0; record && i < pbt_n_setting_keys; i++) {
+        if (json_object_set_new(record, pbt_setting_keys[i].name,
+                                pbt_value_record(&pbt_setting_keys[i], experiment)) != 0) {
+            json_decref(record);
+            return NULL;
+        }
+    }
+    return record;
+}
+
+static pbt_code read_record(reading *r, const json_t *record, pbt_error *error) {
+    PBT_TRY(read_defaults(r, error));
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)record, name, value) {
+        const setting_key *key = find_key(name);
+        if (!key) return unknown_key(r, name, 1, error);
+        if (json_is_null(value)) continue;
+        char *line = pbt_json_line(value);
+        if (!line) return pbt_fail_memory(error, 0, "a setting");
+        pbt_yaml *node;
+        pbt_code code =
+            pbt_yaml_parse(line, strlen(line), r->source.file, r->experiment->arena, &node, error);
+        free(line);
+        if (code == PBT_OK) code = read_key(r, key, node, error);
+        if (code != PBT_OK) return code;
+    }
+    return check(r, error);
+}
+
+pbt_code pbt_experiment_from_record(const json_t *record, const char *file, pbt_experiment *experiment,
+                                    pbt_error *error) {
+    bool given[MAX_KEYS] = {false};
+    size_t lines[MAX_KEYS] = {0};
+    *experiment = (pbt_experiment){.arena = pbt_arena_create()};
+    if (!experiment->arena || pbt_n_setting_keys > MAX_KEYS)
+        return pbt_fail_memory(error, sizeof *experiment, "the experiment");
+    reading r = {{file, NULL, NULL}, experiment, given, lines};
+    pbt_code code = read_record(&r, record, error);
+    if (code != PBT_OK) pbt_experiment_free(experiment);
+    return code;
+}
+
+/* An evaluation that was switched off before may be switched on, and set, later: nothing came of it yet.
+ * Those that shape the trees are not among them. */
+static bool unused_evaluation(const char *key, const json_t *before) {
+    static const char *const late[] = {"eval.flipflop.", "eval.team.", "eval.farm.", "eval.flip_analysis."};
+    for (size_t i = 0; i < sizeof late / sizeof *late; i++) {
+        char name[64];
+        if (!pbt_string_starts(key, late[i])) continue;
+        snprintf(name, sizeof name, "%senabled", late[i]);
+        return strcmp(key, name) == 0 || !json_is_true(json_object_get(before, name));
+    }
+    return false;
+}
+
+/* Every key with its default; NULL when memory is out. */
+static json_t *default_record(void) {
+    bool given[MAX_KEYS] = {false};
+    size_t lines[MAX_KEYS] = {0};
+    pbt_experiment experiment = {.arena = pbt_arena_create()};
+    reading r = {{"default", NULL, NULL}, &experiment, given, lines};
+    json_t *record = NULL;
+    if (experiment.arena && pbt_n_setting_keys <= MAX_KEYS && read_defaults(&r, NULL) == PBT_OK)
+        record = pbt_experiment_record(&experiment);
+    if (experiment.arena) pbt_experiment_free(&experiment);
+    return record;
+}
+
+pbt_code pbt_experiment_complete(json_t *record, const char *section, pbt_error *error) {
+    json_t *defaults = default_record(), *value;
+    const char *name;
+    int failed = defaults ? 0 : 1;
+    json_object_foreach(defaults, name, value) {
+        if (pbt_string_starts(name, section) && !json_object_get(record, name))
+            failed = failed || json_object_set(record, name, value) != 0;
+    }
+    json_decref(defaults);
+    return failed ? pbt_fail_memory(error, 0, "the settings") : PBT_OK;
+}
+
+void pbt_experiment_differences(const json_t *before, const json_t *now, pbt_text *out) {
+    for (size_t i = 0; i < pbt_n_setting_keys; i++) {
+        const setting_key *key = &pbt_setting_keys[i];
+        const json_t *was = json_object_get(before, key->name), *is = json_object_get(now, key->name);
+        bool names_files = key->type == KEY_PATH || (key->type == KEY_MODEL && key->required);
+        bool path = names_files && json_is_string(was) && json_is_string(is);
+        if (key->free || path || unused_evaluation(key->name, before) || (was && is && json_equal(was, is)))
+            continue;
+        char *a = was ? pbt_json_line(was) : NULL, *b = is ? pbt_json_line(is) : NULL;
+        pbt_text_addf(out, "%s%s is %s in the run, %s now", out->length ? "; " : "", key->name,
+                      a ? a : "not set", b ? b : "not set");
+        free(a);
+        free(b);
+    }
+}
+
+const char *pbt_experiment_model_of(const pbt_experiment *experiment, const char *who) {
+    if (strcmp(who, "a") == 0) return experiment->agents[0].model;
+    if (strcmp(who, "b") == 0) return experiment->agents[1].model;
+    return who;
+}
+
+int pbt_experiment_trained(const pbt_experiment *experiment) {
+    return experiment->train_agent[0] == 'b';
+}

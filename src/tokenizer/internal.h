@@ -1,0 +1,291 @@
+/*
+ * What the files of the tokenizer share. A tokenizer is a pipeline: the text becomes one piece; steps rewrite
+ * pieces or cut them (added tokens, normalizers, pre-tokenizers); every piece left is merged into ids (BPE);
+ * the post-processor puts ids around them. Decoding runs the list of ids through the decoders.
+ */
+#ifndef PBT_TOKENIZER_INTERNAL_H
+#define PBT_TOKENIZER_INTERNAL_H
+
+#include "base/json.h"
+#include "base/memory.h"
+#include "tokenizer/tokenizer.h"
+
+/* Texts longer than this, before or after normalization, are refused: positions are kept in 32 bits. */
+#define PBT_TEXT_LIMIT ((size_t)1 << 30)
+
+/* Ids are below this; longer added tokens are no tokens, and the bound keeps hostile searches linear. */
+enum { PBT_ID_LIMIT = 1 << 24, PBT_ADDED_LIMIT = 4096 };
+
+/* ---- strings to ids ---- */
+
+/* An insert-only hash from strings to numbers >= 0. */
+typedef struct pbt_names {
+    struct pbt_name {
+        const char *string;
+        uint32_t length;
+        int32_t id; /* -1: empty slot */
+    } * slots;
+    size_t n_slots, count;
+} pbt_names;
+int32_t pbt_names_find(const pbt_names *names, const char *string, size_t length);
+/* Adds or replaces; the string stays the caller's. */
+pbt_code pbt_names_put(pbt_names *names, const char *string, size_t length, int32_t id, pbt_error *error);
+
+/* ---- the BPE model ---- */
+
+typedef struct pbt_merge {
+    uint64_t pair; /* left << 32 | right; UINT64_MAX: empty slot */
+    uint32_t rank;
+    int32_t id; /* of the merged token */
+} pbt_merge;
+
+typedef struct pbt_bpe {
+    pbt_names names; /* the model's vocabulary, without added tokens */
+    pbt_merge *merges;
+    size_t n_merge_slots, n_merges;
+    int32_t characters[0x250]; /* ids of one-character tokens, -1 where none: spares the hash */
+    int32_t bytes[256];        /* ids of <0x00>..<0xFF> */
+    int32_t unknown;           /* -1: unknown characters are left out */
+    bool byte_fallback, fuse_unknown, ignore_merges;
+} pbt_bpe;
+pbt_code pbt_bpe_prepare(pbt_bpe *bpe, size_t n_merges, pbt_error *error);
+/* A later merge of the same pair replaces the earlier one, as in tokenizers. */
+void pbt_bpe_add_merge(pbt_bpe *bpe, int32_t left, int32_t right, uint32_t rank, int32_t id);
+/* Every pair of tokens whose text together is a token merges into it: ranks are ids, or with `scores` (by id)
+ * go by them from high to low, equal scores being equal ranks; -INFINITY: a token that takes no part. */
+pbt_code pbt_bpe_merge_all(pbt_tokenizer *tokenizer, const float *scores, pbt_error *error);
+/* Fills characters[] and bytes[] from names. */
+void pbt_bpe_index(pbt_bpe *bpe);
+const pbt_merge *pbt_bpe_merge(const pbt_bpe *bpe, int32_t left, int32_t right);
+
+/* What merging one word needs; kept from word to word. */
+typedef struct pbt_word {
+    struct pbt_symbol {
+        int32_t id;
+        int32_t previous, next; /* -1: none */
+        uint32_t length;        /* bytes of the piece; 0: merged away */
+    } * symbols;
+    size_t count, capacity;
+    struct pbt_candidate {
+        uint32_t rank, position;
+        int32_t id;
+    } * heap;
+    size_t heap_count, heap_capacity;
+} pbt_word;
+/* Leaves the ids of the piece in word->symbols (those of length > 0, in order). */
+pbt_code pbt_bpe_word(const pbt_bpe *bpe, const char *piece, size_t length, pbt_word *word, pbt_error *error);
+
+/* ---- pieces ---- */
+
+typedef struct pbt_piece {
+    uint32_t start, length; /* in pbt_pieces.bytes */
+    int32_t id;             /* of an added token, or -1: text */
+} pbt_piece;
+
+/* A text cut into pieces, and where in the input every byte came from: input bytes from[i] .. to[i]-1. */
+typedef struct pbt_pieces {
+    char *bytes;
+    uint32_t *from, *to;
+    size_t length, bytes_capacity, from_capacity, to_capacity;
+    pbt_piece *items;
+    size_t count, items_capacity;
+} pbt_pieces;
+void pbt_pieces_free(pbt_pieces *pieces);
+void pbt_pieces_clear(pbt_pieces *pieces);
+/* Appends bytes that all stand for the input range from..to-1. */
+pbt_code pbt_pieces_write(pbt_pieces *pieces, const char *bytes, size_t length, uint32_t from, uint32_t to,
+                          pbt_error *error);
+/* Appends bytes [start, start + length) of another, with their places. */
+pbt_code pbt_pieces_copy(pbt_pieces *pieces, const pbt_pieces *source, size_t start, size_t length,
+                         pbt_error *error);
+/* Adds the piece [start, length-so-far) unless it is empty text. */
+pbt_code pbt_pieces_close(pbt_pieces *pieces, size_t start, int32_t id, pbt_error *error);
+/* Adds a piece over bytes that are there already, unless it is empty text. */
+pbt_code pbt_pieces_cut(pbt_pieces *pieces, size_t start, size_t end, int32_t id, pbt_error *error);
+
+/* ---- patterns ---- */
+
+typedef struct pbt_pattern pbt_pattern;
+/* A regular expression as tokenizers reads it (Oniguruma's Ruby syntax), refused where PCRE2 would differ. */
+pbt_code pbt_pattern_compile(const char *source, const char *file, const char *where, pbt_pattern **pattern,
+                             pbt_error *error);
+pbt_code pbt_pattern_literal(const char *text, size_t length, pbt_pattern **pattern, pbt_error *error);
+void pbt_pattern_free(pbt_pattern *pattern);
+/* The state of one search through one subject. */
+typedef struct pbt_search {
+    const pbt_pattern *pattern;
+    const char *subject;
+    size_t length, next;
+    size_t start, end; /* of the match found last */
+    size_t last_end;   /* SIZE_MAX: no match yet */
+    void *match;       /* PCRE2's match data; owned */
+} pbt_search;
+/* Begins a search; the match data of an earlier search with the same struct is used again. */
+pbt_code pbt_search_begin(pbt_search *search, const pbt_pattern *pattern, const char *subject, size_t length,
+                          pbt_error *error);
+pbt_code pbt_search_next(pbt_search *search, bool *found, pbt_error *error);
+void pbt_search_free(pbt_search *search);
+
+/* ---- added tokens ---- */
+
+typedef struct pbt_added {
+    const char *content;    /* as written in tokenizer.json */
+    const char *normalized; /* what is looked for, and what is decoded */
+    uint32_t normalized_length;
+    int32_t id;
+    bool special, left_strip, right_strip, single_word, is_normalized;
+} pbt_added;
+
+/* A trie over the contents of one set of added tokens. */
+typedef struct pbt_trie {
+    struct pbt_trie_node {
+        int32_t first_child, next_sibling;
+        int32_t added; /* index of the token that ends here, or -1 */
+        unsigned char byte;
+    } * nodes;
+    size_t count, capacity;
+    int32_t roots[256];
+    bool built;
+} pbt_trie;
+pbt_code pbt_trie_add(pbt_trie *trie, const char *string, size_t length, int32_t added, pbt_error *error);
+
+/* ---- steps ---- */
+
+typedef enum pbt_step_kind {
+    PBT_STEP_ADDED, /* cut out added tokens */
+    PBT_STEP_UNICODE,
+    PBT_STEP_LOWERCASE,
+    PBT_STEP_STRIP,
+    PBT_STEP_PREPEND,
+    PBT_STEP_REPLACE,
+    PBT_STEP_SPLIT,
+    PBT_STEP_BYTE_LEVEL,
+    PBT_STEP_METASPACE,
+    PBT_STEP_DIGITS
+} pbt_step_kind;
+
+typedef enum pbt_split_behavior {
+    PBT_SPLIT_REMOVED,
+    PBT_SPLIT_ISOLATED,
+    PBT_SPLIT_MERGED_WITH_PREVIOUS,
+    PBT_SPLIT_MERGED_WITH_NEXT,
+    PBT_SPLIT_CONTIGUOUS
+} pbt_split_behavior;
+
+typedef enum pbt_prepend { PBT_PREPEND_ALWAYS, PBT_PREPEND_FIRST, PBT_PREPEND_NEVER } pbt_prepend;
+
+typedef struct pbt_step {
+    pbt_step_kind kind;
+    pbt_pattern *pattern; /* replace, split, byte level with use_regex, metaspace with split */
+    const char *text;     /* prepend, replace, metaspace: what is put in */
+    size_t text_length;
+    pbt_split_behavior behavior;
+    pbt_prepend prepend; /* metaspace */
+    bool invert;         /* split */
+    bool prefix_space;   /* byte level */
+    bool left, right;    /* strip */
+    bool individual;     /* digits */
+    bool compose, compatible;
+    const pbt_trie *trie; /* added */
+} pbt_step;
+
+typedef enum pbt_decoder_kind {
+    PBT_DECODER_BYTE_LEVEL,
+    PBT_DECODER_REPLACE,
+    PBT_DECODER_BYTE_FALLBACK,
+    PBT_DECODER_FUSE,
+    PBT_DECODER_STRIP,
+    PBT_DECODER_METASPACE
+} pbt_decoder_kind;
+
+typedef struct pbt_decoder {
+    pbt_decoder_kind kind;
+    pbt_pattern *pattern;
+    const char *text;
+    size_t text_length;
+    uint32_t character;
+    size_t start, stop;
+    pbt_prepend prepend;
+} pbt_decoder;
+
+struct pbt_tokenizer {
+    pbt_arena *arena;
+    pbt_bpe bpe;
+    const char **pieces; /* by id; NULL where the id is not used */
+    uint32_t *lengths;
+    size_t size, pieces_capacity, lengths_capacity;
+    pbt_added *added;
+    size_t n_added, added_capacity;
+    int32_t *added_of; /* by id: index into added, or -1 */
+    pbt_trie raw, normalized;
+    pbt_step *steps;
+    size_t n_steps, steps_capacity;
+    pbt_decoder *decoders;
+    size_t n_decoders, decoders_capacity;
+    bool has_decoder;
+    pbt_ids before, after; /* what the post-processor adds */
+    const char *file;      /* what the steps were read from */
+    int32_t bos, eos;
+    int32_t n_model;                  /* ids of the model itself, read from tokenizer.model */
+    int32_t default_bos, default_eos; /* what tokenizer.model says where the configuration does not; or -1 */
+    struct pbt_named_special {
+        const char *name, *content;
+    } specials[16];
+    size_t n_specials;
+};
+
+/* Reads one normalizer or pre-tokenizer value of tokenizer.json (null adds nothing). */
+pbt_code pbt_step_read_normalizer(pbt_tokenizer *tokenizer, const json_t *value, pbt_error *error);
+pbt_code pbt_step_read_pre_tokenizer(pbt_tokenizer *tokenizer, const json_t *value, pbt_error *error);
+pbt_code pbt_decoder_read(pbt_tokenizer *tokenizer, const json_t *value, pbt_error *error);
+pbt_code pbt_step_push(pbt_tokenizer *tokenizer, const pbt_step *step, pbt_error *error);
+
+/* Runs steps[first..last-1] on `pieces`; `other` is room for the rewritten text (the two are swapped). */
+pbt_code pbt_steps_run(const pbt_tokenizer *tokenizer, size_t first, size_t last, pbt_pieces *pieces,
+                       pbt_pieces *other, pbt_search *search, pbt_error *error);
+pbt_code pbt_step_unicode(const pbt_step *step, const pbt_pieces *in, pbt_pieces *out, pbt_error *error);
+pbt_code pbt_step_lowercase(const pbt_pieces *in, pbt_pieces *out, pbt_error *error);
+pbt_code pbt_step_added(const pbt_tokenizer *tokenizer, const pbt_trie *trie, pbt_pieces *pieces,
+                        pbt_error *error);
+
+/* ---- loading ---- */
+
+/* Gives the id its vocabulary string (copied). PBT_BAD_INPUT when another string has that id. */
+pbt_code pbt_tokenizer_set_piece(pbt_tokenizer *tokenizer, int32_t id, const char *string, size_t length,
+                                 const char *where, pbt_error *error);
+/* `added` but for its copied strings; is_normalized forms are made by pbt_tokenizer_finish. */
+pbt_code pbt_tokenizer_add_token(pbt_tokenizer *tokenizer, const pbt_added *added, pbt_error *error);
+pbt_code pbt_tokenizer_load_json(pbt_tokenizer *tokenizer, const char *path, pbt_error *error);
+/* Where no tokenizer.json is there: SentencePiece's protobuf or tiktoken's text. `config` (may be NULL) is
+ * tokenizer_config.json. */
+pbt_code pbt_tokenizer_load_model(pbt_tokenizer *tokenizer, const char *path, const json_t *config,
+                                  pbt_error *error);
+pbt_code pbt_tokenizer_load_sentencepiece(pbt_tokenizer *tokenizer, const char *path,
+                                          const unsigned char *data, size_t length, const json_t *config,
+                                          pbt_error *error);
+pbt_code pbt_tokenizer_load_tiktoken(pbt_tokenizer *tokenizer, const char *path, const char *data,
+                                     size_t length, const json_t *config, pbt_error *error);
+/* After the tokens and `n_normalizers` steps (the first ones) are there: builds the tries and puts the steps
+ * that cut added tokens in their places. */
+pbt_code pbt_tokenizer_finish(pbt_tokenizer *tokenizer, size_t n_normalizers, pbt_error *error);
+
+/* ---- characters ---- */
+
+/* The byte-level alphabet of GPT-2: byte to code point, and back (-1: not of the alphabet). */
+uint32_t pbt_byte_character(unsigned char byte);
+int pbt_character_byte(uint32_t character);
+/* Unicode's White_Space; \w of Rust's regex; Rust's char::is_numeric. */
+bool pbt_is_space(uint32_t character);
+bool pbt_is_word(uint32_t character);
+bool pbt_is_numeric(uint32_t character);
+/* Whether tokenizers' tables of normalization do not know the character, but ours do. */
+bool pbt_is_newer_than_unicode9(uint32_t character);
+/* Appends `bytes` with every maximal invalid part as one U+FFFD, as Python's decode(errors="replace") and
+ * Rust's from_utf8_lossy have it. */
+void pbt_text_append_lossy(pbt_text *text, const char *bytes, size_t length);
+/* The length of the valid character or of the maximal invalid part at bytes[0]; *valid says which. */
+size_t pbt_utf8_part(const char *bytes, size_t length, bool *valid);
+
+#define PBT_GPT2_PATTERN "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
+
+#endif
