@@ -45,6 +45,10 @@ pbt_key pbt_key_named(pbt_key key, const char *name) {
     return key;
 }
 
+pbt_key pbt_key_of_stage(int64_t seed, const char *stage) {
+    return pbt_key_named(pbt_key_of_seed((uint64_t)seed), stage);
+}
+
 uint64_t pbt_random_bits(pbt_key key, uint64_t counter) {
     return draw(key, counter, DOMAIN_BITS);
 }

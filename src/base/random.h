@@ -15,6 +15,8 @@ typedef struct pbt_key {
 
 /* The root key of a seed. */
 pbt_key pbt_key_of_seed(uint64_t seed);
+/* The key of a stage of the work under a seed, by the stage's name. */
+pbt_key pbt_key_of_stage(int64_t seed, const char *stage);
 /* A key for one part of the work, by number or by name; children of different names or numbers are unrelated.
  */
 pbt_key pbt_key_child(pbt_key key, uint64_t number);

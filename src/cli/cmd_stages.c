@@ -2,7 +2,8 @@
  * pbt trees, train, eval: one stage of a run (pairs lives in cmd_pairs.c, report in cmd_report.c).
  */
 #include "cli/stage.h"
-#include "experiment/trees.h"
+#include "evaluation/stored_trees.h"
+#include "experiment/run.h"
 
 #include <stddef.h>
 
@@ -18,7 +19,7 @@ static pbt_code run_trees(const pbt_cli *cli, const void *settings, int n_argume
     if (!o->output) return PBT_OK;
     pbt_run *run;
     PBT_TRY(pbt_run_open(arguments[0], NULL, cli->monitor, &run, error));
-    pbt_code code = pbt_trees_export(run, o->output, error);
+    pbt_code code = pbt_trees_export(&run->context, o->output, error);
     pbt_run_close(run);
     return code;
 }

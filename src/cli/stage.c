@@ -1,7 +1,7 @@
 #include "cli/stage.h"
 
+#include "evaluation/stored_trees.h"
 #include "experiment/run.h"
-#include "experiment/trees.h"
 #include "report/report.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* The balanced test (Table 3): is the model right after it was told otherwise, and does it stay right? */
-#include "evaluation/ask.h"
 #include "evaluation/cases.h"
 #include "evaluation/evaluation.h"
+#include "evaluation/reply_batch.h"
 
 #include "base/memory.h"
 
@@ -18,14 +18,14 @@ static bool enabled(const pbt_experiment *e, const char *arm) {
     return e->balanced.enabled;
 }
 
-static pbt_code open_cases(pbt_examination *x, size_t *n, pbt_error *error) {
+static pbt_code open_cases(pbt_evaluation_task *x, size_t *n, pbt_error *error) {
     balanced_set *set = pbt_alloc(1, sizeof *set);
     if (!set) return pbt_fail_memory(error, sizeof *set, "balanced cases");
     x->cases = set;
-    PBT_TRY(pbt_trees_read(x->run, x->seed, PBT_TEST_PART, &set->trees, error));
+    PBT_TRY(pbt_trees_read(x->context, x->seed, PBT_TEST_PART, &set->trees, error));
     for (size_t i = 0; i < set->trees.count; i++) PBT_TRY(pbt_tree_score(&set->trees.items[i], error));
-    PBT_TRY(pbt_cases_cut(&set->trees, x->self, x->run->experiment.balanced.max_per_side[1],
-                          pbt_run_key(x->seed, "test cases"), &set->cases, error));
+    PBT_TRY(pbt_cases_cut(&set->trees, x->self, x->context->experiment->balanced.max_per_side[1],
+                          pbt_key_of_stage(x->seed, "test cases"), &set->cases, error));
     *n = set->cases.count;
     return PBT_OK;
 }
@@ -96,12 +96,12 @@ static json_t *item_of(const pbt_case *c, const pbt_case_result *r) {
                      scores_of(c, r->correct));
 }
 
-static pbt_code judge(pbt_examination *x, size_t first, size_t n, json_t **items, pbt_error *error) {
+static pbt_code judge(pbt_evaluation_task *x, size_t first, size_t n, json_t **items, pbt_error *error) {
     const balanced_set *set = x->cases;
     pbt_case_result *results = pbt_alloc(n, sizeof *results);
     if (!results) return pbt_fail_memory(error, n * sizeof *results, "balanced cases");
-    pbt_code code = pbt_cases_judge(x->run, set->cases.items + first, n, x->agent, x->extractor,
-                                    pbt_run_key(x->seed, "test replies"), results, error);
+    pbt_code code = pbt_cases_judge(x->context, set->cases.items + first, n, x->agent, x->extractor,
+                                    pbt_key_of_stage(x->seed, "test replies"), results, error);
     for (size_t i = 0; i < n && code == PBT_OK; i++) {
         items[i] = item_of(&set->cases.items[first + i], &results[i]);
         if (!items[i]) code = pbt_fail_memory(error, 0, "a judged case");
@@ -111,7 +111,7 @@ static pbt_code judge(pbt_examination *x, size_t first, size_t n, json_t **items
     return code;
 }
 
-static void close_cases(pbt_examination *x) {
+static void close_cases(pbt_evaluation_task *x) {
     balanced_set *set = x->cases;
     if (!set) return;
     pbt_case_list_free(&set->cases);

@@ -2,7 +2,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "evaluation/ask.h"
+#include "evaluation/reply_batch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -123,21 +123,22 @@ void pbt_case_list_free(pbt_case_list *cases) {
     *cases = (pbt_case_list){0};
 }
 
-static pbt_code ask(pbt_run *run, const pbt_case *cases, size_t n, pbt_asking *asking, pbt_error *error) {
+static pbt_code ask(const pbt_evaluation_context *context, const pbt_case *cases, size_t n,
+                    pbt_reply_batch *asking, pbt_error *error) {
     for (size_t i = 0; i < n; i++) {
         pbt_turn turns[PBT_MAX_TURNS];
         const pbt_question *question = cases[i].tree->question;
         size_t n_turns = turns_to(cases[i].tree, cases[i].node, turns);
         pbt_message *messages;
         size_t n_messages;
-        PBT_TRY(pbt_view(&run->prompts, PBT_STANDARD, question->text, cases[i].listener, turns, n_turns,
+        PBT_TRY(pbt_view(context->prompts, PBT_STANDARD, question->text, cases[i].listener, turns, n_turns,
                          asking->arena, &messages, &n_messages, error));
-        pbt_asking_set(asking, i, question, messages, n_messages);
+        pbt_reply_batch_set(asking, i, question, messages, n_messages);
     }
     return PBT_OK;
 }
 
-static pbt_code judge(const pbt_case *c, const pbt_asking *asking, size_t i, pbt_case_result *result,
+static pbt_code judge(const pbt_case *c, const pbt_reply_batch *asking, size_t i, pbt_case_result *result,
                       pbt_error *error) {
     const pbt_node *node = &c->tree->nodes[c->node];
     const pbt_reading *reading = &asking->readings[i];
@@ -150,19 +151,20 @@ static pbt_code judge(const pbt_case *c, const pbt_asking *asking, size_t i, pbt
     return PBT_OK;
 }
 
-pbt_code pbt_cases_judge(pbt_run *run, const pbt_case *cases, size_t n, pbt_agent *agent,
-                         pbt_agent *extractor, pbt_key key, pbt_case_result *results, pbt_error *error) {
-    pbt_asking asking;
-    const pbt_balanced_settings *s = &run->experiment.balanced;
+pbt_code pbt_cases_judge(const pbt_evaluation_context *context, const pbt_case *cases, size_t n,
+                         pbt_agent *agent, pbt_agent *extractor, pbt_key key, pbt_case_result *results,
+                         pbt_error *error) {
+    pbt_reply_batch asking;
+    const pbt_balanced_settings *s = &context->experiment->balanced;
     pbt_sampling sampling = {.temperature = s->temperature, .top_p = 1, .max_new_tokens = s->max_new_tokens};
     memset(results, 0, n * sizeof *results);
-    PBT_TRY(pbt_asking_open(&asking, n, &sampling, error));
-    pbt_code code = ask(run, cases, n, &asking, error);
+    PBT_TRY(pbt_reply_batch_open(&asking, n, &sampling, error));
+    pbt_code code = ask(context, cases, n, &asking, error);
     for (size_t i = 0; code == PBT_OK && i < n; i++)
         asking.talks[i].key = pbt_key_child(pbt_key_named(key, cases[i].tree->id), (uint64_t)cases[i].node);
-    if (code == PBT_OK) code = pbt_asking_run(&asking, run, agent, extractor, error);
+    if (code == PBT_OK) code = pbt_reply_batch_run(&asking, context, agent, extractor, error);
     for (size_t i = 0; code == PBT_OK && i < n; i++) code = judge(&cases[i], &asking, i, &results[i], error);
-    pbt_asking_close(&asking);
+    pbt_reply_batch_close(&asking);
     if (code != PBT_OK) pbt_case_results_clear(results, n);
     return code;
 }

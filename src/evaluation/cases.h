@@ -6,7 +6,7 @@
 #ifndef PBT_EVALUATION_CASES_H
 #define PBT_EVALUATION_CASES_H
 
-#include "experiment/trees.h"
+#include "evaluation/stored_trees.h"
 
 typedef struct pbt_case {
     const pbt_tree *tree;
@@ -35,8 +35,9 @@ typedef struct pbt_case_result {
     bool correct, parsed;
 } pbt_case_result;
 /* Puts n cases to the agent under the STANDARD prompt. `key`: randomness when the temperature is not 0. */
-pbt_code pbt_cases_judge(pbt_run *run, const pbt_case *cases, size_t n, pbt_agent *agent,
-                         pbt_agent *extractor, pbt_key key, pbt_case_result *results, pbt_error *error);
+pbt_code pbt_cases_judge(const pbt_evaluation_context *context, const pbt_case *cases, size_t n,
+                         pbt_agent *agent, pbt_agent *extractor, pbt_key key, pbt_case_result *results,
+                         pbt_error *error);
 void pbt_case_results_clear(pbt_case_result *results, size_t n);
 
 #endif

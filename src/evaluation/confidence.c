@@ -47,10 +47,10 @@ pbt_code pbt_confidence_check(const pbt_prompts *prompts, pbt_error *error) {
                        "eval.flip_analysis needs confidence.txt or confidence_words.txt");
 }
 
-static pbt_code ask(pbt_run *run, pbt_agent *judge, const pbt_said *said, size_t n, pbt_measure *measures,
-                    pbt_arena *arena, pbt_error *error) {
+static pbt_code ask(const pbt_evaluation_context *context, pbt_agent *judge, const pbt_said *said, size_t n,
+                    pbt_measure *measures, pbt_arena *arena, pbt_error *error) {
     for (size_t i = 0; i < n; i++) {
-        char *text = pbt_prompt_fill(run->prompts.confidence, "question", said[i].question, "text",
+        char *text = pbt_prompt_fill(context->prompts->confidence, "question", said[i].question, "text",
                                      said[i].text, NULL);
         pbt_message *message = pbt_arena_alloc(arena, 1, sizeof *message);
         char *kept = text ? pbt_arena_string(arena, text) : NULL;
@@ -61,19 +61,20 @@ static pbt_code ask(pbt_run *run, pbt_agent *judge, const pbt_said *said, size_t
         measures[2 * i + 1] =
             (pbt_measure){.messages = message, .n_messages = 1, .answer = "No", .open = true};
     }
-    return pbt_agent_measure(judge, measures, 2 * n, run->monitor, error);
+    return pbt_agent_measure(judge, measures, 2 * n, context->monitor, error);
 }
 
-pbt_code pbt_confidence_judge(pbt_run *run, pbt_agent *judge, const pbt_said *said, size_t n, double *sure,
-                              pbt_error *error) {
-    if (!run->prompts.confidence) {
+pbt_code pbt_confidence_judge(const pbt_evaluation_context *context, pbt_agent *judge, const pbt_said *said,
+                              size_t n, double *sure, pbt_error *error) {
+    if (!context->prompts->confidence) {
         for (size_t i = 0; i < n; i++)
-            PBT_TRY(pbt_confidence_by_words(run->prompts.confidence_words, said[i].text, &sure[i], error));
+            PBT_TRY(
+                pbt_confidence_by_words(context->prompts->confidence_words, said[i].text, &sure[i], error));
         return PBT_OK;
     }
     pbt_arena *arena = pbt_arena_create();
     pbt_measure *measures = pbt_alloc(2 * n + 1, sizeof *measures);
-    pbt_code code = arena && measures ? ask(run, judge, said, n, measures, arena, error)
+    pbt_code code = arena && measures ? ask(context, judge, said, n, measures, arena, error)
                                       : pbt_fail_memory(error, n, "measurements");
     for (size_t i = 0; i < n && code == PBT_OK; i++)
         sure[i] = 1 / (1 + exp(measures[2 * i + 1].logprob - measures[2 * i].logprob));

@@ -6,7 +6,7 @@
 #ifndef PBT_EVALUATION_CONFIDENCE_H
 #define PBT_EVALUATION_CONFIDENCE_H
 
-#include "experiment/run.h"
+#include "evaluation/context.h"
 
 typedef struct pbt_said {
     const char *question, *text;
@@ -15,8 +15,8 @@ typedef struct pbt_said {
 /* Whether the prompt set says how; reads the rule through once. */
 pbt_code pbt_confidence_check(const pbt_prompts *prompts, pbt_error *error);
 /* sure[i] of said[i]; `judge` is asked where a model is asked at all. */
-pbt_code pbt_confidence_judge(pbt_run *run, pbt_agent *judge, const pbt_said *said, size_t n, double *sure,
-                              pbt_error *error);
+pbt_code pbt_confidence_judge(const pbt_evaluation_context *context, pbt_agent *judge, const pbt_said *said,
+                              size_t n, double *sure, pbt_error *error);
 /* By the rule alone; 0.5 where no line fits. Errors name the line. */
 pbt_code pbt_confidence_by_words(const char *rule, const char *text, double *sure, pbt_error *error);
 

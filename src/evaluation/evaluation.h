@@ -6,13 +6,12 @@
 #ifndef PBT_EVALUATION_EVALUATION_H
 #define PBT_EVALUATION_EVALUATION_H
 
-#include "experiment/dev.h"
-#include "experiment/run.h"
-#include "experiment/trees.h"
+#include "evaluation/context.h"
+#include "evaluation/stored_trees.h"
 
 /* Who is tested, and on what. */
-typedef struct pbt_examination {
-    pbt_run *run;
+typedef struct pbt_evaluation_task {
+    const pbt_evaluation_context *context;
     int64_t seed;
     const char *arm;
     pbt_agent *agent;   /* the tested model: the base, or with an arm's adapter */
@@ -20,23 +19,20 @@ typedef struct pbt_examination {
     pbt_agent *extractor;
     int self;    /* 0: the tested agent is A, 1: it is B */
     void *cases; /* of the evaluation in progress; made by its open */
-} pbt_examination;
+} pbt_evaluation_task;
 
 typedef struct pbt_evaluation {
     const char *kind;    /* of its items in the store, and the report's group */
     const char *section; /* of its settings: "eval.farm." */
     bool (*enabled)(const pbt_experiment *experiment, const char *arm);
     /* Prepares x->cases and says how many items there are. */
-    pbt_code (*open)(pbt_examination *x, size_t *n, pbt_error *error);
+    pbt_code (*open)(pbt_evaluation_task *x, size_t *n, pbt_error *error);
     /* Judges items first .. first + n - 1: items[i] becomes a new reference. */
-    pbt_code (*judge)(pbt_examination *x, size_t first, size_t n, json_t **items, pbt_error *error);
-    void (*close)(pbt_examination *x);
+    pbt_code (*judge)(pbt_evaluation_task *x, size_t first, size_t n, json_t **items, pbt_error *error);
+    void (*close)(pbt_evaluation_task *x);
 } pbt_evaluation;
 
 extern const pbt_evaluation pbt_evaluation_balanced, pbt_evaluation_flipflop, pbt_evaluation_team,
     pbt_evaluation_farm, pbt_evaluation_answers, pbt_evaluation_flips;
-
-/* The first max (0: all) test questions. */
-size_t pbt_test_questions(const pbt_run *run, int32_t max);
 
 #endif

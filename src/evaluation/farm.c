@@ -21,7 +21,7 @@ typedef struct farm_set {
 
 /* Cases judged together. */
 typedef struct farm_batch {
-    pbt_examination *x;
+    pbt_evaluation_task *x;
     pbt_farm_case *cases;
     pbt_question *questions; /* [n], for the extractor: only text and id */
     size_t n;
@@ -34,13 +34,13 @@ static bool enabled(const pbt_experiment *e, const char *arm) {
     return e->farm.enabled;
 }
 
-static pbt_code open_set(pbt_examination *x, size_t *n, pbt_error *error) {
-    const pbt_farm_settings *s = &x->run->experiment.farm;
+static pbt_code open_set(pbt_evaluation_task *x, size_t *n, pbt_error *error) {
+    const pbt_farm_settings *s = &x->context->experiment->farm;
     farm_set *set = pbt_alloc(1, sizeof *set);
     if (!set) return pbt_fail_memory(error, sizeof *set, "FARM questions");
     x->cases = set;
-    if (strcmp(s->probe, "final") == 0 && !x->run->prompts.final)
-        return pbt_fail_at(error, PBT_BAD_INPUT, x->run->prompts.folder, NULL,
+    if (strcmp(s->probe, "final") == 0 && !x->context->prompts->final)
+        return pbt_fail_at(error, PBT_BAD_INPUT, x->context->prompts->folder, NULL,
                            "eval.farm.probe: final needs final.txt");
     for (size_t i = 0; i < s->strategies.count; i++)
         set->strategies[set->n_strategies++] = pbt_farm_strategy_of(s->strategies.items[i]);
@@ -49,18 +49,18 @@ static pbt_code open_set(pbt_examination *x, size_t *n, pbt_error *error) {
     return PBT_OK;
 }
 
-static void close_set(pbt_examination *x) {
+static void close_set(pbt_evaluation_task *x) {
     farm_set *set = x->cases;
     if (set) pbt_farm_data_free(&set->data);
     free(set);
 }
 
 static bool is_free(const farm_batch *b) {
-    return strcmp(b->x->run->experiment.farm.protocol, "free") == 0;
+    return strcmp(b->x->context->experiment->farm.protocol, "free") == 0;
 }
 
 /* What a listed case is asked: its chat, and behind it the probe's question (NULL: nothing). */
-static pbt_code set_talk(const farm_batch *b, pbt_asking *asking, size_t i, size_t at, const char *probe,
+static pbt_code set_talk(const farm_batch *b, pbt_reply_batch *asking, size_t i, size_t at, const char *probe,
                          pbt_key key, pbt_error *error) {
     const pbt_farm_case *c = &b->cases[at];
     pbt_message *messages = pbt_arena_alloc(asking->arena, c->n_chat + 1, sizeof *messages);
@@ -68,7 +68,7 @@ static pbt_code set_talk(const farm_batch *b, pbt_asking *asking, size_t i, size
     if (!messages || (probe && !asked)) return pbt_fail_memory(error, 0, "a chat");
     for (size_t m = 0; m < c->n_chat; m++) messages[m] = c->chat[m];
     if (probe) messages[c->n_chat] = (pbt_message){"user", asked};
-    pbt_asking_set(asking, i, &b->questions[at], messages, c->n_chat + (probe ? 1 : 0));
+    pbt_reply_batch_set(asking, i, &b->questions[at], messages, c->n_chat + (probe ? 1 : 0));
     /* The first belief check is the same for all strategies. */
     if (c->n_chat > 0) key = pbt_key_named(key, pbt_farm_strategy_names[c->strategy]);
     asking->talks[i].key = pbt_key_named(key, c->question->id);
@@ -76,13 +76,14 @@ static pbt_code set_talk(const farm_batch *b, pbt_asking *asking, size_t i, size
 }
 
 static pbt_key key_of(const farm_batch *b, const char *purpose, int32_t round) {
-    return pbt_key_child(pbt_key_named(pbt_run_key(b->x->seed, "farm"), purpose), (uint64_t)round);
+    return pbt_key_child(pbt_key_named(pbt_key_of_stage(b->x->seed, "farm"), purpose), (uint64_t)round);
 }
 
 /* The belief of case `at` as its words show it: an option, or -1. */
-static pbt_code read_belief(farm_batch *b, const pbt_asking *asking, size_t i, size_t at, pbt_error *error) {
+static pbt_code read_belief(farm_batch *b, const pbt_reply_batch *asking, size_t i, size_t at,
+                            pbt_error *error) {
     pbt_farm_case *c = &b->cases[at];
-    bool released = strcmp(b->x->run->experiment.farm.compat, "released-code") == 0;
+    bool released = strcmp(b->x->context->experiment->farm.compat, "released-code") == 0;
     if (!is_free(b)) {
         c->last = released ? pbt_farm_parse_released(c->question, asking->texts[i])
                            : pbt_farm_parse(c->question, asking->texts[i]);
@@ -105,7 +106,7 @@ static pbt_code read_belief(farm_batch *b, const pbt_asking *asking, size_t i, s
  * `kept`: the words of the first belief check, which the chat keeps; NULL otherwise. */
 static pbt_code probe(farm_batch *b, const size_t *listed, size_t n, int32_t round, const char **kept,
                       pbt_error *error) {
-    const pbt_farm_settings *s = &b->x->run->experiment.farm;
+    const pbt_farm_settings *s = &b->x->context->experiment->farm;
     const pbt_sampling sampling = {
         .temperature = s->probe_temperature, .top_p = s->top_p, .max_new_tokens = s->probe_new_tokens};
     bool final = round > 0 && strcmp(s->probe, "final") == 0;
@@ -115,21 +116,21 @@ static pbt_code probe(farm_batch *b, const size_t *listed, size_t n, int32_t rou
     memcpy(who, listed, n * sizeof *who);
     pbt_code code = PBT_OK;
     for (int retry = 0; retry <= retries && left > 0 && code == PBT_OK; retry++) {
-        pbt_asking asking = {0};
+        pbt_reply_batch asking = {0};
         char purpose[32];
         size_t still = 0;
         snprintf(purpose, sizeof purpose, "probe %d", retry);
-        code = pbt_asking_open(&asking, left, &sampling, error);
+        code = pbt_reply_batch_open(&asking, left, &sampling, error);
         for (size_t i = 0; i < left && code == PBT_OK; i++) {
-            char *asked = final ? pbt_string_copy(b->x->run->prompts.final)
-                                : pbt_farm_ask(b->x->run, b->cases[who[i]].question);
+            char *asked = final ? pbt_string_copy(b->x->context->prompts->final)
+                                : pbt_farm_ask(b->x->context, b->cases[who[i]].question);
             code = asked ? set_talk(b, &asking, i, who[i], asked, key_of(b, purpose, round), error)
                          : pbt_fail_memory(error, 0, "a question");
             free(asked);
         }
         if (code == PBT_OK)
-            code =
-                pbt_asking_run(&asking, b->x->run, b->x->agent, is_free(b) ? b->x->extractor : NULL, error);
+            code = pbt_reply_batch_run(&asking, b->x->context, b->x->agent,
+                                       is_free(b) ? b->x->extractor : NULL, error);
         for (size_t i = 0; i < left && code == PBT_OK; i++) {
             pbt_farm_case *c = &b->cases[who[i]];
             code = read_belief(b, &asking, i, who[i], error);
@@ -138,7 +139,7 @@ static pbt_code probe(farm_batch *b, const size_t *listed, size_t n, int32_t rou
             if (c->last < 0) who[still++] = who[i];
         }
         left = still;
-        pbt_asking_close(&asking);
+        pbt_reply_batch_close(&asking);
     }
     for (size_t i = 0; i < left && code == PBT_OK; i++) {
         b->cases[who[i]].unread += round > 0;
@@ -150,22 +151,23 @@ static pbt_code probe(farm_batch *b, const size_t *listed, size_t n, int32_t rou
 
 /* The model's replies to what the chats end with; with probe "reply" they are its belief as well. */
 static pbt_code reply(farm_batch *b, const size_t *who, size_t n, int32_t round, pbt_error *error) {
-    const pbt_farm_settings *s = &b->x->run->experiment.farm;
+    const pbt_farm_settings *s = &b->x->context->experiment->farm;
     const pbt_sampling sampling = {
         .temperature = s->temperature, .top_p = s->top_p, .max_new_tokens = s->max_new_tokens};
     bool belief = strcmp(s->probe, "reply") == 0;
-    pbt_asking asking = {0};
-    pbt_code code = pbt_asking_open(&asking, n, &sampling, error);
+    pbt_reply_batch asking = {0};
+    pbt_code code = pbt_reply_batch_open(&asking, n, &sampling, error);
     for (size_t i = 0; i < n && code == PBT_OK; i++)
         code = set_talk(b, &asking, i, who[i], NULL, key_of(b, "reply", round), error);
     if (code == PBT_OK)
-        code = pbt_asking_run(&asking, b->x->run, b->x->agent, belief ? b->x->extractor : NULL, error);
+        code =
+            pbt_reply_batch_run(&asking, b->x->context, b->x->agent, belief ? b->x->extractor : NULL, error);
     for (size_t i = 0; i < n && code == PBT_OK; i++) {
         code = pbt_farm_append(&b->cases[who[i]], "assistant", asking.texts[i], b->arena, error);
         if (code == PBT_OK && belief) code = read_belief(b, &asking, i, who[i], error);
         if (code == PBT_OK && belief && b->cases[who[i]].last < 0) b->cases[who[i]].unread++;
     }
-    pbt_asking_close(&asking);
+    pbt_reply_batch_close(&asking);
     return code;
 }
 
@@ -176,18 +178,18 @@ static pbt_code run_round(farm_batch *b, int32_t round, pbt_error *error) {
     if (n == 0) return PBT_OK;
     for (size_t i = 0; i < n; i++) {
         pbt_farm_case *c = &b->cases[b->who[i]];
-        char *said = pbt_farm_say(b->x->run, c, round);
+        char *said = pbt_farm_say(b->x->context, c, round);
         pbt_code code = pbt_farm_append(c, "user", said, b->arena, error);
         free(said);
         if (code != PBT_OK) return code;
     }
     PBT_TRY(reply(b, b->who, n, round, error));
-    if (strcmp(b->x->run->experiment.farm.probe, "reply") != 0)
+    if (strcmp(b->x->context->experiment->farm.probe, "reply") != 0)
         PBT_TRY(probe(b, b->who, n, round + 1, NULL, error));
     for (size_t i = 0; i < n; i++) {
         pbt_farm_case *c = &b->cases[b->who[i]];
         c->rounds = round + 1;
-        if (!pbt_farm_misinformed(b->x->run, c)) continue;
+        if (!pbt_farm_misinformed(b->x->context, c)) continue;
         c->misinformed_round = round;
         c->active = false;
     }
@@ -203,9 +205,9 @@ static pbt_code begin(farm_batch *b, pbt_error *error) {
     for (size_t i = 0; i < b->n && code == PBT_OK; i++) {
         pbt_farm_case *c = &b->cases[i];
         c->initial = c->last;
-        c->entered = c->active = pbt_farm_enters(b->x->run, c);
-        if (!c->active || !b->x->run->experiment.farm.keep_belief) continue;
-        char *ask = pbt_farm_ask(b->x->run, c->question);
+        c->entered = c->active = pbt_farm_enters(b->x->context, c);
+        if (!c->active || !b->x->context->experiment->farm.keep_belief) continue;
+        char *ask = pbt_farm_ask(b->x->context, c->question);
         code = pbt_farm_append(c, "user", ask, b->arena, error);
         if (code == PBT_OK) code = pbt_farm_append(c, "assistant", said[i], b->arena, error);
         free(ask);
@@ -214,7 +216,7 @@ static pbt_code begin(farm_batch *b, pbt_error *error) {
     return code;
 }
 
-static pbt_code open_batch(farm_batch *b, pbt_examination *x, size_t first, size_t n, pbt_error *error) {
+static pbt_code open_batch(farm_batch *b, pbt_evaluation_task *x, size_t first, size_t n, pbt_error *error) {
     const farm_set *set = x->cases;
     *b = (farm_batch){.x = x,
                       .n = n,
@@ -238,14 +240,14 @@ static pbt_code open_batch(farm_batch *b, pbt_examination *x, size_t first, size
     return PBT_OK;
 }
 
-static pbt_code judge(pbt_examination *x, size_t first, size_t n, json_t **items, pbt_error *error) {
+static pbt_code judge(pbt_evaluation_task *x, size_t first, size_t n, json_t **items, pbt_error *error) {
     farm_batch b;
     pbt_code code = open_batch(&b, x, first, n, error);
     if (code == PBT_OK) code = begin(&b, error);
-    for (int32_t round = 0; round < x->run->experiment.farm.rounds && code == PBT_OK; round++)
+    for (int32_t round = 0; round < x->context->experiment->farm.rounds && code == PBT_OK; round++)
         code = run_round(&b, round, error);
     for (size_t i = 0; i < n && code == PBT_OK; i++) {
-        items[i] = pbt_farm_item(x->run, &b.cases[i]);
+        items[i] = pbt_farm_item(x->context, &b.cases[i]);
         if (!items[i]) code = pbt_fail_memory(error, 0, "a judged question");
     }
     free(b.cases);

@@ -5,8 +5,8 @@
 #ifndef PBT_EVALUATION_FARM_CASE_H
 #define PBT_EVALUATION_FARM_CASE_H
 
-#include "evaluation/ask.h"
 #include "evaluation/farm_data.h"
+#include "evaluation/reply_batch.h"
 
 typedef struct pbt_farm_case {
     const pbt_farm_question *question;
@@ -24,18 +24,18 @@ typedef struct pbt_farm_case {
 } pbt_farm_case;
 
 /* The question as a belief check; malloc'ed, NULL when memory is out. */
-char *pbt_farm_ask(const pbt_run *run, const pbt_farm_question *question);
+char *pbt_farm_ask(const pbt_evaluation_context *context, const pbt_farm_question *question);
 /* What the persuader says in a round: the bare claim, then the strategy's paragraphs with the claim as their
  * conclusion. malloc'ed, NULL when memory is out. */
-char *pbt_farm_say(const pbt_run *run, const pbt_farm_case *c, int32_t round);
+char *pbt_farm_say(const pbt_evaluation_context *context, const pbt_farm_case *c, int32_t round);
 /* Appends to the chat; copies into the arena. */
 pbt_code pbt_farm_append(pbt_farm_case *c, const char *role, const char *content, pbt_arena *arena,
                          pbt_error *error);
 /* Whether the case goes on to persuasion after its first belief check. */
-bool pbt_farm_enters(const pbt_run *run, const pbt_farm_case *c);
+bool pbt_farm_enters(const pbt_evaluation_context *context, const pbt_farm_case *c);
 /* Whether the last probe shows the model misinformed. */
-bool pbt_farm_misinformed(const pbt_run *run, const pbt_farm_case *c);
+bool pbt_farm_misinformed(const pbt_evaluation_context *context, const pbt_farm_case *c);
 /* The item of the store; new reference. */
-json_t *pbt_farm_item(const pbt_run *run, const pbt_farm_case *c);
+json_t *pbt_farm_item(const pbt_evaluation_context *context, const pbt_farm_case *c);
 
 #endif

@@ -4,9 +4,9 @@
  * nats.
  */
 #include "base/memory.h"
-#include "evaluation/ask.h"
 #include "evaluation/cases.h"
 #include "evaluation/evaluation.h"
+#include "evaluation/reply_batch.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -23,22 +23,22 @@ static bool enabled(const pbt_experiment *e, const char *arm) {
 }
 
 /* Test questions that have a balanced case, in the order of the file. */
-static pbt_code open_questions(pbt_examination *x, size_t *n, pbt_error *error) {
-    const pbt_experiment *e = &x->run->experiment;
-    size_t most = x->run->questions.count[PBT_TEST_PART];
+static pbt_code open_questions(pbt_evaluation_task *x, size_t *n, pbt_error *error) {
+    const pbt_experiment *e = x->context->experiment;
+    size_t most = x->context->questions->count[PBT_TEST_PART];
     question_list *list = pbt_alloc(1, sizeof *list);
     if (list) list->items = pbt_alloc(most + 1, sizeof *list->items);
     x->cases = list;
     if (!list || !list->items) return pbt_fail_memory(error, most, "questions");
     pbt_tree_list trees = {0};
     pbt_case_list cases = {0};
-    pbt_code code = pbt_trees_read(x->run, x->seed, PBT_TEST_PART, &trees, error);
+    pbt_code code = pbt_trees_read(x->context, x->seed, PBT_TEST_PART, &trees, error);
     for (size_t i = 0; i < trees.count && code == PBT_OK; i++) code = pbt_tree_score(&trees.items[i], error);
     if (code == PBT_OK)
-        code = pbt_cases_cut(&trees, x->self, e->balanced.max_per_side[1], pbt_run_key(x->seed, "test cases"),
-                             &cases, error);
+        code = pbt_cases_cut(&trees, x->self, e->balanced.max_per_side[1],
+                             pbt_key_of_stage(x->seed, "test cases"), &cases, error);
     for (size_t q = 0; q < most && code == PBT_OK; q++) {
-        const pbt_question *question = x->run->questions.list[PBT_TEST_PART][q];
+        const pbt_question *question = x->context->questions->list[PBT_TEST_PART][q];
         bool asked = false;
         for (size_t i = 0; i < cases.count; i++) asked = asked || cases.items[i].tree->question == question;
         if (asked) list->items[list->count++] = question;
@@ -49,14 +49,14 @@ static pbt_code open_questions(pbt_examination *x, size_t *n, pbt_error *error) 
     return code;
 }
 
-static void close_questions(pbt_examination *x) {
+static void close_questions(pbt_evaluation_task *x) {
     question_list *list = x->cases;
     if (list) free(list->items);
     free(list);
 }
 
 /* {"answer": count} over the samples of one question; unread ones are left out. */
-static json_t *bins_of(const pbt_asking *asking, size_t first, size_t samples) {
+static json_t *bins_of(const pbt_reply_batch *asking, size_t first, size_t samples) {
     json_t *bins = json_object();
     for (size_t s = 0; bins && s < samples; s++) {
         char *held = pbt_answer_held(&asking->readings[first + s], NULL, NULL);
@@ -90,39 +90,40 @@ static json_t *item_of(const pbt_question *question, json_t *bins, size_t sample
                      entropy, "read", read, "samples", (json_int_t)samples, "scores");
 }
 
-static pbt_code ask(pbt_examination *x, size_t first, size_t n, pbt_asking *asking, pbt_error *error) {
+static pbt_code ask(pbt_evaluation_task *x, size_t first, size_t n, pbt_reply_batch *asking,
+                    pbt_error *error) {
     const question_list *list = x->cases;
-    size_t samples = (size_t)x->run->experiment.flip_analysis.samples;
-    pbt_key key = pbt_run_key(x->seed, "answers");
+    size_t samples = (size_t)x->context->experiment->flip_analysis.samples;
+    pbt_key key = pbt_key_of_stage(x->seed, "answers");
     for (size_t i = 0; i < n; i++) {
         const pbt_question *question = list->items[first + i];
         pbt_message *messages;
         size_t n_messages;
-        PBT_TRY(pbt_view(&x->run->prompts, PBT_STANDARD, question->text, 0, NULL, 0, asking->arena, &messages,
-                         &n_messages, error));
+        PBT_TRY(pbt_view(x->context->prompts, PBT_STANDARD, question->text, 0, NULL, 0, asking->arena,
+                         &messages, &n_messages, error));
         for (size_t s = 0; s < samples; s++) {
-            pbt_asking_set(asking, i * samples + s, question, messages, n_messages);
+            pbt_reply_batch_set(asking, i * samples + s, question, messages, n_messages);
             asking->talks[i * samples + s].key = pbt_key_child(pbt_key_named(key, question->id), s);
         }
     }
-    return pbt_asking_run(asking, x->run, x->agent, x->extractor, error);
+    return pbt_reply_batch_run(asking, x->context, x->agent, x->extractor, error);
 }
 
-static pbt_code judge(pbt_examination *x, size_t first, size_t n, json_t **items, pbt_error *error) {
-    const pbt_experiment *e = &x->run->experiment;
+static pbt_code judge(pbt_evaluation_task *x, size_t first, size_t n, json_t **items, pbt_error *error) {
+    const pbt_experiment *e = x->context->experiment;
     size_t samples = (size_t)e->flip_analysis.samples;
     const pbt_sampling sampling = {.temperature = e->flip_analysis.temperature,
                                    .top_p = 1,
                                    .max_new_tokens = e->balanced.max_new_tokens};
-    pbt_asking asking = {0};
-    pbt_code code = pbt_asking_open(&asking, n * samples, &sampling, error);
+    pbt_reply_batch asking = {0};
+    pbt_code code = pbt_reply_batch_open(&asking, n * samples, &sampling, error);
     if (code == PBT_OK) code = ask(x, first, n, &asking, error);
     for (size_t i = 0; i < n && code == PBT_OK; i++) {
         json_t *bins = bins_of(&asking, i * samples, samples);
         items[i] = bins ? item_of(((question_list *)x->cases)->items[first + i], bins, samples) : NULL;
         if (!items[i]) code = pbt_fail_memory(error, 0, "answers of a question");
     }
-    pbt_asking_close(&asking);
+    pbt_reply_batch_close(&asking);
     return code;
 }
 

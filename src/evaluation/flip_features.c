@@ -4,10 +4,10 @@
  * regression on these items is the report's.
  */
 #include "base/memory.h"
-#include "evaluation/ask.h"
 #include "evaluation/cases.h"
 #include "evaluation/confidence.h"
 #include "evaluation/evaluation.h"
+#include "evaluation/reply_batch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +26,7 @@ typedef struct flip_set {
     json_t *entropies; /* question id -> number */
     flip_case *items;
     size_t count, capacity;
-    pbt_run *run;
+    const pbt_evaluation_context *context;
     int self;
 } flip_set;
 
@@ -94,7 +94,7 @@ static pbt_code take_case(void *user, const char *name, json_t *value, pbt_error
                    .plus_minus = strcmp(side, "plus_minus") == 0};
     if (!c.tree || (size_t)node >= c.tree->n_nodes)
         return pbt_fail(error, PBT_FAILED, "a balanced case of a tree that is not in the store: %s", tree);
-    bool all = strcmp(set->run->experiment.flip_analysis.contexts, "all") == 0;
+    bool all = strcmp(set->context->experiment->flip_analysis.contexts, "all") == 0;
     if (!held || !own || !told || (!all && c.listener != set->self)) return PBT_OK;
     c.flipped = strcmp(held, told) == 0;
     const json_t *entropy = json_object_get(set->entropies, c.tree->question->id);
@@ -110,23 +110,23 @@ static pbt_code take_case(void *user, const char *name, json_t *value, pbt_error
     return code;
 }
 
-static pbt_code open_flips(pbt_examination *x, size_t *n, pbt_error *error) {
+static pbt_code open_flips(pbt_evaluation_task *x, size_t *n, pbt_error *error) {
     flip_set *set = pbt_alloc(1, sizeof *set);
     if (!set) return pbt_fail_memory(error, sizeof *set, "flips");
-    *set = (flip_set){.entropies = json_object(), .run = x->run, .self = x->self};
+    *set = (flip_set){.entropies = json_object(), .context = x->context, .self = x->self};
     x->cases = set;
     if (!set->entropies) return pbt_fail_memory(error, 0, "flips");
-    PBT_TRY(pbt_confidence_check(&x->run->prompts, error));
-    PBT_TRY(pbt_trees_read(x->run, x->seed, PBT_TEST_PART, &set->trees, error));
-    PBT_TRY(pbt_store_each(x->run->store, &(pbt_artefact_key){"eval", x->seed, "base", "answers", ""},
+    PBT_TRY(pbt_confidence_check(x->context->prompts, error));
+    PBT_TRY(pbt_trees_read(x->context, x->seed, PBT_TEST_PART, &set->trees, error));
+    PBT_TRY(pbt_store_each(x->context->store, &(pbt_artefact_key){"eval", x->seed, "base", "answers", ""},
                            take_entropy, set, error));
-    PBT_TRY(pbt_store_each(x->run->store, &(pbt_artefact_key){"eval", x->seed, x->arm, "balanced", ""},
+    PBT_TRY(pbt_store_each(x->context->store, &(pbt_artefact_key){"eval", x->seed, x->arm, "balanced", ""},
                            take_case, set, error));
     *n = set->count;
     return PBT_OK;
 }
 
-static void close_flips(pbt_examination *x) {
+static void close_flips(pbt_evaluation_task *x) {
     flip_set *set = x->cases;
     if (!set) return;
     for (size_t i = 0; i < set->count; i++) {
@@ -148,26 +148,27 @@ static const char *own_turn(const flip_case *c) {
 
 /* Log-probabilities of both answers after the question alone: measures[2 * i] the original, [2 * i + 1] the
  * alternative. */
-static pbt_code measure(pbt_examination *x, const flip_case *cases, size_t n, pbt_measure *measures,
+static pbt_code measure(pbt_evaluation_task *x, const flip_case *cases, size_t n, pbt_measure *measures,
                         pbt_arena *arena, pbt_error *error) {
     for (size_t i = 0; i < n; i++) {
         pbt_message *messages;
         size_t n_messages;
-        PBT_TRY(pbt_view(&x->run->prompts, PBT_STANDARD, cases[i].tree->question->text, 0, NULL, 0, arena,
+        PBT_TRY(pbt_view(x->context->prompts, PBT_STANDARD, cases[i].tree->question->text, 0, NULL, 0, arena,
                          &messages, &n_messages, error));
         for (int k = 0; k < 2; k++) {
             char *answer = pbt_string_format(" %s", k ? cases[i].alternative : cases[i].original);
             char *kept = answer ? pbt_arena_string(arena, answer) : NULL;
             free(answer);
             if (!kept) return pbt_fail_memory(error, 0, "an answer");
-            measures[2 * i + (size_t)k] = (pbt_measure){.messages = messages,
-                                                        .n_messages = n_messages,
-                                                        .answer = kept,
-                                                        .open = true,
-                                                        .prefix = x->run->experiment.flip_analysis.prefix};
+            measures[2 * i + (size_t)k] =
+                (pbt_measure){.messages = messages,
+                              .n_messages = n_messages,
+                              .answer = kept,
+                              .open = true,
+                              .prefix = x->context->experiment->flip_analysis.prefix};
         }
     }
-    return pbt_agent_measure(x->agent, measures, 2 * n, x->run->monitor, error);
+    return pbt_agent_measure(x->agent, measures, 2 * n, x->context->monitor, error);
 }
 
 static json_t *item_of(const flip_case *c, const pbt_measure *measures, const double *sure) {
@@ -180,7 +181,7 @@ static json_t *item_of(const flip_case *c, const pbt_measure *measures, const do
                      "alternative_right", c->plus_minus ? 0.0 : 1.0, "scores");
 }
 
-static pbt_code judge(pbt_examination *x, size_t first, size_t n, json_t **items, pbt_error *error) {
+static pbt_code judge(pbt_evaluation_task *x, size_t first, size_t n, json_t **items, pbt_error *error) {
     const flip_case *cases = ((flip_set *)x->cases)->items + first;
     pbt_arena *arena = pbt_arena_create();
     pbt_measure *measures = pbt_alloc(2 * n, sizeof *measures);
@@ -193,7 +194,7 @@ static pbt_code judge(pbt_examination *x, size_t first, size_t n, json_t **items
         said[2 * i + 1] = (pbt_said){question, cases[i].tree->nodes[cases[i].node].text};
     }
     if (code == PBT_OK) code = measure(x, cases, n, measures, arena, error);
-    if (code == PBT_OK) code = pbt_confidence_judge(x->run, x->extractor, said, 2 * n, sure, error);
+    if (code == PBT_OK) code = pbt_confidence_judge(x->context, x->extractor, said, 2 * n, sure, error);
     for (size_t i = 0; i < n && code == PBT_OK; i++) {
         items[i] = item_of(&cases[i], measures + 2 * i, sure + 2 * i);
         if (!items[i]) code = pbt_fail_memory(error, 0, "a flip");

@@ -2,8 +2,8 @@
  * "Are you sure?" (Tables 2 and 6): the answer before and after a challenge that gives no reason. The
  * question is asked once; every wording of the challenge goes on from the same first reply.
  */
-#include "evaluation/ask.h"
 #include "evaluation/evaluation.h"
+#include "evaluation/reply_batch.h"
 
 #include "base/memory.h"
 
@@ -16,9 +16,9 @@ static bool enabled(const pbt_experiment *e, const char *arm) {
     return e->flipflop.enabled;
 }
 
-static pbt_code open_questions(pbt_examination *x, size_t *n, pbt_error *error) {
-    const pbt_prompts *p = &x->run->prompts;
-    int32_t wanted = x->run->experiment.flipflop.challenges;
+static pbt_code open_questions(pbt_evaluation_task *x, size_t *n, pbt_error *error) {
+    const pbt_prompts *p = x->context->prompts;
+    int32_t wanted = x->context->experiment->flipflop.challenges;
     if (!p->n_challenges || !p->final)
         return pbt_fail_at(error, PBT_BAD_INPUT, p->folder, NULL,
                            "the evaluation eval.flipflop needs challenge.txt and final.txt");
@@ -26,25 +26,26 @@ static pbt_code open_questions(pbt_examination *x, size_t *n, pbt_error *error) 
         return pbt_fail_at(error, PBT_BAD_INPUT, p->folder, NULL,
                            "eval.flipflop.challenges is %d, but challenge.txt has %zu lines", (int)wanted,
                            p->n_challenges);
-    *n = pbt_test_questions(x->run, x->run->experiment.flipflop.max_questions);
+    *n = pbt_test_questions(x->context->questions, x->context->experiment->flipflop.max_questions);
     return PBT_OK;
 }
 
 /* What came of a batch: [n] before, [challenges * n] after. */
 typedef struct flipflop_batch {
-    pbt_examination *x;
+    pbt_evaluation_task *x;
     size_t first, n, challenges;
-    pbt_asking first_asked, challenged;
+    pbt_reply_batch first_asked, challenged;
     char **before, **after;
     json_t **texts; /* [challenges * n]: the three replies of a chat */
     bool *read, *read_after;
 } flipflop_batch;
 
-static pbt_code batch_open(flipflop_batch *b, pbt_examination *x, size_t first, size_t n, pbt_error *error) {
-    const pbt_flipflop_settings *s = &x->run->experiment.flipflop;
+static pbt_code batch_open(flipflop_batch *b, pbt_evaluation_task *x, size_t first, size_t n,
+                           pbt_error *error) {
+    const pbt_flipflop_settings *s = &x->context->experiment->flipflop;
     pbt_sampling greedy = PBT_SAMPLING_GREEDY(s->max_new_tokens);
     *b = (flipflop_batch){.x = x, .first = first, .n = n};
-    b->challenges = s->challenges > 0 ? (size_t)s->challenges : x->run->prompts.n_challenges;
+    b->challenges = s->challenges > 0 ? (size_t)s->challenges : x->context->prompts->n_challenges;
     size_t all = n * b->challenges;
     b->before = pbt_alloc(n, sizeof *b->before);
     b->after = pbt_alloc(all, sizeof *b->after);
@@ -53,8 +54,8 @@ static pbt_code batch_open(flipflop_batch *b, pbt_examination *x, size_t first, 
     b->read_after = pbt_alloc(all, sizeof *b->read_after);
     if (!b->before || !b->after || !b->texts || !b->read || !b->read_after)
         return pbt_fail_memory(error, all * 3 * sizeof(char *), "a batch of questions");
-    PBT_TRY(pbt_asking_open(&b->first_asked, n, &greedy, error));
-    return pbt_asking_open(&b->challenged, all, &greedy, error);
+    PBT_TRY(pbt_reply_batch_open(&b->first_asked, n, &greedy, error));
+    return pbt_reply_batch_open(&b->challenged, all, &greedy, error);
 }
 
 static void batch_close(flipflop_batch *b) {
@@ -66,8 +67,8 @@ static void batch_close(flipflop_batch *b) {
     free(b->texts);
     free(b->read);
     free(b->read_after);
-    pbt_asking_close(&b->first_asked);
-    pbt_asking_close(&b->challenged);
+    pbt_reply_batch_close(&b->first_asked);
+    pbt_reply_batch_close(&b->challenged);
 }
 
 static bool is_read(const pbt_reading *reading) {
@@ -75,16 +76,16 @@ static bool is_read(const pbt_reading *reading) {
 }
 
 static pbt_code ask_first(flipflop_batch *b, pbt_error *error) {
-    pbt_asking *a = &b->first_asked;
+    pbt_reply_batch *a = &b->first_asked;
     for (size_t i = 0; i < b->n; i++) {
-        const pbt_question *question = b->x->run->questions.list[PBT_TEST_PART][b->first + i];
+        const pbt_question *question = b->x->context->questions->list[PBT_TEST_PART][b->first + i];
         pbt_message *messages;
         size_t n;
-        PBT_TRY(pbt_view(&b->x->run->prompts, PBT_STANDARD, question->text, 0, NULL, 0, a->arena, &messages,
-                         &n, error));
-        pbt_asking_set(a, i, question, messages, n);
+        PBT_TRY(pbt_view(b->x->context->prompts, PBT_STANDARD, question->text, 0, NULL, 0, a->arena,
+                         &messages, &n, error));
+        pbt_reply_batch_set(a, i, question, messages, n);
     }
-    PBT_TRY(pbt_asking_run(a, b->x->run, b->x->agent, b->x->extractor, error));
+    PBT_TRY(pbt_reply_batch_run(a, b->x->context, b->x->agent, b->x->extractor, error));
     for (size_t i = 0; i < b->n; i++) {
         b->before[i] = pbt_answer_held(&a->readings[i], NULL, NULL);
         b->read[i] = is_read(&a->readings[i]);
@@ -99,21 +100,22 @@ static pbt_code go_on(flipflop_batch *b, size_t i, const pbt_talk *talk, const c
         pbt_messages_with(b->challenged.arena, talk->messages, talk->n_messages, reply, next);
     if (!messages || json_array_append_new(b->texts[i], pbt_json_text(reply)) != 0)
         return pbt_fail_memory(error, 0, "a chat");
-    pbt_asking_set(&b->challenged, i, b->first_asked.questions[i % b->n], messages, talk->n_messages + 2);
+    pbt_reply_batch_set(&b->challenged, i, b->first_asked.questions[i % b->n], messages,
+                        talk->n_messages + 2);
     return PBT_OK;
 }
 
 static pbt_code challenge(flipflop_batch *b, pbt_error *error) {
-    const pbt_prompts *prompts = &b->x->run->prompts;
-    pbt_asking *a = &b->challenged;
+    const pbt_prompts *prompts = b->x->context->prompts;
+    pbt_reply_batch *a = &b->challenged;
     for (size_t i = 0; i < a->n; i++) {
         b->texts[i] = json_array();
         PBT_TRY(go_on(b, i, &b->first_asked.talks[i % b->n], b->first_asked.texts[i % b->n],
                       prompts->challenges[i / b->n], error));
     }
-    PBT_TRY(pbt_asking_run(a, b->x->run, b->x->agent, NULL, error));
+    PBT_TRY(pbt_reply_batch_run(a, b->x->context, b->x->agent, NULL, error));
     for (size_t i = 0; i < a->n; i++) PBT_TRY(go_on(b, i, &a->talks[i], a->texts[i], prompts->final, error));
-    PBT_TRY(pbt_asking_run(a, b->x->run, b->x->agent, b->x->extractor, error));
+    PBT_TRY(pbt_reply_batch_run(a, b->x->context, b->x->agent, b->x->extractor, error));
     for (size_t i = 0; i < a->n; i++) {
         b->after[i] = pbt_answer_held(&a->readings[i], b->before[i % b->n], NULL);
         b->read_after[i] = is_read(&a->readings[i]);
@@ -151,7 +153,7 @@ static json_t *outcome(const flipflop_batch *b, size_t i, size_t challenge, json
     for (size_t m = 0; m < sizeof moves / sizeof *moves; m++)
         add(details, challenge, moves[m], move == moves[m]);
     add(details, challenge, "unparsed", !b->read_after[at]);
-    return json_pack("{s:s, s:O, s:o, s:b, s:s}", "challenge", b->x->run->prompts.challenges[challenge],
+    return json_pack("{s:s, s:O, s:o, s:b, s:s}", "challenge", b->x->context->prompts->challenges[challenge],
                      "texts", b->texts[at], "after", pbt_json_text(b->after[at]), "read",
                      (int)b->read_after[at], "move", move);
 }
@@ -171,7 +173,7 @@ static json_t *item_of(const flipflop_batch *b, size_t i) {
                      after - before);
 }
 
-static pbt_code judge(pbt_examination *x, size_t first, size_t n, json_t **items, pbt_error *error) {
+static pbt_code judge(pbt_evaluation_task *x, size_t first, size_t n, json_t **items, pbt_error *error) {
     flipflop_batch b;
     pbt_code code = batch_open(&b, x, first, n, error);
     if (code == PBT_OK) code = ask_first(&b, error);

@@ -2,8 +2,8 @@
  * Teams (Figures 3 and 4): the tested agent ("strong") and its untouched partner ("weak") discuss a question,
  * each order once; the team is as good as the mean of the two answers held at the end.
  */
-#include "evaluation/ask.h"
 #include "evaluation/evaluation.h"
+#include "evaluation/reply_batch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,9 +27,9 @@ static bool enabled(const pbt_experiment *e, const char *arm) {
     return e->team.enabled;
 }
 
-static pbt_code open_questions(pbt_examination *x, size_t *n, pbt_error *error) {
+static pbt_code open_questions(pbt_evaluation_task *x, size_t *n, pbt_error *error) {
     (void)error;
-    *n = pbt_test_questions(x->run, x->run->experiment.team.max_questions);
+    *n = pbt_test_questions(x->context->questions, x->context->experiment->team.max_questions);
     return PBT_OK;
 }
 
@@ -62,34 +62,34 @@ static pbt_code add_turn(discussion *d, const char *text, const pbt_reading *rea
 }
 
 /* Everybody whose turn it is in place `speaker` says something. */
-static pbt_code speak(pbt_examination *x, discussion *all, size_t n, size_t turn, int speaker,
+static pbt_code speak(pbt_evaluation_task *x, discussion *all, size_t n, size_t turn, int speaker,
                       pbt_error *error) {
-    pbt_asking asking;
+    pbt_reply_batch asking;
     size_t *who = pbt_alloc(n, sizeof *who), count = 0;
-    pbt_sampling greedy = PBT_SAMPLING_GREEDY(x->run->experiment.team.max_new_tokens);
+    pbt_sampling greedy = PBT_SAMPLING_GREEDY(x->context->experiment->team.max_new_tokens);
     if (!who) return pbt_fail_memory(error, n * sizeof *who, "discussions");
     for (size_t i = 0; i < n; i++)
         if (goes_on(&all[i], turn) && speaker_of(&all[i]) == speaker) who[count++] = i;
-    pbt_code code = pbt_asking_open(&asking, count, &greedy, error);
+    pbt_code code = pbt_reply_batch_open(&asking, count, &greedy, error);
     for (size_t i = 0; i < count && code == PBT_OK; i++) {
         const discussion *d = &all[who[i]];
         pbt_message *messages;
         size_t n_messages;
         /* The second speaker answers the question, not the first speaker. */
-        code = pbt_view(&x->run->prompts, PBT_STANDARD, d->question->text, speaker, d->turns,
+        code = pbt_view(x->context->prompts, PBT_STANDARD, d->question->text, speaker, d->turns,
                         turn < 2 ? 0 : turn, asking.arena, &messages, &n_messages, error);
-        if (code == PBT_OK) pbt_asking_set(&asking, i, d->question, messages, n_messages);
+        if (code == PBT_OK) pbt_reply_batch_set(&asking, i, d->question, messages, n_messages);
     }
     if (code == PBT_OK && count > 0)
-        code = pbt_asking_run(&asking, x->run, speaker ? x->partner : x->agent, x->extractor, error);
+        code = pbt_reply_batch_run(&asking, x->context, speaker ? x->partner : x->agent, x->extractor, error);
     for (size_t i = 0; i < count && code == PBT_OK; i++)
         code = add_turn(&all[who[i]], asking.texts[i], &asking.readings[i], error);
-    pbt_asking_close(&asking);
+    pbt_reply_batch_close(&asking);
     free(who);
     return code;
 }
 
-static pbt_code discuss(pbt_examination *x, discussion *all, size_t n, pbt_error *error) {
+static pbt_code discuss(pbt_evaluation_task *x, discussion *all, size_t n, pbt_error *error) {
     for (size_t turn = 0; turn < TEAM_TURNS; turn++)
         for (int speaker = 0; speaker < 2; speaker++) PBT_TRY(speak(x, all, n, turn, speaker, error));
     return PBT_OK;
@@ -175,11 +175,11 @@ static json_t *item_of(const discussion pair[2]) {
                      "team.solo_weak", (int)pbt_question_correct(pair[0].question, pair[0].began[1]));
 }
 
-static pbt_code judge(pbt_examination *x, size_t first, size_t n, json_t **items, pbt_error *error) {
+static pbt_code judge(pbt_evaluation_task *x, size_t first, size_t n, json_t **items, pbt_error *error) {
     discussion *all = pbt_alloc(2 * n, sizeof *all);
     if (!all) return pbt_fail_memory(error, 2 * n * sizeof *all, "discussions");
     for (size_t i = 0; i < 2 * n; i++)
-        all[i] = (discussion){.question = x->run->questions.list[PBT_TEST_PART][first + i / 2],
+        all[i] = (discussion){.question = x->context->questions->list[PBT_TEST_PART][first + i / 2],
                               .first = (int)(i % 2)};
     pbt_code code = discuss(x, all, 2 * n, error);
     for (size_t i = 0; i < n && code == PBT_OK; i++) {

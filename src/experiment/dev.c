@@ -27,12 +27,12 @@ pbt_code pbt_dev_set_open(pbt_run *run, int64_t seed, pbt_dev_set **set, pbt_err
     pbt_dev_set *d = pbt_alloc(1, sizeof *d);
     if (!d) return pbt_fail_memory(error, sizeof *d, "a dev set");
     *d = (pbt_dev_set){.run = run, .seed = seed};
-    pbt_code code = pbt_trees_read(run, seed, PBT_DEV_PART, &d->trees, error);
+    pbt_code code = pbt_trees_read(&run->context, seed, PBT_DEV_PART, &d->trees, error);
     for (size_t i = 0; i < d->trees.count && code == PBT_OK; i++)
         code = pbt_tree_score(&d->trees.items[i], error);
     if (code == PBT_OK)
         code = pbt_cases_cut(&d->trees, pbt_experiment_trained(e), e->balanced.max_per_side[0],
-                             pbt_run_key(seed, "dev cases"), &d->cases, error);
+                             pbt_key_of_stage(seed, "dev cases"), &d->cases, error);
     if (code != PBT_OK) {
         pbt_dev_set_free(d);
         return code;
@@ -62,8 +62,8 @@ pbt_code pbt_dev_evaluate(pbt_dev_set *set, pbt_agent *agent, pbt_dev_result *re
     PBT_TRY(pbt_run_open_agent(set->run, PBT_EXTRACTOR, &extractor, error));
     pbt_case_result *results = pbt_alloc(set->cases.count, sizeof *results);
     if (!results) return pbt_fail_memory(error, set->cases.count * sizeof *results, "a dev set");
-    pbt_code code = pbt_cases_judge(set->run, set->cases.items, set->cases.count, agent, extractor,
-                                    pbt_run_key(set->seed, "dev replies"), results, error);
+    pbt_code code = pbt_cases_judge(&set->run->context, set->cases.items, set->cases.count, agent, extractor,
+                                    pbt_key_of_stage(set->seed, "dev replies"), results, error);
     double right[2] = {0}, all[2] = {0};
     for (size_t i = 0; code == PBT_OK && i < set->cases.count; i++) {
         all[set->cases.items[i].plus_minus]++;

@@ -127,6 +127,8 @@ pbt_code pbt_run_open(const char *folder, pbt_experiment *experiment, const pbt_
         *experiment = (pbt_experiment){0};
     }
     if (code == PBT_OK) code = record_experiment(r, error);
+    r->context =
+        (pbt_evaluation_context){r->folder, r->store, &r->experiment, &r->prompts, &r->questions, monitor};
     if (code == PBT_OK)
         *run = r;
     else
@@ -237,10 +239,6 @@ pbt_code pbt_run_open_agent(pbt_run *run, pbt_speaker speaker, pbt_agent **agent
 char *pbt_run_path(const pbt_run *run, int64_t seed, const char *arm, const char *name) {
     return pbt_string_format("%s/seed-%lld%s%s%s%s", run->folder, (long long)seed, *arm ? "/" : "", arm,
                              *name ? "/" : "", name);
-}
-
-pbt_key pbt_run_key(int64_t seed, const char *stage) {
-    return pbt_key_named(pbt_key_of_seed((uint64_t)seed), stage);
 }
 
 bool pbt_run_is_done(pbt_run *run, const char *stage, int64_t seed, const char *arm) {

@@ -7,21 +7,7 @@
 #define PBT_EXPERIMENT_RUN_H
 
 #include "agent/agent.h"
-#include "settings/settings.h"
-#include "store/store.h"
-
-typedef enum pbt_part { PBT_TRAIN_PART, PBT_DEV_PART, PBT_TEST_PART, PBT_PARTS } pbt_part;
-extern const char *const pbt_part_names[PBT_PARTS]; /* "train", "dev", "test" */
-
-/* Questions with the part each belongs to; a part's questions in the order of the file(s). */
-typedef struct pbt_question_set {
-    pbt_questions questions;
-    unsigned char *part; /* [questions.count]: a pbt_part, or PBT_PARTS: unused */
-    size_t count[PBT_PARTS];
-    pbt_question **list[PBT_PARTS]; /* [count] into questions.items */
-} pbt_question_set;
-pbt_code pbt_question_set_read(const pbt_experiment *experiment, pbt_question_set *set, pbt_error *error);
-void pbt_question_set_free(pbt_question_set *set);
+#include "evaluation/context.h"
 
 typedef enum pbt_speaker { PBT_AGENT_A, PBT_AGENT_B, PBT_EXTRACTOR, PBT_FILTER, PBT_SPEAKERS } pbt_speaker;
 
@@ -37,6 +23,7 @@ typedef struct pbt_run {
     pbt_chat_model *models[PBT_SPEAKERS]; /* the same pointer where two name the same folder and dtype */
     pbt_agent *agents[PBT_SPEAKERS];      /* base models; the filter's is NULL with filter "none" */
     bool questions_open, prompts_open;
+    pbt_evaluation_context context; /* of the above; its questions and prompts are there once they are open */
 } pbt_run;
 
 /* Opens (with `experiment`: creates or continues) the run in `folder`. An experiment that differs from the
@@ -51,9 +38,6 @@ pbt_code pbt_run_open_data(pbt_run *run, pbt_error *error);
 pbt_code pbt_run_open_agent(pbt_run *run, pbt_speaker speaker, pbt_agent **agent, pbt_error *error);
 /* RUN/seed-N/ARM/NAME (NAME may be ""), malloc'ed; NULL when memory is out. */
 char *pbt_run_path(const pbt_run *run, int64_t seed, const char *arm, const char *name);
-/* The key of a part of the work: seed, then names. */
-pbt_key pbt_run_key(int64_t seed, const char *stage);
-
 /* Marks of finished work. */
 bool pbt_run_is_done(pbt_run *run, const char *stage, int64_t seed, const char *arm);
 pbt_code pbt_run_set_done(pbt_run *run, const char *stage, int64_t seed, const char *arm, pbt_error *error);

@@ -3,6 +3,8 @@
  */
 #include "evaluation/evaluation.h"
 
+#include "experiment/run.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,37 +16,32 @@ static const pbt_evaluation *const evaluations[] = {&pbt_evaluation_balanced, &p
                                                     &pbt_evaluation_answers,  &pbt_evaluation_flips};
 enum { N_EVALUATIONS = sizeof evaluations / sizeof *evaluations };
 
-size_t pbt_test_questions(const pbt_run *run, int32_t max) {
-    size_t n = run->questions.count[PBT_TEST_PART];
-    return max > 0 && (size_t)max < n ? (size_t)max : n;
-}
-
 static void item_name(size_t index, char name[32]) {
     snprintf(name, 32, "%06zu", index);
 }
 
-static bool batch_done(const pbt_examination *x, const char *kind, size_t last) {
+static bool batch_done(const pbt_evaluation_task *x, const char *kind, size_t last) {
     char name[32];
     item_name(last, name);
-    return pbt_store_has(x->run->store, &(pbt_artefact_key){"eval", x->seed, x->arm, kind, name});
+    return pbt_store_has(x->context->store, &(pbt_artefact_key){"eval", x->seed, x->arm, kind, name});
 }
 
-static pbt_code store_batch(pbt_examination *x, const char *kind, size_t first, size_t n,
+static pbt_code store_batch(pbt_evaluation_task *x, const char *kind, size_t first, size_t n,
                             json_t *const *items, pbt_error *error) {
-    PBT_TRY(pbt_store_begin(x->run->store, error));
+    PBT_TRY(pbt_store_begin(x->context->store, error));
     for (size_t i = 0; i < n; i++) {
         char name[32];
         item_name(first + i, name);
-        PBT_TRY(pbt_store_put(x->run->store, &(pbt_artefact_key){"eval", x->seed, x->arm, kind, name},
+        PBT_TRY(pbt_store_put(x->context->store, &(pbt_artefact_key){"eval", x->seed, x->arm, kind, name},
                               items[i], error));
     }
-    return pbt_store_commit(x->run->store, error);
+    return pbt_store_commit(x->context->store, error);
 }
 
-static pbt_code judge_batch(pbt_examination *x, const pbt_evaluation *e, size_t first, size_t n,
+static pbt_code judge_batch(pbt_evaluation_task *x, const pbt_evaluation *e, size_t first, size_t n,
                             pbt_error *error) {
     json_t *items[BATCH] = {NULL};
-    PBT_TRY(pbt_monitor_check(x->run->monitor, error));
+    PBT_TRY(pbt_monitor_check(x->context->monitor, error));
     pbt_code code = e->judge(x, first, n, items, error);
     if (code == PBT_OK) code = store_batch(x, e->kind, first, n, items, error);
     for (size_t i = 0; i < n; i++) json_decref(items[i]);
@@ -76,26 +73,26 @@ static bool same_settings(json_t *before, const json_t *now, const pbt_evaluatio
 }
 
 /* Items that an interrupted evaluation left must have been judged under the same settings. */
-static pbt_code record_settings(pbt_examination *x, const pbt_evaluation *e, pbt_error *error) {
+static pbt_code record_settings(pbt_evaluation_task *x, const pbt_evaluation *e, pbt_error *error) {
     pbt_artefact_key key = {"eval", x->seed, x->arm, "settings", e->kind};
-    json_t *before, *all = pbt_experiment_record(&x->run->experiment),
+    json_t *before, *all = pbt_experiment_record(x->context->experiment),
                     *now = all ? settings_of(all, e) : NULL;
     json_decref(all);
-    pbt_code code =
-        now ? pbt_store_get(x->run->store, &key, &before, error) : pbt_fail_memory(error, 0, "the settings");
+    pbt_code code = now ? pbt_store_get(x->context->store, &key, &before, error)
+                        : pbt_fail_memory(error, 0, "the settings");
     if (code == PBT_OK && before && !same_settings(before, now, e))
         code =
-            pbt_fail_at(error, PBT_BAD_INPUT, x->run->folder, NULL,
+            pbt_fail_at(error, PBT_BAD_INPUT, x->context->folder, NULL,
                         "the evaluation %s was begun with other settings (%s*); undo the change, or choose "
                         "another --output_dir",
                         e->kind, e->section);
-    if (code == PBT_OK && !before) code = pbt_store_put(x->run->store, &key, now, error);
+    if (code == PBT_OK && !before) code = pbt_store_put(x->context->store, &key, now, error);
     if (code == PBT_OK) json_decref(before);
     json_decref(now);
     return code;
 }
 
-static pbt_code evaluate(pbt_examination *x, const pbt_evaluation *e, pbt_error *error) {
+static pbt_code evaluate(pbt_evaluation_task *x, const pbt_evaluation *e, pbt_error *error) {
     size_t n = 0;
     char task[64];
     snprintf(task, sizeof task, "%s %s", x->arm, e->kind);
@@ -105,14 +102,15 @@ static pbt_code evaluate(pbt_examination *x, const pbt_evaluation *e, pbt_error 
         size_t batch = n - first < BATCH ? n - first : BATCH;
         if (!batch_done(x, e->kind, first + batch - 1)) code = judge_batch(x, e, first, batch, error);
         if (code == PBT_OK)
-            pbt_monitor_progress(x->run->monitor, task, "items", (double)(first + batch), (double)n, NULL);
+            pbt_monitor_progress(x->context->monitor, task, "items", (double)(first + batch), (double)n,
+                                 NULL);
     }
     if (e->close) e->close(x);
     x->cases = NULL;
     if (code != PBT_OK) return code;
     json_t *done = json_integer((json_int_t)n);
-    code = pbt_store_put(x->run->store, &(pbt_artefact_key){"eval", x->seed, x->arm, "done", e->kind}, done,
-                         error);
+    code = pbt_store_put(x->context->store, &(pbt_artefact_key){"eval", x->seed, x->arm, "done", e->kind},
+                         done, error);
     json_decref(done);
     return code;
 }
@@ -126,10 +124,10 @@ static bool arm_done(pbt_run *run, int64_t seed, const char *arm) {
     return true;
 }
 
-static pbt_code evaluate_arm(pbt_examination *x, pbt_error *error) {
+static pbt_code evaluate_arm(pbt_run *run, pbt_evaluation_task *x, pbt_error *error) {
     for (int i = 0; i < N_EVALUATIONS; i++) {
         const pbt_evaluation *e = evaluations[i];
-        if (e->enabled(&x->run->experiment, x->arm) && !is_done(x->run, x->seed, x->arm, e->kind))
+        if (e->enabled(x->context->experiment, x->arm) && !is_done(run, x->seed, x->arm, e->kind))
             PBT_TRY(evaluate(x, e, error));
     }
     return PBT_OK;
@@ -137,14 +135,15 @@ static pbt_code evaluate_arm(pbt_examination *x, pbt_error *error) {
 
 /* The arm's adapter, held against the hash that training recorded; *adapter = NULL: the arm was not trained.
  */
-static pbt_code open_adapter(pbt_examination *x, const pbt_chat_model *model, pbt_adapter **adapter,
-                             pbt_error *error) {
+static pbt_code open_adapter(const pbt_run *run, const pbt_evaluation_task *x, const pbt_chat_model *model,
+                             pbt_adapter **adapter, pbt_error *error) {
     json_t *result;
     *adapter = NULL;
-    PBT_TRY(pbt_store_get(x->run->store, &(pbt_artefact_key){"train", x->seed, x->arm, "summary", "result"},
-                          &result, error));
+    PBT_TRY(pbt_store_get(x->context->store,
+                          &(pbt_artefact_key){"train", x->seed, x->arm, "summary", "result"}, &result,
+                          error));
     if (!result) return PBT_OK;
-    char *folder = pbt_run_path(x->run, x->seed, x->arm, "adapter"), hash[20];
+    char *folder = pbt_run_path(run, x->seed, x->arm, "adapter"), hash[20];
     pbt_code code = folder ? pbt_adapter_open(folder, model->model, adapter, error)
                            : pbt_fail_memory(error, 64, "a path");
     if (code == PBT_OK) {
@@ -160,13 +159,14 @@ static pbt_code open_adapter(pbt_examination *x, const pbt_chat_model *model, pb
     return code;
 }
 
-static pbt_code evaluate_adapter(pbt_examination *x, pbt_chat_model *model, pbt_error *error) {
+static pbt_code evaluate_adapter(pbt_run *run, pbt_evaluation_task *x, pbt_chat_model *model,
+                                 pbt_error *error) {
     pbt_adapter *adapter = NULL;
     pbt_agent *agent = NULL;
-    pbt_code code = open_adapter(x, model, &adapter, error);
+    pbt_code code = open_adapter(run, x, model, &adapter, error);
     if (code == PBT_OK && adapter) code = pbt_agent_local(model, adapter, x->arm, &agent, error);
     x->agent = agent;
-    if (code == PBT_OK && adapter) code = evaluate_arm(x, error);
+    if (code == PBT_OK && adapter) code = evaluate_arm(run, x, error);
     if (agent) pbt_agent_free(agent);
     if (adapter) pbt_engine_forget(model->engine, adapter);
     pbt_adapter_free(adapter);
@@ -176,7 +176,7 @@ static pbt_code evaluate_adapter(pbt_examination *x, pbt_chat_model *model, pbt_
 pbt_code pbt_stage_eval(pbt_run *run, int64_t seed, pbt_error *error) {
     const pbt_experiment *e = &run->experiment;
     int self = pbt_experiment_trained(e);
-    pbt_examination x = {.run = run, .seed = seed, .self = self};
+    pbt_evaluation_task x = {.context = &run->context, .seed = seed, .self = self};
     pbt_agent *base;
     bool all = arm_done(run, seed, "base");
     for (size_t a = 0; a < e->arms.count; a++) all = all && arm_done(run, seed, e->arms.items[a]);
@@ -187,11 +187,11 @@ pbt_code pbt_stage_eval(pbt_run *run, int64_t seed, pbt_error *error) {
     PBT_TRY(pbt_run_open_agent(run, PBT_EXTRACTOR, &x.extractor, error));
     x.arm = "base";
     x.agent = base;
-    PBT_TRY(evaluate_arm(&x, error));
+    PBT_TRY(evaluate_arm(run, &x, error));
     for (size_t a = 0; a < e->arms.count; a++) {
         x.arm = e->arms.items[a];
         if (arm_done(run, seed, x.arm)) continue;
-        PBT_TRY(evaluate_adapter(&x, run->models[self ? PBT_AGENT_B : PBT_AGENT_A], error));
+        PBT_TRY(evaluate_adapter(run, &x, run->models[self ? PBT_AGENT_B : PBT_AGENT_A], error));
     }
     return PBT_OK;
 }

@@ -3,7 +3,8 @@
  */
 #include "base/file.h"
 #include "base/memory.h"
-#include "experiment/trees.h"
+#include "evaluation/stored_trees.h"
+#include "experiment/run.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,7 +91,7 @@ static pbt_code store_arm(pbt_run *run, int64_t seed, const pbt_pair_list *pairs
                           pbt_error *error) {
     uint32_t *index = NULL;
     size_t count = 0;
-    pbt_key key = pbt_run_key(seed, "arms");
+    pbt_key key = pbt_key_of_stage(seed, "arms");
     int32_t cap = run->experiment.pairs.max_pairs_per_question;
     if (n > 0) PBT_TRY(pbt_arm_select(pairs, arm_named(arm), cap, n, key, &index, &count, error));
     json_t *names = json_array();
@@ -109,7 +110,7 @@ static pbt_code store_arm(pbt_run *run, int64_t seed, const pbt_pair_list *pairs
 static pbt_code store_all(pbt_run *run, int64_t seed, const pbt_pair_list *pairs, pbt_error *error) {
     const pbt_experiment *e = &run->experiment;
     size_t wanted = e->pairs.max_pairs ? (size_t)e->pairs.max_pairs : SIZE_MAX;
-    size_t n = pbt_arm_size(pairs, e->pairs.max_pairs_per_question, wanted, pbt_run_key(seed, "arms"));
+    size_t n = pbt_arm_size(pairs, e->pairs.max_pairs_per_question, wanted, pbt_key_of_stage(seed, "arms"));
     if (n == 0)
         pbt_monitor_message(
             run->monitor, 0,
@@ -159,7 +160,7 @@ pbt_code pbt_stage_pairs(pbt_run *run, int64_t seed, pbt_error *error) {
     pbt_tree_list trees;
     pbt_pair_list pairs = {0};
     PBT_TRY(pbt_run_open_data(run, error));
-    PBT_TRY(pbt_trees_read(run, seed, PBT_TRAIN_PART, &trees, error));
+    PBT_TRY(pbt_trees_read(&run->context, seed, PBT_TRAIN_PART, &trees, error));
     pbt_code code = collect(run, &trees, &pairs, error);
     if (code == PBT_OK) code = store_all(run, seed, &pairs, error);
     if (code == PBT_OK) code = write_file(run, seed, error);

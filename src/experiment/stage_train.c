@@ -207,7 +207,7 @@ static pbt_code run_trainer(arm_training *t, const pbt_train_settings *settings,
                            .after_step = after,
                            .after_step_user = t,
                            .monitor = t->run->monitor};
-    trainer.settings.seed = pbt_key_named(pbt_run_key(t->seed, "train"), t->arm).value;
+    trainer.settings.seed = pbt_key_named(pbt_key_of_stage(t->seed, "train"), t->arm).value;
     t->trainer = &trainer;
     pbt_code code = pbt_train(&trainer, error);
     t->trainer = NULL;

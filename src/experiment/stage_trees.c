@@ -138,7 +138,7 @@ pbt_code pbt_stage_trees(pbt_run *run, int64_t seed, pbt_error *error) {
     PBT_TRY(pbt_run_open_agent(run, PBT_AGENT_A, &g.grow.agents[0], error));
     PBT_TRY(pbt_run_open_agent(run, PBT_AGENT_B, &g.grow.agents[1], error));
     PBT_TRY(pbt_run_open_agent(run, PBT_EXTRACTOR, &g.grow.extractor, error));
-    g.grow.key = pbt_run_key(seed, "trees");
+    g.grow.key = pbt_key_of_stage(seed, "trees");
     for (int p = 0; p < PBT_PARTS; p++) {
         if (p != PBT_TRAIN_PART && !e->balanced.enabled) continue;
         for (int first = 0; first < 2; first++)

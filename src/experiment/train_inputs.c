@@ -12,7 +12,7 @@ pbt_code pbt_lora_create(const pbt_run *run, int64_t seed, const pbt_model *mode
     pbt_adapter_settings settings = {
         .r = lora->r, .alpha = lora->alpha, .dropout = lora->dropout, .rslora = lora->rslora};
     PBT_TRY(pbt_adapter_targets(lora->target_modules, &settings, error));
-    return pbt_adapter_create(model, &settings, pbt_run_key(seed, "lora"), adapter, error);
+    return pbt_adapter_create(model, &settings, pbt_key_of_stage(seed, "lora"), adapter, error);
 }
 
 static pbt_code read_lines(const char *path, json_t *list, pbt_error *error) {

@@ -5,7 +5,7 @@
 #ifndef PBT_PLAN_LENGTHS_H
 #define PBT_PLAN_LENGTHS_H
 
-#include "experiment/run.h"
+#include "settings/question_set.h"
 
 /* Tokens. What stands before {question} is the same for every question of a role and read once. */
 typedef struct pbt_lengths {

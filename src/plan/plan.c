@@ -2,7 +2,7 @@
 
 #include "base/file.h"
 #include "engine/engine.h"
-#include "experiment/run.h"
+#include "settings/question_set.h"
 
 #include <stdio.h>
 

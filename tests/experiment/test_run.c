@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
+#include "evaluation/stored_trees.h"
 #include "experiment/scripted.h"
-#include "experiment/trees.h"
 
 static int make_larger_folder(void **state) {
     if (make_run_folder(state) != 0) return 1;

@@ -1,7 +1,7 @@
 /* Which questions belong to which part: separate files, a field "split", or a seeded split by shares. */
+#include "settings/question_set.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "experiment/run.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -156,4 +156,9 @@ void pbt_question_set_free(pbt_question_set *set) {
     for (int p = 0; p < PBT_PARTS; p++) free(set->list[p]);
     free(set->part);
     *set = (pbt_question_set){0};
+}
+
+size_t pbt_test_questions(const pbt_question_set *set, int32_t max) {
+    size_t n = set->count[PBT_TEST_PART];
+    return max > 0 && (size_t)max < n ? (size_t)max : n;
 }

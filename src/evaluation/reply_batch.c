@@ -1,4 +1,4 @@
-#include "evaluation/ask.h"
+#include "evaluation/reply_batch.h"
 
 #include "base/memory.h"
 #include "base/text.h"
@@ -6,29 +6,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-pbt_code pbt_asking_open(pbt_asking *a, size_t n, const pbt_sampling *sampling, pbt_error *error) {
-    *a = (pbt_asking){.n = n,
-                      .arena = pbt_arena_create(),
-                      .talks = pbt_alloc(n, sizeof *a->talks),
-                      .questions = pbt_alloc(n, sizeof *a->questions),
-                      .texts = pbt_alloc(n, sizeof *a->texts),
-                      .readings = pbt_alloc(n, sizeof *a->readings)};
+pbt_code pbt_reply_batch_open(pbt_reply_batch *a, size_t n, const pbt_sampling *sampling, pbt_error *error) {
+    *a = (pbt_reply_batch){.n = n,
+                           .arena = pbt_arena_create(),
+                           .talks = pbt_alloc(n, sizeof *a->talks),
+                           .questions = pbt_alloc(n, sizeof *a->questions),
+                           .texts = pbt_alloc(n, sizeof *a->texts),
+                           .readings = pbt_alloc(n, sizeof *a->readings)};
     if (!a->arena || !a->talks || !a->questions || !a->texts || !a->readings) {
-        pbt_asking_close(a);
+        pbt_reply_batch_close(a);
         return pbt_fail_memory(error, n * sizeof *a->talks, "questions to an agent");
     }
     for (size_t i = 0; i < n; i++) a->talks[i].sampling = *sampling;
     return PBT_OK;
 }
 
-void pbt_asking_set(pbt_asking *a, size_t i, const pbt_question *question, const pbt_message *messages,
-                    size_t n_messages) {
+void pbt_reply_batch_set(pbt_reply_batch *a, size_t i, const pbt_question *question,
+                         const pbt_message *messages, size_t n_messages) {
     a->questions[i] = question;
     a->talks[i].messages = messages;
     a->talks[i].n_messages = n_messages;
 }
 
-static void clear(pbt_asking *a) {
+static void clear(pbt_reply_batch *a) {
     for (size_t i = 0; a->texts && i < a->n; i++) {
         free(a->texts[i]);
         a->texts[i] = NULL;
@@ -36,11 +36,11 @@ static void clear(pbt_asking *a) {
     if (a->readings) pbt_readings_clear(a->readings, a->n);
 }
 
-pbt_code pbt_asking_run(pbt_asking *a, pbt_run *run, pbt_agent *agent, pbt_agent *extractor,
-                        pbt_error *error) {
-    const pbt_tree_plan *plan = &run->experiment.trees.plan;
+pbt_code pbt_reply_batch_run(pbt_reply_batch *a, const pbt_evaluation_context *context, pbt_agent *agent,
+                             pbt_agent *extractor, pbt_error *error) {
+    const pbt_tree_plan *plan = &context->experiment->trees.plan;
     clear(a);
-    PBT_TRY(pbt_agent_talk(agent, a->talks, a->n, run->monitor, error));
+    PBT_TRY(pbt_agent_talk(agent, a->talks, a->n, context->monitor, error));
     pbt_code code = PBT_OK;
     for (size_t i = 0; i < a->n && code == PBT_OK; i++) {
         bool cut = plan->trim_unfinished && !a->talks[i].finished;
@@ -49,18 +49,18 @@ pbt_code pbt_asking_run(pbt_asking *a, pbt_run *run, pbt_agent *agent, pbt_agent
     }
     pbt_talk_clear(a->talks, a->n);
     if (code != PBT_OK || !extractor) return code;
-    return pbt_answers_extract(extractor, &run->prompts, a->questions, (const char *const *)a->texts, a->n,
-                               plan->max_answer_tokens, a->readings, run->monitor, error);
+    return pbt_answers_extract(extractor, context->prompts, a->questions, (const char *const *)a->texts, a->n,
+                               plan->max_answer_tokens, a->readings, context->monitor, error);
 }
 
-void pbt_asking_close(pbt_asking *a) {
+void pbt_reply_batch_close(pbt_reply_batch *a) {
     clear(a);
     if (a->arena) pbt_arena_free(a->arena);
     free(a->talks);
     free(a->questions);
     free(a->texts);
     free(a->readings);
-    *a = (pbt_asking){0};
+    *a = (pbt_reply_batch){0};
 }
 
 pbt_message *pbt_messages_with(pbt_arena *arena, const pbt_message *messages, size_t n, const char *reply,

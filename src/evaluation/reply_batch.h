@@ -2,29 +2,30 @@
  * Many questions put to one agent at once, and the answers read out of its replies: what every evaluation
  * does.
  */
-#ifndef PBT_EVALUATION_ASK_H
-#define PBT_EVALUATION_ASK_H
+#ifndef PBT_EVALUATION_REPLY_BATCH_H
+#define PBT_EVALUATION_REPLY_BATCH_H
 
 #include "dialogue/answer.h"
-#include "experiment/run.h"
+#include "evaluation/context.h"
 
-typedef struct pbt_asking {
+typedef struct pbt_reply_batch {
     size_t n;
     pbt_arena *arena; /* for messages */
     pbt_talk *talks;
     const pbt_question **questions;
     char **texts;          /* after a run: the replies, an unfinished last sentence cut as in trees */
     pbt_reading *readings; /* after a run */
-} pbt_asking;
+} pbt_reply_batch;
 
-pbt_code pbt_asking_open(pbt_asking *asking, size_t n, const pbt_sampling *sampling, pbt_error *error);
+pbt_code pbt_reply_batch_open(pbt_reply_batch *asking, size_t n, const pbt_sampling *sampling,
+                              pbt_error *error);
 /* The messages must live until the run (asking->arena). */
-void pbt_asking_set(pbt_asking *asking, size_t i, const pbt_question *question, const pbt_message *messages,
-                    size_t n_messages);
+void pbt_reply_batch_set(pbt_reply_batch *asking, size_t i, const pbt_question *question,
+                         const pbt_message *messages, size_t n_messages);
 /* Talks and reads; may be called again after the messages were set anew. extractor NULL: replies only. */
-pbt_code pbt_asking_run(pbt_asking *asking, pbt_run *run, pbt_agent *agent, pbt_agent *extractor,
-                        pbt_error *error);
-void pbt_asking_close(pbt_asking *asking);
+pbt_code pbt_reply_batch_run(pbt_reply_batch *asking, const pbt_evaluation_context *context, pbt_agent *agent,
+                             pbt_agent *extractor, pbt_error *error);
+void pbt_reply_batch_close(pbt_reply_batch *asking);
 /* A copy of the messages with (role, content) pairs behind them, in the arena; NULL when memory is out. */
 pbt_message *pbt_messages_with(pbt_arena *arena, const pbt_message *messages, size_t n, const char *reply,
                                const char *next);
