@@ -13,11 +13,25 @@ typedef struct local_agent {
     const pbt_adapter *adapter;
 } local_agent;
 
-/* Whoever asks reports progress in units of its own; the engine only hears the wish to stop. */
-static pbt_monitor quiet(const pbt_monitor *monitor) {
-    pbt_monitor copy = monitor ? *monitor : (pbt_monitor){0};
-    copy.progress = NULL;
-    return copy;
+static void engine_progress(void *user, const char *task, const char *unit, double done, double total,
+                            const char *note) {
+    const pbt_monitor *asking = user;
+    (void)task, (void)unit, (void)note;
+    asking->batch(asking->batch_user, (size_t)done, (size_t)total);
+}
+
+static bool engine_stopped(void *user) {
+    const pbt_monitor *asking = user;
+    return asking->stopped && asking->stopped(asking->user);
+}
+
+/* Whoever asks reports progress in units of its own; of the engine it hears how far the batch is, if it wants
+ * to, and the engine hears the wish to stop. */
+static pbt_monitor engine_monitor(const pbt_monitor *asking) {
+    if (!asking) return (pbt_monitor){0};
+    return (pbt_monitor){.user = (void *)(uintptr_t)asking,
+                         .progress = asking->batch ? engine_progress : NULL,
+                         .stopped = engine_stopped};
 }
 
 static pbt_code in_request(pbt_code code, size_t index, pbt_error *error) {
@@ -68,7 +82,7 @@ static pbt_code prompts_of(const local_agent *a, const pbt_talk *requests, size_
 static pbt_code talk(pbt_agent *agent, pbt_talk *requests, size_t n, const pbt_monitor *monitor,
                      pbt_error *error) {
     local_agent *a = (local_agent *)agent;
-    pbt_monitor watch = quiet(monitor);
+    pbt_monitor watch = engine_monitor(monitor);
     pbt_ids *prompts = pbt_alloc(n + 1, sizeof *prompts);
     pbt_generation *generations = pbt_alloc(n + 1, sizeof *generations);
     pbt_code code = prompts && generations ? PBT_OK : pbt_fail_memory(error, n, "talks");
@@ -164,7 +178,7 @@ static pbt_code measure_all(const local_agent *a, pbt_measure *requests, size_t 
 
 static pbt_code measure(pbt_agent *agent, pbt_measure *requests, size_t n, const pbt_monitor *monitor,
                         pbt_error *error) {
-    pbt_monitor watch = quiet(monitor);
+    pbt_monitor watch = engine_monitor(monitor);
     measured *texts = pbt_alloc(n + 1, sizeof *texts);
     pbt_scoring *scorings = pbt_alloc(n + 1, sizeof *scorings);
     float *logprobs = NULL;

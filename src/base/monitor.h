@@ -16,6 +16,10 @@ typedef struct pbt_monitor {
     /* `done` of `total` units ("nodes", "steps", "items"); `note` is a short extra ("loss 0.412") or NULL. */
     void (*progress)(void *user, const char *task, const char *unit, double done, double total,
                      const char *note);
+    /* `done` of `total` requests of the batch that an agent works at, for whoever put the batch together and
+     * counts in greater units; handed `batch_user`. */
+    void (*batch)(void *batch_user, size_t done, size_t total);
+    void *batch_user;
     /* One line for the log; level 0 = warning, 1 = normal, 2 = verbose. */
     void (*message)(void *user, int level, const char *line);
     /* True when the work should stop at the next safe point (it then returns PBT_INTERRUPTED). */

@@ -1,4 +1,7 @@
-/* Growing trees: turn by turn, the ready nodes of all trees in one batch. */
+/*
+ * Growing trees: batch by batch, the oldest trees first. A turn of a tree is said as a whole, so what is left
+ * to say follows from the nodes that are there.
+ */
 #include "base/memory.h"
 #include "dialogue/answer.h"
 #include "dialogue/tree.h"
@@ -9,7 +12,7 @@
 /* A turn to be said: under which node of which tree, in which role. */
 typedef struct ready {
     size_t tree;
-    int32_t parent;
+    int32_t parent, turn;
     pbt_role role;
     pbt_key key;
 } ready;
@@ -39,28 +42,60 @@ static bool open_branch(const pbt_tree *tree, const pbt_node *node, int32_t turn
     return node->turn < 2 || !pbt_question_same(tree->question, node->held[0], node->held[1]);
 }
 
-static pbt_code collect(const pbt_growth *g, const pbt_tree *trees, size_t n, int32_t turn, batch *b,
-                        pbt_error *error) {
-    for (size_t t = 0; t < n; t++) {
-        size_t parents = turn == 1 ? 1 : trees[t].n_nodes;
-        for (size_t p = 0; p < parents; p++) {
-            if (turn > 1 && !open_branch(&trees[t], &trees[t].nodes[p], turn)) continue;
-            for (int32_t r = 0; r < g->plan.n_roles[turn - 1]; r++) {
-                void *items = b->items;
-                pbt_code code = pbt_grow(&items, &b->capacity, b->count + 1, sizeof *b->items, error);
-                b->items = items;
-                if (code != PBT_OK) return code;
-                int32_t parent = turn == 1 ? -1 : (int32_t)p;
-                pbt_role role = g->plan.roles[turn - 1][r];
-                b->items[b->count++] = (ready){t, parent, role, node_key(g, &trees[t], parent, role)};
-            }
+/* The turn that a tree waits for, 0 when it is grown. Turns are added in order, so the last node is of the
+ * latest. */
+static int32_t next_turn(const pbt_growth *g, const pbt_tree *tree) {
+    int32_t turn = tree->n_nodes ? tree->nodes[tree->n_nodes - 1].turn + 1 : 1;
+    if (turn > g->plan.n_turns) return 0;
+    for (size_t p = 0; p < tree->n_nodes && turn > 1; p++)
+        if (open_branch(tree, &tree->nodes[p], turn)) return turn;
+    return turn == 1 ? 1 : 0;
+}
+
+static int speaker_of(const pbt_growth *g, int32_t turn) {
+    return (turn - 1) % 2 == 0 ? g->plan.first_speaker : 1 - g->plan.first_speaker;
+}
+
+bool pbt_tree_is_grown(const pbt_growth *growth, const pbt_tree *tree) {
+    return next_turn(growth, tree) == 0;
+}
+
+static pbt_code collect_tree(const pbt_growth *g, const pbt_tree *trees, size_t t, int32_t turn, batch *b,
+                             pbt_error *error) {
+    size_t parents = turn == 1 ? 1 : trees[t].n_nodes;
+    for (size_t p = 0; p < parents; p++) {
+        if (turn > 1 && !open_branch(&trees[t], &trees[t].nodes[p], turn)) continue;
+        for (int32_t r = 0; r < g->plan.n_roles[turn - 1]; r++) {
+            void *items = b->items;
+            pbt_code code = pbt_grow(&items, &b->capacity, b->count + 1, sizeof *b->items, error);
+            b->items = items;
+            if (code != PBT_OK) return code;
+            int32_t parent = turn == 1 ? -1 : (int32_t)p;
+            pbt_role role = g->plan.roles[turn - 1][r];
+            b->items[b->count++] = (ready){t, parent, turn, role, node_key(g, &trees[t], parent, role)};
         }
     }
     return PBT_OK;
 }
 
-static pbt_code prepare(const pbt_growth *g, const pbt_tree *trees, int32_t turn, int speaker, batch *b,
-                        pbt_error *error) {
+/* The nodes of the batch; *speaker: who says them. */
+static pbt_code collect(const pbt_growth *g, const pbt_tree *trees, size_t n, size_t most, batch *b,
+                        int *speaker, pbt_error *error) {
+    for (size_t t = 0; t < n; t++) {
+        int32_t turn = next_turn(g, &trees[t]);
+        if (turn == 0) continue;
+        if (b->count == 0) *speaker = speaker_of(g, turn);
+        if (speaker_of(g, turn) != *speaker) continue;
+        size_t before = b->count;
+        PBT_TRY(collect_tree(g, trees, t, turn, b, error));
+        if (b->count <= most || before == 0) continue;
+        b->count = before;
+        break;
+    }
+    return PBT_OK;
+}
+
+static pbt_code prepare(const pbt_growth *g, const pbt_tree *trees, int speaker, batch *b, pbt_error *error) {
     b->arena = pbt_arena_create();
     b->talks = pbt_alloc(b->count, sizeof *b->talks);
     b->questions = pbt_alloc(b->count, sizeof *b->questions);
@@ -74,7 +109,7 @@ static pbt_code prepare(const pbt_growth *g, const pbt_tree *trees, int32_t turn
         pbt_turn turns[PBT_MAX_TURNS];
         size_t n = 0;
         /* The second speaker answers by itself. */
-        for (int32_t at = item->parent; turn > 2 && at >= 0; at = tree->nodes[at].parent) n++;
+        for (int32_t at = item->parent; item->turn > 2 && at >= 0; at = tree->nodes[at].parent) n++;
         size_t left = n;
         for (int32_t at = item->parent; left > 0; at = tree->nodes[at].parent)
             turns[--left] = (pbt_turn){tree->nodes[at].speaker, tree->nodes[at].text};
@@ -128,12 +163,17 @@ static void clear(batch *b) {
     free(b->readings);
 }
 
-static pbt_code grow_turn(const pbt_growth *g, pbt_tree *trees, size_t n, int32_t turn, pbt_error *error) {
+pbt_code pbt_trees_step(const pbt_growth *g, pbt_tree *trees, size_t n, size_t most, size_t *said,
+                        pbt_error *error) {
     batch b = {0};
-    int speaker = (turn - 1) % 2 == 0 ? g->plan.first_speaker : 1 - g->plan.first_speaker;
-    pbt_code code = collect(g, trees, n, turn, &b, error);
+    int speaker = 0;
+    if (g->plan.n_turns < 1 || g->plan.n_turns > PBT_MAX_TURNS)
+        return pbt_fail(error, PBT_USAGE, "trees of %d turns; expected 1 to %d", g->plan.n_turns,
+                        PBT_MAX_TURNS);
+    PBT_TRY(pbt_monitor_check(g->monitor, error));
+    pbt_code code = collect(g, trees, n, most, &b, &speaker, error);
     if (code == PBT_OK && b.count > 0) {
-        code = prepare(g, trees, turn, speaker, &b, error);
+        code = prepare(g, trees, speaker, &b, error);
         if (code == PBT_OK) code = pbt_agent_talk(g->agents[speaker], b.talks, b.count, g->monitor, error);
         if (code == PBT_OK) code = take_texts(g, &b, error);
         if (code == PBT_OK)
@@ -141,17 +181,12 @@ static pbt_code grow_turn(const pbt_growth *g, pbt_tree *trees, size_t n, int32_
                                        b.count, g->plan.max_answer_tokens, b.readings, g->monitor, error);
         if (code == PBT_OK) code = add_nodes(trees, speaker, &b, error);
     }
+    if (said) *said = b.count;
     clear(&b);
     return code;
 }
 
 pbt_code pbt_trees_grow(const pbt_growth *growth, pbt_tree *trees, size_t n, pbt_error *error) {
-    if (growth->plan.n_turns < 1 || growth->plan.n_turns > PBT_MAX_TURNS)
-        return pbt_fail(error, PBT_USAGE, "trees of %d turns; expected 1 to %d", growth->plan.n_turns,
-                        PBT_MAX_TURNS);
-    for (int32_t turn = 1; turn <= growth->plan.n_turns; turn++) {
-        PBT_TRY(pbt_monitor_check(growth->monitor, error));
-        PBT_TRY(grow_turn(growth, trees, n, turn, error));
-    }
+    for (size_t said = 1; said > 0;) PBT_TRY(pbt_trees_step(growth, trees, n, SIZE_MAX, &said, error));
     return PBT_OK;
 }

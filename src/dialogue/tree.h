@@ -59,6 +59,10 @@ typedef struct pbt_tree_plan {
     int32_t max_answer_tokens; /* 15 */
 } pbt_tree_plan;
 
+/* A step of growth asks for at most so many batches of the engine at once: enough that the engine stays full
+ * while the last texts of a step end, few enough that trees finish soon. */
+enum { PBT_GROWTH_BATCHES = 4 };
+
 typedef struct pbt_growth {
     const pbt_prompts *prompts;
     pbt_agent *agents[2];
@@ -67,9 +71,17 @@ typedef struct pbt_growth {
     pbt_key key; /* each tree's randomness: child keys by tree id, then node path */
     const pbt_monitor *monitor;
 } pbt_growth;
-/* Grows all trees (each with id and question set, no nodes): the ready nodes of all of them form the batches.
- * Turn 2 does not see turn 1. A branch ends when both hold the same answer. The same tree id gives the same
- * tree whatever else grows beside it. */
+/* Whether a tree has nothing left to say: every branch has ended or reached the last turn. */
+bool pbt_tree_is_grown(const pbt_growth *growth, const pbt_tree *tree);
+/* One batch of turns: the agent whose turn it is in the first unfinished tree says the next turn of that tree
+ * and of those behind it that wait for the same agent, whole turns of at most `most` nodes together (but at
+ * least one tree's). So trees finish one after another, and what a tree shares is still in the cache.
+ * trees[0 .. n-1] have id and question set; a tree without nodes begins. Turn 2 does not see turn 1. A branch
+ * ends when both hold the same answer. The same tree id gives the same tree whatever else grows beside it.
+ * *said (may be NULL): nodes added; 0 when all trees are grown. */
+pbt_code pbt_trees_step(const pbt_growth *growth, pbt_tree *trees, size_t n, size_t most, size_t *said,
+                        pbt_error *error);
+/* Steps until all trees are grown. */
 pbt_code pbt_trees_grow(const pbt_growth *growth, pbt_tree *trees, size_t n, pbt_error *error);
 
 #endif

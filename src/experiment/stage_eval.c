@@ -92,23 +92,48 @@ static pbt_code record_settings(pbt_evaluation_task *x, const pbt_evaluation *e,
     return code;
 }
 
-static pbt_code evaluate(pbt_evaluation_task *x, const pbt_evaluation *e, pbt_error *error) {
-    size_t n = 0;
+/* What is told while a batch of items is judged. */
+typedef struct judging {
+    const pbt_monitor *monitor;
     char task[64];
-    snprintf(task, sizeof task, "%s %s", x->arm, e->kind);
-    PBT_TRY(record_settings(x, e, error));
-    pbt_code code = e->open(x, &n, error);
-    for (size_t first = 0; first < n && code == PBT_OK; first += BATCH) {
-        size_t batch = n - first < BATCH ? n - first : BATCH;
-        if (!batch_done(x, e->kind, first + batch - 1)) code = judge_batch(x, e, first, batch, error);
-        if (code == PBT_OK)
-            pbt_monitor_progress(x->context->monitor, task, "items", (double)(first + batch), (double)n,
-                                 NULL);
+    size_t done, total;
+} judging;
+
+static void on_replies(void *user, size_t done, size_t total) {
+    const judging *j = user;
+    char note[64];
+    snprintf(note, sizeof note, "(reply %zu of %zu)", done, total);
+    pbt_monitor_progress(j->monitor, j->task, "items", (double)j->done, (double)j->total, note);
+}
+
+static pbt_code judge_all(pbt_evaluation_task *x, const pbt_evaluation *e, judging *j, pbt_error *error) {
+    for (size_t first = 0; first < j->total; first += BATCH) {
+        size_t batch = j->total - first < BATCH ? j->total - first : BATCH;
+        j->done = first;
+        if (!batch_done(x, e->kind, first + batch - 1)) PBT_TRY(judge_batch(x, e, first, batch, error));
+        pbt_monitor_progress(j->monitor, j->task, "items", (double)(first + batch), (double)j->total, NULL);
     }
+    return PBT_OK;
+}
+
+static pbt_code evaluate(pbt_evaluation_task *x, const pbt_evaluation *e, pbt_error *error) {
+    judging j = {.monitor = x->context->monitor};
+    pbt_monitor monitor = j.monitor ? *j.monitor : (pbt_monitor){0};
+    pbt_evaluation_context context = *x->context;
+    const pbt_evaluation_context *whole = x->context;
+    snprintf(j.task, sizeof j.task, "%s %s", x->arm, e->kind);
+    PBT_TRY(record_settings(x, e, error));
+    monitor.batch = on_replies;
+    monitor.batch_user = &j;
+    context.monitor = &monitor;
+    x->context = &context;
+    pbt_code code = e->open(x, &j.total, error);
+    if (code == PBT_OK) code = judge_all(x, e, &j, error);
     if (e->close) e->close(x);
     x->cases = NULL;
+    x->context = whole;
     if (code != PBT_OK) return code;
-    json_t *done = json_integer((json_int_t)n);
+    json_t *done = json_integer((json_int_t)j.total);
     code = pbt_store_put(x->context->store, &(pbt_artefact_key){"eval", x->seed, x->arm, "done", e->kind},
                          done, error);
     json_decref(done);

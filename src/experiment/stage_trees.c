@@ -1,6 +1,6 @@
 /*
  * Stage "trees": grows the train trees, and those of dev and test questions that balanced contexts are cut
- * from. One commit a chunk of trees.
+ * from. Trees are committed one by one, in a fixed order, as soon as those before them are.
  */
 #include "base/memory.h"
 #include "experiment/show.h"
@@ -16,10 +16,19 @@ typedef struct growing {
     pbt_part part;
     pbt_growth grow;
     int32_t repetitions;
-    int64_t done, total; /* trees of this stage, for progress */
-    int64_t nodes;
+    int64_t done, total;  /* trees of this stage */
+    int64_t nodes, grown; /* of the trees grown now: what a tree may be expected to hold */
+    double window_nodes;  /* said in unfinished trees */
+    size_t batch_done;    /* said of the batch in work */
     int32_t shown;
+    pbt_monitor monitor; /* the run's, with the batches told to this */
 } growing;
+
+/* Trees that grow at the same time, in the order they are committed. */
+typedef struct window {
+    pbt_tree *trees;
+    size_t count, capacity;
+} window;
 
 static pbt_artefact_key tree_key(const growing *g, const char *id) {
     return (pbt_artefact_key){"trees", g->seed, pbt_part_names[g->part], "tree", id};
@@ -30,65 +39,120 @@ static char *tree_id(const pbt_question *question, int first_speaker, int32_t re
     return pbt_string_format("%s/%s/%d", question->id, first_speaker ? "BA" : "AB", repetition);
 }
 
-static pbt_code store_chunk(growing *g, const pbt_tree *trees, size_t n, pbt_error *error) {
-    PBT_TRY(pbt_store_begin(g->run->store, error));
-    for (size_t i = 0; i < n; i++) {
-        json_t *value = pbt_tree_to_json(&trees[i]);
-        pbt_artefact_key key = tree_key(g, trees[i].id);
-        pbt_code code =
-            value ? pbt_store_put(g->run->store, &key, value, error) : pbt_fail_memory(error, 0, "a tree");
-        json_decref(value);
-        if (code != PBT_OK) return code; /* the caller rolls back */
-    }
-    return pbt_store_commit(g->run->store, error);
+/* ---- progress ---- */
+
+/* Nodes of a tree when no debate ends early. */
+static double full_nodes(const pbt_tree_plan *plan) {
+    double all = 0, turn = 1;
+    for (int32_t t = 0; t < plan->n_turns; t++) all += turn *= plan->n_roles[t];
+    return all;
 }
 
-static pbt_code grow_chunk(growing *g, pbt_tree *trees, size_t n, pbt_error *error) {
-    if (n == 0) return PBT_OK;
-    PBT_TRY(pbt_monitor_check(g->run->monitor, error));
-    PBT_TRY(pbt_trees_grow(&g->grow, trees, n, error));
-    PBT_TRY(store_chunk(g, trees, n, error));
-    g->done += (int64_t)n;
-    for (size_t i = 0; i < n; i++) {
-        if (g->part != PBT_TRAIN_PART || g->shown >= g->run->experiment.show_debates) break;
-        PBT_TRY(pbt_tree_score(&trees[i], error));
-        if (pbt_show_debate(&trees[i], g->run->monitor)) g->shown++;
-    }
-    pbt_monitor_progress(g->run->monitor, "trees", "trees", (double)g->done, (double)g->total, NULL);
+/* Trees, with parts of those that are not finished. */
+static void show_progress(const growing *g) {
+    double each = g->grown > 0 ? (double)g->nodes / (double)g->grown : full_nodes(&g->grow.plan);
+    double part = (g->window_nodes + (double)g->batch_done) / each;
+    double left = (double)(g->total - g->done), most = left > 0 ? left - 0.01 : 0;
+    pbt_monitor_progress(g->run->monitor, "trees", "trees", (double)g->done + (part < most ? part : most),
+                         (double)g->total, NULL);
+}
+
+/* The turns of a batch are said first and their answers read then; the reading, which is short, adds nothing.
+ */
+static void on_batch(void *user, size_t done, size_t total) {
+    growing *g = user;
+    (void)total;
+    if (done <= g->batch_done) return;
+    g->batch_done = done;
+    show_progress(g);
+}
+
+/* ---- growing ---- */
+
+static pbt_code store_tree(growing *g, const pbt_tree *tree, pbt_error *error) {
+    json_t *value = pbt_tree_to_json(tree);
+    pbt_artefact_key key = tree_key(g, tree->id);
+    pbt_code code =
+        value ? pbt_store_put(g->run->store, &key, value, error) : pbt_fail_memory(error, 0, "a tree");
+    json_decref(value);
+    return code;
+}
+
+static pbt_code show_tree(growing *g, pbt_tree *tree, pbt_error *error) {
+    if (g->part != PBT_TRAIN_PART || g->shown >= g->run->experiment.show_debates) return PBT_OK;
+    PBT_TRY(pbt_tree_score(tree, error));
+    if (pbt_show_debate(tree, g->run->monitor)) g->shown++;
     return PBT_OK;
 }
 
-static void free_chunk(pbt_tree *trees, size_t n) {
-    for (size_t i = 0; i < n; i++) pbt_tree_free(&trees[i]);
+/* Commits the grown trees at the window's beginning. Later ones wait: the order of the store is the order of
+ * the work, however often it was interrupted. */
+static pbt_code commit_grown(growing *g, window *w, pbt_error *error) {
+    size_t n = 0;
+    while (n < w->count && pbt_tree_is_grown(&g->grow, &w->trees[n])) n++;
+    if (n == 0) return PBT_OK;
+    PBT_TRY(pbt_store_begin(g->run->store, error));
+    for (size_t i = 0; i < n; i++) PBT_TRY(store_tree(g, &w->trees[i], error)); /* the caller rolls back */
+    PBT_TRY(pbt_store_commit(g->run->store, error));
+    for (size_t i = 0; i < n; i++) {
+        g->nodes += (int64_t)w->trees[i].n_nodes;
+        PBT_TRY(show_tree(g, &w->trees[i], error));
+        pbt_tree_free(&w->trees[i]);
+    }
+    g->done += (int64_t)n;
+    g->grown += (int64_t)n;
+    w->count -= n;
+    memmove(w->trees, w->trees + n, w->count * sizeof *w->trees);
+    return PBT_OK;
 }
 
-/* Grows the trees that are not in the store yet, chunk by chunk, in a fixed order. */
+static void count_window(growing *g, const window *w) {
+    g->batch_done = 0;
+    g->window_nodes = 0;
+    for (size_t i = 0; i < w->count; i++) g->window_nodes += (double)w->trees[i].n_nodes;
+}
+
+static pbt_code step(growing *g, window *w, pbt_error *error) {
+    const pbt_engine_options engine = {.max_batch = g->run->experiment.max_batch};
+    size_t most = (size_t)PBT_GROWTH_BATCHES * (size_t)pbt_engine_batch(&engine);
+    count_window(g, w);
+    PBT_TRY(pbt_trees_step(&g->grow, w->trees, w->count, most, NULL, error));
+    PBT_TRY(commit_grown(g, w, error));
+    count_window(g, w);
+    show_progress(g);
+    return PBT_OK;
+}
+
+/* Takes a tree that is not in the store yet. */
+static pbt_code begin_tree(growing *g, const pbt_question *question, int32_t repetition, window *w,
+                           pbt_error *error) {
+    char *id = tree_id(question, g->grow.plan.first_speaker, repetition);
+    if (!id) return pbt_fail_memory(error, 64, "a tree's name");
+    pbt_artefact_key key = tree_key(g, id);
+    if (!pbt_store_has(g->run->store, &key)) {
+        w->trees[w->count++] = (pbt_tree){.id = id, .question = question};
+        return PBT_OK;
+    }
+    free(id);
+    g->done++;
+    return PBT_OK;
+}
+
+/* Grows the trees that are not in the store yet, in a fixed order. */
 static pbt_code grow_missing(growing *g, pbt_error *error) {
     const pbt_question_set *set = &g->run->questions;
-    size_t chunk = (size_t)g->run->experiment.tree_chunk, n = 0;
-    pbt_tree *trees = pbt_alloc(chunk, sizeof *trees);
-    pbt_code code = trees ? PBT_OK : pbt_fail_memory(error, chunk * sizeof *trees, "trees");
+    window w = {.capacity = (size_t)g->run->experiment.tree_chunk};
+    w.trees = pbt_alloc(w.capacity, sizeof *w.trees);
+    pbt_code code = w.trees ? PBT_OK : pbt_fail_memory(error, w.capacity * sizeof *w.trees, "trees");
     for (int32_t r = 0; r < g->repetitions && code == PBT_OK; r++) {
         for (size_t q = 0; q < set->count[g->part] && code == PBT_OK; q++) {
-            char *id = tree_id(set->list[g->part][q], g->grow.plan.first_speaker, r);
-            if (!id) code = pbt_fail_memory(error, 64, "a tree's name");
-            pbt_artefact_key key = tree_key(g, id);
-            if (id && pbt_store_has(g->run->store, &key)) {
-                free(id);
-                g->done++;
-                continue;
-            }
-            trees[n++] = (pbt_tree){.id = id, .question = set->list[g->part][q]};
-            if (n < chunk || code != PBT_OK) continue;
-            code = grow_chunk(g, trees, n, error);
-            free_chunk(trees, n);
-            memset(trees, 0, n * sizeof *trees);
-            n = 0;
+            code = begin_tree(g, set->list[g->part][q], r, &w, error);
+            while (w.count == w.capacity && code == PBT_OK) code = step(g, &w, error);
         }
     }
-    if (code == PBT_OK) code = grow_chunk(g, trees, n, error);
-    if (trees) free_chunk(trees, n);
-    free(trees);
+    while (w.count > 0 && code == PBT_OK) code = step(g, &w, error);
+    for (size_t i = 0; i < w.count; i++) pbt_tree_free(&w.trees[i]);
+    free(w.trees);
     return code;
 }
 
@@ -133,6 +197,10 @@ static pbt_code grow_part(growing *g, pbt_part part, pbt_error *error) {
 pbt_code pbt_stage_trees(pbt_run *run, int64_t seed, pbt_error *error) {
     const pbt_experiment *e = &run->experiment;
     growing g = {.run = run, .seed = seed};
+    if (run->monitor) g.monitor = *run->monitor;
+    g.monitor.batch = on_batch;
+    g.monitor.batch_user = &g;
+    g.grow.monitor = &g.monitor;
     PBT_TRY(pbt_run_open_data(run, error));
     g.grow.prompts = &run->prompts;
     PBT_TRY(pbt_run_open_agent(run, PBT_AGENT_A, &g.grow.agents[0], error));

@@ -4,6 +4,7 @@
 #include "evaluation/farm_data.h"
 #include "model/activations.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,7 +73,9 @@ static void extract(const count *c, pbt_work_stage stage, double n, double toget
 /* `trees` debates of at most n_turns turns, agent `first` speaking first. */
 static void debates(const count *c, double trees, int first, int32_t n_turns) {
     const pbt_tree_plan *plan = &c->e->trees.plan;
+    const pbt_engine_options engine = {.max_batch = c->e->max_batch};
     const double chunk = c->e->tree_chunk < trees ? c->e->tree_chunk : trees;
+    const double most = (double)PBT_GROWTH_BATCHES * pbt_engine_batch(&engine);
     double nodes = 1, history = 0, turn = length_of(c, plan->sampling.max_new_tokens);
     if (trees <= 0) return;
     for (int32_t t = 0; t < n_turns; t++) {
@@ -87,10 +90,11 @@ static void debates(const count *c, double trees, int first, int32_t n_turns) {
             seen += (l->role[role] + (t > 1 ? t * (turn + l->message) : 0)) / plan->n_roles[t];
         }
         nodes = parents * plan->n_roles[t];
+        double together = fmin(chunk * nodes, most);
         talk(c, PBT_WORK_TREES, speaker,
-             (requests){trees * nodes, chunk * nodes, tokens / nodes, seen, plan->sampling.max_new_tokens,
+             (requests){trees * nodes, together, tokens / nodes, seen, plan->sampling.max_new_tokens,
                         plan->sampling.temperature});
-        extract(c, PBT_WORK_TREES, trees * nodes, chunk * nodes, plan->sampling.max_new_tokens);
+        extract(c, PBT_WORK_TREES, trees * nodes, together, plan->sampling.max_new_tokens);
         history += nodes * (turn + l->message);
     }
 }

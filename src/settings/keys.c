@@ -125,7 +125,7 @@ const setting_key pbt_setting_keys[] = {
     BOOL("trees.trim_unfinished", trees.plan.trim_unfinished, "true", "cut an unfinished last sentence"),
     INTEGER("trees.max_answer_tokens", trees.plan.max_answer_tokens, "15", 1,
             "length of an extracted answer"),
-    FREE("trees.chunk", tree_chunk, "128", 1, "trees grown together and committed together"),
+    FREE("trees.chunk", tree_chunk, "128", 1, "most trees that grow at the same time"),
 
     NUMBER("pairs.min_relative_margin", pairs.min_relative_margin, "0.25", 0, 1,
            "(chosen - rejected) / chosen must be at least this"),

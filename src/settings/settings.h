@@ -133,7 +133,7 @@ typedef struct pbt_experiment {
     int32_t bootstrap_draws;
     int32_t show_debates; /* debates shown while trees grow */
     int32_t max_batch, kv_rows, prefill_rows;
-    int32_t tree_chunk;                       /* trees of one commit */
+    int32_t tree_chunk;                       /* most trees that grow at the same time */
     double plan_turn_share, plan_go_on_share; /* what a plan expects (estimate.h) */
     pbt_arena *arena;                         /* owns every string */
 } pbt_experiment;

@@ -40,6 +40,8 @@ static bool stopped(void *user) {
     return s->left >= 0 && s->left-- == 0;
 }
 
+static bool fraction_seen;
+
 /* The run with its agents. */
 static pbt_code open_it(const char *name, const char *change, const pbt_monitor *monitor, pbt_run **run) {
     pbt_code code = open_run(name,
@@ -95,7 +97,7 @@ static void test_interrupted_run_is_the_same(void **state) {
     pbt_monitor monitor = {.user = &stop, .stopped = stopped};
     int interruptions = 0;
     for (;;) {
-        stop.left = 3;
+        stop.left = 100;
         assert_int_equal(open_it("pieces", "", &monitor, &run), PBT_OK);
         pbt_code code = pbt_run_stage(run, "trees", &problem);
         if (code == PBT_OK) break;
@@ -112,6 +114,27 @@ static void test_interrupted_run_is_the_same(void **state) {
     pbt_run_close(run);
     free(whole);
     free(pieces);
+}
+
+static void note_progress(void *user, const char *task, const char *unit, double done, double total,
+                          const char *note) {
+    (void)user, (void)task, (void)unit, (void)total, (void)note;
+    fraction_seen = fraction_seen || done != (double)(int64_t)done;
+}
+
+/* A tree is stored when it is grown, not when all that grow beside it are; progress counts parts of trees. */
+static void test_tree_is_the_unit_of_commit(void **state) {
+    (void)state;
+    stopper stop = {.left = 34};
+    pbt_monitor monitor = {.user = &stop, .stopped = stopped, .progress = note_progress};
+    pbt_run *run;
+    fraction_seen = false;
+    assert_int_equal(open_it("unit", "engine: {max_batch: 1}", &monitor, &run), PBT_OK);
+    assert_int_equal(pbt_run_stage(run, "trees", &problem), PBT_INTERRUPTED);
+    pbt_artefact_key key = {"trees", 1, "train", "tree", ""};
+    assert_in_range(pbt_store_count(run->store, &key), 1, 4);
+    assert_true(fraction_seen);
+    pbt_run_close(run);
 }
 
 static void test_order_of_stages_and_lock(void **state) {
@@ -176,6 +199,7 @@ static void test_stage_alone(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_interrupted_run_is_the_same, make_larger_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_tree_is_the_unit_of_commit, make_larger_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_order_of_stages_and_lock, make_larger_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_another_experiment_is_refused, make_larger_folder,
                                         remove_folder),
