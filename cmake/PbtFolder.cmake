@@ -15,9 +15,24 @@ function(pbt_folder name)
   add_library(pbt_${name} STATIC ${sources})
   target_include_directories(pbt_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
   target_link_libraries(pbt_${name} PUBLIC ${ARGN})
+  pbt_part_of_library(pbt_${name})
   if(EXISTS ${PROJECT_SOURCE_DIR}/src/${name}/folder.cmake)
     include(${PROJECT_SOURCE_DIR}/src/${name}/folder.cmake)
   endif()
+endfunction()
+
+# The objects of `target` go into libpbt (PbtLibrary.cmake): usable in a shared library, hidden unless a public header
+# declares them (base/declarations.h), and called directly within the library.
+function(pbt_part_of_library target)
+  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden)
+  target_compile_options(${target} PRIVATE -fno-semantic-interposition)
+  set_property(GLOBAL APPEND PROPERTY PBT_FOLDERS ${target})
+  get_target_property(libraries ${target} LINK_LIBRARIES)
+  foreach(library ${libraries})
+    if(library AND NOT library MATCHES "^pbt_")
+      set_property(GLOBAL APPEND PROPERTY PBT_EXTERNALS ${library})
+    endif()
+  endforeach()
 endfunction()
 
 # Every tests/FOLDER/test_*.c is one cmocka program, linked with pbt_FOLDER and what that needs. Tests run in the

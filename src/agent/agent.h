@@ -6,8 +6,11 @@
 #ifndef PBT_AGENT_AGENT_H
 #define PBT_AGENT_AGENT_H
 
+#include "base/declarations.h"
 #include "chat/chat.h"
 #include "engine/engine.h"
+
+PBT_BEGIN_DECLS
 
 typedef struct pbt_agent pbt_agent;
 
@@ -72,5 +75,7 @@ typedef char *(*pbt_script_reply)(void *user, const pbt_message *messages, size_
 typedef double (*pbt_script_score)(void *user, const pbt_message *messages, size_t n, const char *answer);
 pbt_code pbt_agent_scripted(pbt_script_reply reply, pbt_script_score score, void *user, const char *name,
                             pbt_agent **agent, pbt_error *error);
+
+PBT_END_DECLS
 
 #endif

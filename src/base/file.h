@@ -4,11 +4,14 @@
 #ifndef PBT_BASE_FILE_H
 #define PBT_BASE_FILE_H
 
+#include "base/declarations.h"
 #include "base/status.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+PBT_BEGIN_DECLS
 
 /* Reads a whole file of at most `limit` bytes into *data (malloc'ed, NUL after the last byte; caller frees).
  */
@@ -53,5 +56,7 @@ char *pbt_path_join(const char *folder, const char *name);
 /* XXH3 64-bit of bytes, and of a file's bytes. */
 uint64_t pbt_hash(const void *data, size_t length, uint64_t seed);
 pbt_code pbt_file_hash(const char *path, uint64_t *hash, pbt_error *error);
+
+PBT_END_DECLS
 
 #endif

@@ -5,11 +5,14 @@
 #ifndef PBT_BASE_JSON_H
 #define PBT_BASE_JSON_H
 
+#include "base/declarations.h"
 #include "base/status.h"
 
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+PBT_BEGIN_DECLS
 
 /* Parses `length` bytes; `file` and `where` only name the place in errors (may be NULL). Caller: json_decref.
  */
@@ -37,5 +40,7 @@ pbt_code pbt_json_object(const json_t *object, const char *key, const char *file
                          const json_t **value, pbt_error *error);
 /* Whether `key` is there and not null. */
 bool pbt_json_has(const json_t *object, const char *key);
+
+PBT_END_DECLS
 
 #endif

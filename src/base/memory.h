@@ -4,9 +4,12 @@
 #ifndef PBT_BASE_MEMORY_H
 #define PBT_BASE_MEMORY_H
 
+#include "base/declarations.h"
 #include "base/status.h"
 
 #include <stddef.h>
+
+PBT_BEGIN_DECLS
 
 /* count * size bytes, zeroed; NULL when the product overflows or memory is out. Free with free(). */
 void *pbt_alloc(size_t count, size_t size);
@@ -33,5 +36,7 @@ void *pbt_arena_alloc(pbt_arena *arena, size_t count, size_t size);
 /* A NUL-terminated copy of `length` bytes; NULL when memory is out. */
 char *pbt_arena_copy(pbt_arena *arena, const char *text, size_t length);
 char *pbt_arena_string(pbt_arena *arena, const char *text);
+
+PBT_END_DECLS
 
 #endif

@@ -6,10 +6,13 @@
 #ifndef PBT_BASE_MONITOR_H
 #define PBT_BASE_MONITOR_H
 
+#include "base/declarations.h"
 #include "base/status.h"
 
 #include <stdbool.h>
 #include <stddef.h>
+
+PBT_BEGIN_DECLS
 
 typedef struct pbt_monitor {
     void *user; /* handed to every hook */
@@ -35,5 +38,7 @@ pbt_code pbt_monitor_check(const pbt_monitor *monitor, pbt_error *error);
 
 /* Seconds on a clock that only goes forward. */
 double pbt_seconds(void);
+
+PBT_END_DECLS
 
 #endif

@@ -6,8 +6,12 @@
 #ifndef PBT_BASE_RANDOM_H
 #define PBT_BASE_RANDOM_H
 
+#include "base/declarations.h"
+
 #include <stddef.h>
 #include <stdint.h>
+
+PBT_BEGIN_DECLS
 
 typedef struct pbt_key {
     uint64_t value;
@@ -32,5 +36,7 @@ uint64_t pbt_random_below(pbt_key key, uint64_t counter, uint64_t bound);
 double pbt_random_normal(pbt_key key, uint64_t counter);
 /* Fisher-Yates of index[0..n-1]. */
 void pbt_random_shuffle(pbt_key key, uint32_t *index, size_t n);
+
+PBT_END_DECLS
 
 #endif

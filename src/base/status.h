@@ -5,8 +5,12 @@
 #ifndef PBT_BASE_STATUS_H
 #define PBT_BASE_STATUS_H
 
+#include "base/declarations.h"
+
 #include <stdarg.h>
 #include <stddef.h>
+
+PBT_BEGIN_DECLS
 
 /* The values are the program's exit codes (docs/FORMATS.md, "Exit codes"). */
 typedef enum pbt_code {
@@ -64,5 +68,7 @@ const char *pbt_code_name(pbt_code code);
         code = (expression);                                                                                 \
         if (code != PBT_OK) goto done;                                                                       \
     } while (0)
+
+PBT_END_DECLS
 
 #endif

@@ -4,9 +4,13 @@
 #ifndef PBT_BASE_TEXT_H
 #define PBT_BASE_TEXT_H
 
+#include "base/declarations.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+PBT_BEGIN_DECLS
 
 /* A growing byte string. `data` is NUL-terminated and never NULL after the first append; zero-initialise,
  * release with pbt_text_free. When memory runs out `failed` is set and further appends do nothing: check
@@ -40,5 +44,7 @@ bool pbt_string_starts(const char *string, const char *prefix);
 bool pbt_string_ends(const char *string, const char *suffix);
 /* Levenshtein distance of two short strings (at most 64 bytes are looked at); for "did you mean" hints. */
 size_t pbt_string_distance(const char *a, const char *b);
+
+PBT_END_DECLS
 
 #endif

@@ -6,8 +6,11 @@
 #ifndef PBT_CHAT_CHAT_H
 #define PBT_CHAT_CHAT_H
 
+#include "base/declarations.h"
 #include "base/json.h"
 #include "tokenizer/tokenizer.h"
+
+PBT_BEGIN_DECLS
 
 typedef struct pbt_message {
     const char *role; /* "system", "user", "assistant" */
@@ -59,5 +62,7 @@ pbt_code pbt_chat_completion_ids(const pbt_chat_template *chat, const pbt_tokeni
 pbt_code pbt_chat_mask(const pbt_chat_template *chat, const pbt_tokenizer *tokenizer,
                        const pbt_message *messages, size_t n, pbt_ids *ids, unsigned char **mask,
                        pbt_error *error);
+
+PBT_END_DECLS
 
 #endif

@@ -134,7 +134,7 @@ static pbt_code set_talk(const pbt_prompts *prompts, const pbt_question *questio
     pbt_message *messages;
     size_t n;
     PBT_TRY(pbt_extract_messages(prompts, question ? question->text : "", text, arena, &messages, &n, error));
-    *talk = (pbt_talk){.messages = messages, .n_messages = n, .sampling = PBT_SAMPLING_GREEDY(max_tokens)};
+    *talk = (pbt_talk){.messages = messages, .n_messages = n, .sampling = pbt_sampling_greedy(max_tokens)};
     return PBT_OK;
 }
 

@@ -5,7 +5,10 @@
 #ifndef PBT_DIALOGUE_ANSWER_H
 #define PBT_DIALOGUE_ANSWER_H
 
+#include "base/declarations.h"
 #include "dialogue/tree.h"
+
+PBT_BEGIN_DECLS
 
 /* What the extractor's words mean. */
 typedef struct pbt_reading {
@@ -33,5 +36,7 @@ void pbt_readings_clear(pbt_reading *readings, size_t n);
 char *pbt_answer_held(const pbt_reading *reading, const char *own_before, const char *other_before);
 /* Cuts an unfinished last sentence; a text without any sentence end is kept whole. malloc'ed. */
 char *pbt_trim_unfinished(const char *text);
+
+PBT_END_DECLS
 
 #endif

@@ -5,7 +5,10 @@
 #ifndef PBT_DIALOGUE_PAIRS_H
 #define PBT_DIALOGUE_PAIRS_H
 
+#include "base/declarations.h"
 #include "dialogue/tree.h"
+
+PBT_BEGIN_DECLS
 
 typedef enum pbt_pair_kind { PBT_RESIST, PBT_ACCEPT } pbt_pair_kind;
 /* Why a candidate (two siblings) became no pair; PBT_KEPT: it became one. */
@@ -78,5 +81,7 @@ extern const char *const pbt_arm_names[PBT_ARMS];
 size_t pbt_arm_size(const pbt_pair_list *pairs, int32_t cap, size_t wanted, pbt_key key);
 pbt_code pbt_arm_select(const pbt_pair_list *pairs, pbt_arm arm, int32_t cap, size_t n, pbt_key key,
                         uint32_t **index, size_t *count, pbt_error *error);
+
+PBT_END_DECLS
 
 #endif

@@ -7,7 +7,10 @@
 #ifndef PBT_DIALOGUE_PROMPT_H
 #define PBT_DIALOGUE_PROMPT_H
 
+#include "base/declarations.h"
 #include "chat/chat.h"
+
+PBT_BEGIN_DECLS
 
 typedef enum pbt_role {
     PBT_STANDARD,
@@ -58,5 +61,7 @@ struct pbt_arena;
 pbt_code pbt_view(const pbt_prompts *prompts, pbt_role role, const char *question, int viewer,
                   const pbt_turn *turns, size_t n_turns, struct pbt_arena *arena, pbt_message **messages,
                   size_t *n_messages, pbt_error *error);
+
+PBT_END_DECLS
 
 #endif

@@ -7,9 +7,12 @@
 #ifndef PBT_DIALOGUE_QUESTION_H
 #define PBT_DIALOGUE_QUESTION_H
 
+#include "base/declarations.h"
 #include "base/json.h"
 #include "base/random.h"
 #include "base/text.h"
+
+PBT_BEGIN_DECLS
 
 typedef struct pbt_question {
     char *id;
@@ -48,5 +51,7 @@ bool pbt_question_same(const pbt_question *question, const char *normalized_a, c
 
 /* Seeded split by question into train / dev / test by shares (0.70, 0.15, 0.15): part[i] = 0, 1, 2. */
 void pbt_questions_split(size_t n, const double share[3], pbt_key key, unsigned char *part);
+
+PBT_END_DECLS
 
 #endif

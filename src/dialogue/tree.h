@@ -6,8 +6,11 @@
 #define PBT_DIALOGUE_TREE_H
 
 #include "agent/agent.h"
+#include "base/declarations.h"
 #include "dialogue/prompt.h"
 #include "dialogue/question.h"
+
+PBT_BEGIN_DECLS
 
 typedef enum pbt_verdict { PBT_NO_VERDICT, PBT_AGREE, PBT_DISAGREE } pbt_verdict;
 
@@ -83,5 +86,7 @@ pbt_code pbt_trees_step(const pbt_growth *growth, pbt_tree *trees, size_t n, siz
                         pbt_error *error);
 /* Steps until all trees are grown. */
 pbt_code pbt_trees_grow(const pbt_growth *growth, pbt_tree *trees, size_t n, pbt_error *error);
+
+PBT_END_DECLS
 
 #endif

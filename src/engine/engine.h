@@ -7,8 +7,11 @@
 #ifndef PBT_ENGINE_ENGINE_H
 #define PBT_ENGINE_ENGINE_H
 
+#include "base/declarations.h"
 #include "base/monitor.h"
 #include "model/forward.h"
+
+PBT_BEGIN_DECLS
 
 typedef struct pbt_engine pbt_engine;
 
@@ -46,8 +49,8 @@ typedef struct pbt_sampling {
     const int32_t *stop_ids;                /* end tokens; NULL: the model's eos_token_ids */
     int32_t n_stop_ids;
 } pbt_sampling;
-#define PBT_SAMPLING_GREEDY(max_new)                                                                         \
-    ((pbt_sampling){.temperature = 0, .top_p = 1, .max_new_tokens = (max_new)})
+/* Temperature 0, no top_k, no top_p, the model's own end tokens. */
+pbt_sampling pbt_sampling_greedy(int32_t max_new_tokens);
 
 typedef struct pbt_generation {
     const int32_t *prompt;
@@ -91,5 +94,7 @@ pbt_engine_statistics pbt_engine_statistics_get(const pbt_engine *engine);
  * descending, id ascending; softmax in double. */
 int32_t pbt_sample(const float *logits, int32_t vocab, const pbt_sampling *sampling, double u,
                    float *scratch);
+
+PBT_END_DECLS
 
 #endif

@@ -9,6 +9,10 @@
 #include <math.h>
 #include <string.h>
 
+pbt_sampling pbt_sampling_greedy(int32_t max_new_tokens) {
+    return (pbt_sampling){.temperature = 0, .top_p = 1, .max_new_tokens = max_new_tokens};
+}
+
 /* a where `is` holds, else b, without a branch: loops with branches do not become vector code. */
 static inline double choose(bool is, double a, double b) {
     uint64_t x, y, mask = -(uint64_t)is;

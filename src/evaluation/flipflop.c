@@ -43,7 +43,7 @@ typedef struct flipflop_batch {
 static pbt_code batch_open(flipflop_batch *b, pbt_evaluation_task *x, size_t first, size_t n,
                            pbt_error *error) {
     const pbt_flipflop_settings *s = &x->context->experiment->flipflop;
-    pbt_sampling greedy = PBT_SAMPLING_GREEDY(s->max_new_tokens);
+    pbt_sampling greedy = pbt_sampling_greedy(s->max_new_tokens);
     *b = (flipflop_batch){.x = x, .first = first, .n = n};
     b->challenges = s->challenges > 0 ? (size_t)s->challenges : x->context->prompts->n_challenges;
     size_t all = n * b->challenges;

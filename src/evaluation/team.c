@@ -66,7 +66,7 @@ static pbt_code speak(pbt_evaluation_task *x, discussion *all, size_t n, size_t 
                       pbt_error *error) {
     pbt_reply_batch asking;
     size_t *who = pbt_alloc(n, sizeof *who), count = 0;
-    pbt_sampling greedy = PBT_SAMPLING_GREEDY(x->context->experiment->team.max_new_tokens);
+    pbt_sampling greedy = pbt_sampling_greedy(x->context->experiment->team.max_new_tokens);
     if (!who) return pbt_fail_memory(error, n * sizeof *who, "discussions");
     for (size_t i = 0; i < n; i++)
         if (goes_on(&all[i], turn) && speaker_of(&all[i]) == speaker) who[count++] = i;

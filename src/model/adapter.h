@@ -5,7 +5,10 @@
 #ifndef PBT_MODEL_ADAPTER_H
 #define PBT_MODEL_ADAPTER_H
 
+#include "base/declarations.h"
 #include "model/model.h"
+
+PBT_BEGIN_DECLS
 
 /* The LoRA pair of one linear layer; A == NULL where the layer is not a target. fp32. */
 typedef struct pbt_lora {
@@ -70,5 +73,7 @@ pbt_code pbt_adapter_targeted(const pbt_adapter_settings *settings, int32_t laye
 pbt_code pbt_lora_add(const pbt_ops *ops, const pbt_lora *lora, float *W, pbt_error *error);
 /* Adds scaling * B A to the weights of a writable model; merge.h does it to any. */
 pbt_code pbt_adapter_merge(pbt_model *model, const pbt_adapter *adapter, pbt_error *error);
+
+PBT_END_DECLS
 
 #endif

@@ -5,7 +5,10 @@
 #ifndef PBT_MODEL_BACKWARD_H
 #define PBT_MODEL_BACKWARD_H
 
+#include "base/declarations.h"
 #include "model/forward.h"
+
+PBT_BEGIN_DECLS
 
 /* Gradients for the trained thing. Exactly one of adapter (the last of pass->adapters) and full is trained.
  */
@@ -24,5 +27,7 @@ const pbt_parameter *pbt_gradients_parameters(const pbt_gradients *gradients, si
 pbt_code pbt_backward(const pbt_pass *pass, pbt_kv *kv, pbt_activations *activations,
                       const int32_t *target_row, const int32_t *target, const float *weight, int32_t n,
                       float *logprob, pbt_gradients *gradients, pbt_error *error);
+
+PBT_END_DECLS
 
 #endif

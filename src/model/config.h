@@ -4,8 +4,11 @@
 #ifndef PBT_MODEL_CONFIG_H
 #define PBT_MODEL_CONFIG_H
 
+#include "base/declarations.h"
 #include "base/json.h"
 #include "tensor/tensor.h"
+
+PBT_BEGIN_DECLS
 
 enum { PBT_MAX_LAYERS = 512, PBT_MAX_EOS = 16 };
 
@@ -73,5 +76,7 @@ int64_t pbt_config_weight_bytes(const pbt_config *config, pbt_dtype dtype);
 /* Bytes of the packed copies of linear layers and output that a model opened for fast inference has beside
  * its weights (tensor/cpu/cpu.h). */
 int64_t pbt_config_packed_bytes(const pbt_config *config, pbt_dtype dtype);
+
+PBT_END_DECLS
 
 #endif

@@ -5,7 +5,10 @@
 #ifndef PBT_MODEL_FORWARD_H
 #define PBT_MODEL_FORWARD_H
 
+#include "base/declarations.h"
 #include "model/adapter.h"
+
+PBT_BEGIN_DECLS
 
 /* Keys and values of every layer. Row r of layer l: k + (l * capacity + r) * G*E. RoPE is already applied to
  * k. */
@@ -75,5 +78,7 @@ pbt_code pbt_logprobs_and_statistics(const pbt_model *model, pbt_activations *ac
 void pbt_logit_statistics(const pbt_model *model, const float *logits, const float *logsumexp, int32_t n_rows,
                           const int32_t *local, const int32_t *target, int32_t first, int32_t n,
                           pbt_target_statistics *statistics);
+
+PBT_END_DECLS
 
 #endif

@@ -6,9 +6,12 @@
 #ifndef PBT_MODEL_MODEL_H
 #define PBT_MODEL_MODEL_H
 
+#include "base/declarations.h"
 #include "base/monitor.h"
 #include "model/config.h"
 #include "tensor/ops.h"
+
+PBT_BEGIN_DECLS
 
 /* The linear layers of a block, in the order of PEFT's usual lists; the index is used by adapters too. */
 typedef enum pbt_linear {
@@ -93,5 +96,7 @@ typedef struct pbt_parameter {
     size_t count;
     bool decay;
 } pbt_parameter;
+
+PBT_END_DECLS
 
 #endif

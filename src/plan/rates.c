@@ -230,7 +230,7 @@ static pbt_code run_pass(work *w, pbt_error *error) {
 static pbt_code run_output(work *w, pbt_error *error) {
     probe *p = w->p;
     const int32_t V = p->model->config.vocab_size;
-    const pbt_sampling sampling = PBT_SAMPLING_GREEDY(1);
+    const pbt_sampling sampling = pbt_sampling_greedy(1);
     for (int32_t t = 0; t < w->texts; t++) p->target_rows[t] = t;
     PBT_TRY(pbt_logits(p->model, p->activations, p->target_rows, w->texts, p->logits, error));
     for (int32_t t = 0; t < w->texts; t++)

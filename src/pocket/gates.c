@@ -97,7 +97,7 @@ static pbt_code reply(trials *t, int agent, double temperature, const char *purp
     pbt_key key = pbt_key_named(trial->key, purpose);
     pbt_talk_clear(t->talks, t->n);
     for (size_t i = 0; i < t->n; i++) {
-        t->talks[i].sampling = PBT_SAMPLING_GREEDY(TOKENS);
+        t->talks[i].sampling = pbt_sampling_greedy(TOKENS);
         t->talks[i].sampling.temperature = temperature;
         t->talks[i].key = pbt_key_named(key, t->questions[i]->id);
     }

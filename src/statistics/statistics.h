@@ -4,8 +4,11 @@
 #ifndef PBT_STATISTICS_STATISTICS_H
 #define PBT_STATISTICS_STATISTICS_H
 
+#include "base/declarations.h"
 #include "base/random.h"
 #include "base/status.h"
+
+PBT_BEGIN_DECLS
 
 /* Mean and sample standard deviation (n-1; 0 when n < 2). */
 void pbt_mean_std(const double *x, size_t n, double *mean, double *std);
@@ -25,5 +28,7 @@ pbt_code pbt_bootstrap_paired(const pbt_item *a, const pbt_item *b, size_t n, si
 void pbt_wilson(int64_t successes, int64_t n, double interval[2]);
 /* Exact two-sided McNemar test from the two discordant counts. */
 double pbt_mcnemar(int64_t only_first, int64_t only_second);
+
+PBT_END_DECLS
 
 #endif

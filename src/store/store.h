@@ -6,7 +6,10 @@
 #ifndef PBT_STORE_STORE_H
 #define PBT_STORE_STORE_H
 
+#include "base/declarations.h"
 #include "base/json.h"
+
+PBT_BEGIN_DECLS
 
 typedef struct pbt_store pbt_store;
 
@@ -40,5 +43,7 @@ pbt_code pbt_store_each(pbt_store *store, const pbt_artefact_key *key_without_na
                         void *user, pbt_error *error);
 /* Deletes a stage's artefacts (of one seed; all seeds when seed < 0). */
 pbt_code pbt_store_clear(pbt_store *store, const char *stage, int64_t seed, pbt_error *error);
+
+PBT_END_DECLS
 
 #endif

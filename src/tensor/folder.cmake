@@ -13,6 +13,7 @@ function(pbt_cpu_kernels instruction_set)
   if(PBT_FUZZ) # no parser is here
     target_compile_options(pbt_tensor_${instruction_set} PRIVATE -O0 -fno-sanitize=all)
   endif()
+  pbt_part_of_library(pbt_tensor_${instruction_set})
   target_sources(pbt_tensor PRIVATE $<TARGET_OBJECTS:pbt_tensor_${instruction_set}>)
 endfunction()
 

@@ -17,8 +17,11 @@
 #ifndef PBT_TENSOR_OPS_H
 #define PBT_TENSOR_OPS_H
 
+#include "base/declarations.h"
 #include "base/random.h"
 #include "tensor/tensor.h"
+
+PBT_BEGIN_DECLS
 
 /* AdamW as in PyTorch (decoupled weight decay). bias corrections are taken from `step`, counted from 1. */
 typedef struct pbt_adamw {
@@ -136,5 +139,7 @@ const pbt_ops *pbt_ops_cpu_named(const char *instruction_set);
 /* Threads the CPU table may use; default: OMP_NUM_THREADS or the cores of the machine. */
 void pbt_threads_set(int n);
 int pbt_threads(void);
+
+PBT_END_DECLS
 
 #endif

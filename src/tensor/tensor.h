@@ -5,11 +5,14 @@
 #ifndef PBT_TENSOR_TENSOR_H
 #define PBT_TENSOR_TENSOR_H
 
+#include "base/declarations.h"
 #include "base/status.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+PBT_BEGIN_DECLS
 
 typedef enum pbt_dtype { PBT_F32 = 0, PBT_F16, PBT_BF16, PBT_NF4, PBT_FP4, PBT_INT8, PBT_DTYPES } pbt_dtype;
 
@@ -82,5 +85,7 @@ typedef struct pbt_layout {
 /* Checks every index, length and position of a layout against `kv_rows` rows of KV buffer. PBT_USAGE if
  * wrong. */
 pbt_code pbt_layout_check(const pbt_layout *layout, int32_t kv_rows, pbt_error *error);
+
+PBT_END_DECLS
 
 #endif

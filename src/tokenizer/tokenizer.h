@@ -5,12 +5,15 @@
 #ifndef PBT_TOKENIZER_TOKENIZER_H
 #define PBT_TOKENIZER_TOKENIZER_H
 
+#include "base/declarations.h"
 #include "base/status.h"
 #include "base/text.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+PBT_BEGIN_DECLS
 
 typedef struct pbt_tokenizer pbt_tokenizer;
 
@@ -54,5 +57,7 @@ const char *pbt_tokenizer_special(const pbt_tokenizer *tokenizer,
  * FOLDER/tokenizer.json. */
 pbt_code pbt_bpe_train(const char *const *texts, size_t n_texts, int32_t vocab_size, bool add_prefix_space,
                        const char *const *specials, size_t n_specials, const char *folder, pbt_error *error);
+
+PBT_END_DECLS
 
 #endif

@@ -5,8 +5,11 @@
 #ifndef PBT_TRAIN_DATASET_H
 #define PBT_TRAIN_DATASET_H
 
+#include "base/declarations.h"
 #include "base/json.h"
 #include "chat/chat.h"
+
+PBT_BEGIN_DECLS
 
 typedef struct pbt_example {
     pbt_ids prompt;
@@ -53,5 +56,7 @@ pbt_code pbt_dataset_read(const char *path, const pbt_tokenizer *tokenizer, cons
 pbt_code pbt_dataset_add(pbt_dataset *dataset, const pbt_tokenizer *tokenizer, const pbt_chat_template *chat,
                          const json_t *row, bool preference, int32_t max_length, const char *file,
                          const char *where, pbt_error *error);
+
+PBT_END_DECLS
 
 #endif

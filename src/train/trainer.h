@@ -5,9 +5,12 @@
 #ifndef PBT_TRAIN_TRAINER_H
 #define PBT_TRAIN_TRAINER_H
 
+#include "base/declarations.h"
 #include "base/monitor.h"
 #include "model/backward.h"
 #include "train/dataset.h"
+
+PBT_BEGIN_DECLS
 
 typedef enum pbt_schedule {
     PBT_LINEAR_SCHEDULE,
@@ -144,5 +147,7 @@ int32_t pbt_train_rows(const pbt_trainer *trainer);
 int64_t pbt_train_pass_bytes(const pbt_config *config, int32_t rows, int32_t rank);
 /* The same for a model that is not open: `max_rows` of the settings, the rank of the adapter (0: none). */
 int32_t pbt_train_rows_of(const pbt_config *config, int32_t max_rows, int32_t rank);
+
+PBT_END_DECLS
 
 #endif

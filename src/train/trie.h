@@ -5,8 +5,11 @@
 #ifndef PBT_TRAIN_TRIE_H
 #define PBT_TRAIN_TRIE_H
 
+#include "base/declarations.h"
 #include "tensor/tensor.h"
 #include "train/dataset.h"
+
+PBT_BEGIN_DECLS
 
 /* A batch in the form model/forward.h wants, and the targets of its loss. */
 typedef struct pbt_trie {
@@ -30,5 +33,7 @@ typedef struct pbt_sequence {
 pbt_code pbt_trie_build(const pbt_sequence *sequences, int32_t n, bool share, pbt_trie *trie,
                         pbt_error *error);
 void pbt_trie_free(pbt_trie *trie);
+
+PBT_END_DECLS
 
 #endif

@@ -127,8 +127,8 @@ static void errors(void **state) {
     (void)state;
     pbt_agent *agent;
     pbt_error refused = {0};
-    pbt_talk talks[2] = {{.messages = question, .n_messages = 1, .sampling = PBT_SAMPLING_GREEDY(3)},
-                         {.messages = question, .n_messages = 1, .sampling = PBT_SAMPLING_GREEDY(-1)}};
+    pbt_talk talks[2] = {{.messages = question, .n_messages = 1, .sampling = pbt_sampling_greedy(3)},
+                         {.messages = question, .n_messages = 1, .sampling = pbt_sampling_greedy(-1)}};
     assert_ok(pbt_agent_local(model, NULL, "base", &agent, error));
     assert_int_equal(pbt_agent_talk(agent, talks, 2, NULL, &refused), PBT_USAGE);
     assert_non_null(strstr(refused.message, "request 1: max_new_tokens is -1"));

@@ -116,7 +116,7 @@ static void forget(void **state) {
         pbt_generation request = {.prompt = asked.ids[9],
                                   .prompt_length = asked.length[9],
                                   .adapter = a,
-                                  .sampling = PBT_SAMPLING_GREEDY(12)};
+                                  .sampling = pbt_sampling_greedy(12)};
         assert_ok(pbt_engine_generate(engine, &request, 1, NULL, error));
         check(model, &request);
         release(&request, 1);
@@ -134,7 +134,7 @@ static void stops_and_minimum(void **state) {
     (void)state;
     pbt_engine *engine = fixture_engine(model, 0, 0, 0, true);
     pbt_generation free_run = {
-        .prompt = asked.ids[5], .prompt_length = asked.length[5], .sampling = PBT_SAMPLING_GREEDY(10)};
+        .prompt = asked.ids[5], .prompt_length = asked.length[5], .sampling = pbt_sampling_greedy(10)};
     int32_t none = -1;
     free_run.sampling.stop_ids = &none;
     assert_ok(pbt_engine_generate(engine, &free_run, 1, NULL, error));
@@ -170,7 +170,7 @@ static void counts(void **state) {
         pbt_generation requests[3];
         for (int i = 0; i < 3; i++)
             requests[i] =
-                (pbt_generation){.prompt = texts[i], .prompt_length = 3, .sampling = PBT_SAMPLING_GREEDY(1)};
+                (pbt_generation){.prompt = texts[i], .prompt_length = 3, .sampling = pbt_sampling_greedy(1)};
         assert_ok(pbt_engine_generate(engine, requests, 3, NULL, error));
         release(requests, 3);
         pbt_engine_statistics s = pbt_engine_statistics_get(engine);
@@ -182,7 +182,7 @@ static void counts(void **state) {
     }
     pbt_engine_free(engine);
     engine = fixture_engine(model, 0, 0, 0, false);
-    pbt_generation request = {.prompt = abc, .prompt_length = 3, .sampling = PBT_SAMPLING_GREEDY(5)};
+    pbt_generation request = {.prompt = abc, .prompt_length = 3, .sampling = pbt_sampling_greedy(5)};
     request.sampling.min_new_tokens = 5;
     assert_ok(pbt_engine_generate(engine, &request, 1, NULL, error));
     release(&request, 1);
@@ -263,7 +263,7 @@ static void refuse(pbt_engine *engine, pbt_generation request, pbt_code code, co
     pbt_error error = {0};
     pbt_generation both[2] = {request, request};
     both[0] =
-        (pbt_generation){.prompt = asked.ids[0], .prompt_length = 2, .sampling = PBT_SAMPLING_GREEDY(0)};
+        (pbt_generation){.prompt = asked.ids[0], .prompt_length = 2, .sampling = pbt_sampling_greedy(0)};
     assert_int_equal(pbt_engine_generate(engine, both, 2, NULL, &error), code);
     if (!strstr(error.message, sentence)) fail_msg("%s", error.message);
     assert_null(both[0].ids);
@@ -274,7 +274,7 @@ static void refusals(void **state) {
     (void)state;
     pbt_engine *engine = fixture_engine(model, 40, 0, 0, true);
     const int32_t strange[] = {1, 2, VOCABULARY};
-    pbt_generation good = {.prompt = asked.ids[0], .prompt_length = 2, .sampling = PBT_SAMPLING_GREEDY(4)};
+    pbt_generation good = {.prompt = asked.ids[0], .prompt_length = 2, .sampling = pbt_sampling_greedy(4)};
     pbt_generation bad = good;
     bad.prompt_length = 0;
     refuse(engine, bad, PBT_USAGE, "request 1: a prompt has at least one token");

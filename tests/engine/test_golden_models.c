@@ -67,7 +67,7 @@ static void check(const char *name, pbt_dtype dtype, bool prepared) {
     assert_ok(pbt_engine_score(engine, &scoring, 1, NULL, error));
     compare("log-probability", logprobs, json_object_get(g.root, "logprobs"), CONTINUATION);
     pbt_generation generation = {
-        .prompt = g.ids, .prompt_length = PROMPT, .sampling = PBT_SAMPLING_GREEDY(GREEDY)};
+        .prompt = g.ids, .prompt_length = PROMPT, .sampling = pbt_sampling_greedy(GREEDY)};
     assert_ok(pbt_engine_generate(engine, &generation, 1, NULL, error));
     assert_int_equal(generation.n_ids, g.n_greedy);
     assert_memory_equal(generation.ids, g.greedy, (size_t)g.n_greedy * sizeof(int32_t));

@@ -48,10 +48,11 @@ static void cut(void **state) {
 
 static void greedy(void **state) {
     (void)state;
+    pbt_sampling greedily = pbt_sampling_greedy(1);
     float scratch[5], ties[5] = {1, 4, 4, 2, 4};
-    assert_int_equal(pbt_sample(ties, 5, &PBT_SAMPLING_GREEDY(1), 0, scratch), 1);
+    assert_int_equal(pbt_sample(ties, 5, &greedily, 0, scratch), 1);
     float with_nan[5] = {NAN, -3, NAN, -1, -INFINITY};
-    assert_int_equal(pbt_sample(with_nan, 5, &PBT_SAMPLING_GREEDY(1), 0, scratch), 3);
+    assert_int_equal(pbt_sample(with_nan, 5, &greedily, 0, scratch), 3);
     pbt_sampling warm = {.temperature = 1, .top_p = 1};
     for (int i = 0; i < 100; i++) {
         int32_t id = pbt_sample(with_nan, 5, &warm, i / 100.0, scratch);

@@ -1,9 +1,9 @@
 /*
- * pbt as a library: every public contract, lowest floor first. Link with libpbt_experiment and what it needs
- * (`pkg-config --libs jansson sqlite3 yaml-0.1 libpcre2-8 libutf8proc libxxhash`, lapacke, threads).
+ * pbt as a library: every public contract, lowest floor first. In C and C++: #include <pbt/pbt.h>, and
+ * `pkg-config --cflags --libs pbt` (with --static for libpbt.a), or find_package(pbt) and pbt::pbt in CMake.
  *
  * One convention: a function that can fail returns pbt_code and explains itself in a pbt_error
- * (base/status.h).
+ * (base/status.h). The library never prints, exits or aborts.
  */
 #ifndef PBT_H
 #define PBT_H
