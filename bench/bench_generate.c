@@ -191,7 +191,7 @@ static pbt_code run(const settings *s, pbt_error *error) {
     pbt_model_options options = {.dtype = PBT_DTYPES, .prepare = true};
     json_t *results = json_array();
     uint64_t sum = 0;
-    PBT_TRY(pbt_model_open(s->model, &options, pbt_ops_cpu(), &model, error));
+    PBT_TRY(pbt_model_open(s->model, &options, measure_device(), &model, error));
     pbt_code code = PBT_OK;
     if (!s->json)
         printf("%-9s %6s %10s %12s %10s %14s %14s\n", "prefixes", "batch", "nodes/s", "new tokens/s",

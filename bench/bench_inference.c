@@ -155,7 +155,7 @@ static pbt_code run(const settings *s, pbt_error *error) {
         pbt_model_options options = {.dtype = dtypes[i], .prepare = true};
         if (s->dtype && strcmp(s->dtype, pbt_dtype_name(dtypes[i])) != 0) continue;
         subjects[n].dtype = dtypes[i];
-        code = pbt_model_open(s->model, &options, pbt_ops_cpu(), &subjects[n].model, error);
+        code = pbt_model_open(s->model, &options, measure_device(), &subjects[n].model, error);
         if (code == PBT_OK) n++;
     }
     if (code == PBT_OK && n == 0)

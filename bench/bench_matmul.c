@@ -77,7 +77,7 @@ typedef struct workload {
 } workload;
 
 static void free_workload(workload *w) {
-    if (w->W.prepared) pbt_ops_cpu()->unprepare(&w->W);
+    if (w->W.prepared) measure_device()->ops->unprepare(&w->W);
     free(w->weights);
     free(w->x);
     free(w->y);
@@ -86,7 +86,7 @@ static void free_workload(workload *w) {
 }
 
 static void once(workload *w) {
-    const pbt_ops *ops = pbt_ops_cpu();
+    const pbt_ops *ops = measure_device()->ops;
     const product_case *c = w->shape;
     switch (c->kind) {
     case LINEAR:
@@ -151,7 +151,7 @@ static bool make(const product_case *c, workload *w) {
                      .data = w->weights,
                      .quantization = c->dtype == PBT_NF4 || c->dtype == PBT_INT8 ? &w->quantization : NULL};
     pbt_error error;
-    if (c->kind == LINEAR_PACKED && pbt_ops_cpu()->prepare(&w->W, &error) != PBT_OK) return false;
+    if (c->kind == LINEAR_PACKED && measure_device()->ops->prepare(&w->W, &error) != PBT_OK) return false;
     once(w);
     double start = measure_now();
     once(w);

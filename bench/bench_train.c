@@ -77,7 +77,7 @@ static pbt_code make_model(const shape *s, pbt_model **model, pbt_adapter **adap
     pbt_code code = pbt_config_parse(raw, "bench", &config, error);
     json_decref(raw);
     if (code != PBT_OK) return code;
-    code = pbt_model_random(&config, pbt_key_of_seed(2), 0.05, pbt_ops_cpu(), model, error);
+    code = pbt_model_random(&config, pbt_key_of_seed(2), 0.05, measure_device(), model, error);
     pbt_config_free(&config);
     if (code != PBT_OK || !s->lora) return code;
     pbt_adapter_settings settings = {.r = RANK, .alpha = 32};

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/monitor.h"
+#include "tensor/device.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -19,18 +20,23 @@
 void openblas_set_num_threads(int threads) __attribute__((weak));
 char *openblas_get_corename(void) __attribute__((weak));
 #endif
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 #define MEASURE static inline __attribute__((unused))
+
+/* The device that is measured: the best there is. */
+MEASURE const pbt_device *measure_device(void) {
+    const pbt_device *device;
+    pbt_error error;
+    return pbt_device_open("auto", &device, &error) == PBT_OK ? device : NULL;
+}
 
 /* OpenBLAS older than the processor takes it for a smaller one, and a machine may be set to the smallest core
  * of all; both leave half of an AVX-512 unit unused. The name of the core is read only when the library
  * starts, so the program starts itself again with it: the peer is the fastest there is. */
 MEASURE void measure_begin(char **argv) {
 #if defined(PBT_HAVE_CBLAS) && defined(__x86_64__)
-    if (getenv("PBT_BENCH_STARTED") || !__builtin_cpu_supports("avx512f") || !openblas_get_corename) return;
+    if (getenv("PBT_BENCH_STARTED") || strcmp(measure_device()->instruction_set, "avx512") != 0 ||
+        !openblas_get_corename)
+        return;
     setenv("PBT_BENCH_STARTED", "1", 1);
     setenv("OPENBLAS_CORETYPE", "SkylakeX", 1);
     unsetenv("OPENBLAS_L2_SIZE");
@@ -69,31 +75,14 @@ MEASURE void measure_cblas_threads(int threads) {
 
 /* ---- fused multiply-adds on registers: nothing computes faster ---- */
 
-#if defined(__x86_64__)
-#define MEASURE_FMA(name, isa, vector, set, fma, first, width)                                               \
-    __attribute__((target(isa))) MEASURE double name(void) {                                                 \
-        enum { CHAINS = 12, ROUNDS = 500000 };                                                               \
-        vector a[CHAINS], x = set(0.999f), y = set(1e-6f);                                                   \
-        for (int i = 0; i < CHAINS; i++) a[i] = set((float)i);                                               \
-        double start = measure_now();                                                                        \
-        for (int r = 0; r < ROUNDS; r++)                                                                     \
-            _Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++) a[i] = fma(a[i], x, y);                \
-        double seconds = measure_now() - start;                                                              \
-        volatile float sink = 0;                                                                             \
-        for (int i = 0; i < CHAINS; i++) sink += first(a[i]);                                                \
-        return 2.0 * (width)*CHAINS * ROUNDS / seconds / 1e9;                                                \
-    }
-MEASURE_FMA(measure_fma_256, "avx2,fma", __m256, _mm256_set1_ps, _mm256_fmadd_ps, _mm256_cvtss_f32, 8)
-MEASURE_FMA(measure_fma_512, "avx512f", __m512, _mm512_set1_ps, _mm512_fmadd_ps, _mm512_cvtss_f32, 16)
-#endif
-
-/* GFLOP/s of one thread in one short run (NAN: not known for this processor). */
+/* GFLOP/s of one thread in one short run. */
 MEASURE double measure_fma(void) {
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f")) return measure_fma_512();
-    if (__builtin_cpu_supports("fma")) return measure_fma_256();
-#endif
-    return NAN;
+    enum { TIMES = 25 };
+    const pbt_device *device = measure_device();
+    float seed = 1e-6F;
+    double done = 0, start = measure_now();
+    for (int i = 0; i < TIMES; i++) done += device->peak(&seed);
+    return done / (measure_now() - start) / 1e9;
 }
 
 /* ---- SGEMM of a large square, and reading from memory ---- */

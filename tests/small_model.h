@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/json.h"
+#include "device.h"
 #include "model/model.h"
 
 #include <string.h>
@@ -24,7 +25,7 @@ static inline pbt_model *small_model(const char *text, uint64_t seed) {
     pbt_code code = pbt_json_parse(text, strlen(text), "test", NULL, &raw, &error);
     if (code == PBT_OK) code = pbt_config_parse(raw, "test", &config, &error);
     if (code == PBT_OK) {
-        code = pbt_model_random(&config, pbt_key_of_seed(seed), 0.3, pbt_ops_cpu(), &model, &error);
+        code = pbt_model_random(&config, pbt_key_of_seed(seed), 0.3, test_device(), &model, &error);
         pbt_config_free(&config);
     }
     if (code != PBT_OK) fail_msg("%s", error.message);

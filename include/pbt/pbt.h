@@ -16,6 +16,7 @@
 #include "base/status.h"
 #include "base/text.h"
 
+#include "tensor/device.h"
 #include "tensor/ops.h"
 #include "tensor/tensor.h"
 

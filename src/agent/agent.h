@@ -62,7 +62,7 @@ typedef struct pbt_chat_model {
 } pbt_chat_model;
 pbt_code pbt_chat_model_open(const char *path, const pbt_model_options *model_options,
                              const pbt_engine_options *engine_options, const char *date_string,
-                             pbt_chat_model **chat_model, pbt_error *error);
+                             const pbt_device *device, pbt_chat_model **chat_model, pbt_error *error);
 void pbt_chat_model_free(pbt_chat_model *chat_model);
 
 /* An agent of a chat model with an adapter (NULL: the base model). Borrows both. */

@@ -4,7 +4,6 @@
 #include "cli/command.h"
 #include "cli/machine.h"
 #include "experiment/check.h"
-#include "tensor/ops.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <jansson.h>
@@ -20,8 +19,9 @@ typedef struct doctor_options {
     pbt_strings set;
 } doctor_options;
 
-static json_t *machine_json(const pbt_machine *m) {
-    return json_pack("{s:s, s:i, s:i, s:b, s:b, s:f, s:f, s:f}", "processor", m->processor, "cores", m->cores,
+static json_t *machine_json(const pbt_device *device, const pbt_machine *m) {
+    return json_pack("{s:s, s:s, s:s, s:i, s:i, s:b, s:b, s:f, s:f, s:f}", "processor", m->processor,
+                     "device", device->name, "instruction_set", device->instruction_set, "cores", m->cores,
                      "threads", pbt_threads(), "avx2_fma", (int)m->avx2_fma, "avx512", (int)m->avx512,
                      "memory_bytes", m->memory, "memory_free_bytes", m->memory_free, "peak_gflops_core",
                      1e-9 * m->peak);
@@ -90,7 +90,7 @@ static pbt_code check_experiment(const pbt_cli *cli, const doctor_options *o, co
                                  pbt_checks *checks, pbt_error *error) {
     pbt_experiment experiment;
     PBT_TRY(pbt_experiment_read(path, cli->data_folder, o->set.items, o->set.count, &experiment, error));
-    pbt_code code = pbt_experiment_check(&experiment, checks, error);
+    pbt_code code = pbt_experiment_check(&experiment, cli->device, checks, error);
     pbt_experiment_free(&experiment);
     return code;
 }
@@ -99,8 +99,8 @@ static pbt_code run(const pbt_cli *cli, const void *settings, int n_arguments, c
                     pbt_error *error) {
     pbt_machine machine;
     pbt_checks checks = {0};
-    pbt_machine_look(&machine);
-    json_t *machine_part = machine_json(&machine), *build_part = build_json(cli);
+    pbt_machine_look(cli->device, &machine);
+    json_t *machine_part = machine_json(cli->device, &machine), *build_part = build_json(cli);
     pbt_code code = PBT_OK;
     if (n_arguments) code = check_experiment(cli, settings, arguments[0], &checks, error);
     if (code == PBT_OK && cli->json) {

@@ -42,11 +42,11 @@ static json_t *specials_json(const pbt_tokenizer *tokenizer) {
     return object;
 }
 
-static json_t *inspection(const char *path, const pbt_config *c, const pbt_tokenizer *tokenizer,
-                          const char *chat) {
+static json_t *inspection(const char *path, const pbt_config *c, const pbt_device *device,
+                          const pbt_tokenizer *tokenizer, const char *chat) {
     json_t *ends = json_array();
     for (int32_t i = 0; i < c->n_eos; i++) json_array_append_new(ends, json_integer(c->eos_token_ids[i]));
-    const pbt_engine_options options = {0};
+    const pbt_engine_options options = {.device = device};
     const pbt_engine_memory engine = pbt_engine_memory_of(c, &options, 0);
     return json_pack(
         "{s:s, s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:s, s:b, s:s, s:o, s:o, "
@@ -114,7 +114,7 @@ static pbt_code run_inspect(const pbt_cli *cli, const void *settings, int n_argu
     if (pbt_tokenizer_open(path, &tokenizer, &no_text) == PBT_OK)
         (void)pbt_chat_template_open(path, tokenizer, "1 Jan 2000", &chat, &no_chat);
     const char *told = chat ? "understood" : tokenizer ? no_chat.message : no_text.message;
-    json_t *value = inspection(path, &config, tokenizer, told);
+    json_t *value = inspection(path, &config, cli->device, tokenizer, told);
     code = value ? PBT_OK : pbt_fail(error, PBT_FAILED, "%s: cannot be described", path);
     if (code == PBT_OK && cli->json) {
         code = pbt_cli_print_json(value, error);

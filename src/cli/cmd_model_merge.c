@@ -110,7 +110,7 @@ static pbt_code measure(const conversion *c, pbt_error *error) {
     const char *on;
     pbt_divergence divergence;
     pbt_code code = pbt_model_open(c->options->output_dir, &(pbt_model_options){.dtype = PBT_DTYPES},
-                                   pbt_ops_cpu(), &written, error);
+                                   c->cli->device, &written, error);
     if (code == PBT_OK) code = read_ids(c, &ids, &bos, &on, error);
     if (code == PBT_OK)
         code = pbt_divergence_measure((pbt_divergence_side){.model = c->model, .adapter = c->adapter},
@@ -182,7 +182,7 @@ static pbt_code merge(conversion *c, pbt_error *error) {
     const convert_options *o = c->options;
     pbt_model_options base = {.dtype = c->load, .nested_quantization = o->use_bnb_nested_quant};
     pbt_model *merged = NULL;
-    PBT_TRY(pbt_model_open(c->path, &base, pbt_ops_cpu(), &c->model, error));
+    PBT_TRY(pbt_model_open(c->path, &base, c->cli->device, &c->model, error));
     char *adapter;
     PBT_TRY(pbt_adapter_folder(o->adapter, &adapter, error));
     pbt_code opened = pbt_adapter_open(adapter, c->model, &c->adapter, error);
@@ -190,7 +190,7 @@ static pbt_code merge(conversion *c, pbt_error *error) {
     if (opened != PBT_OK) return opened;
     pbt_cli_warn_base(c->cli, c->adapter, c->model);
     settle_dtype(c);
-    PBT_TRY(pbt_model_open(c->path, &base, pbt_ops_cpu(), &merged, error));
+    PBT_TRY(pbt_model_open(c->path, &base, c->cli->device, &merged, error));
     pbt_model_options stored = options_of(c, c->quantised == PBT_DTYPES ? c->plain : c->quantised);
     pbt_code code = pbt_model_merge(merged, c->adapter, &stored, error);
     if (code == PBT_OK) code = write_folder(c, merged, error);
@@ -201,13 +201,13 @@ static pbt_code merge(conversion *c, pbt_error *error) {
 static pbt_code quantize(conversion *c, pbt_error *error) {
     pbt_model *quantised = NULL;
     PBT_TRY(
-        pbt_model_open(c->path, &(pbt_model_options){.dtype = PBT_DTYPES}, pbt_ops_cpu(), &c->model, error));
+        pbt_model_open(c->path, &(pbt_model_options){.dtype = PBT_DTYPES}, c->cli->device, &c->model, error));
     if (c->model->config.quantization != PBT_DTYPES)
         return pbt_fail(error, PBT_BAD_INPUT, "%s: is stored in %s already; expected 16- or 32-bit weights",
                         c->path, pbt_dtype_name(c->model->config.quantization));
     settle_dtype(c);
     pbt_model_options options = options_of(c, c->quantised);
-    PBT_TRY(pbt_model_open(c->path, &options, pbt_ops_cpu(), &quantised, error));
+    PBT_TRY(pbt_model_open(c->path, &options, c->cli->device, &quantised, error));
     pbt_code code = write_folder(c, quantised, error);
     pbt_model_free(quantised);
     return code;

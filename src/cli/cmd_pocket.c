@@ -70,6 +70,7 @@ static pbt_code train(const pbt_cli *cli, const pocket_options *o, const pbt_poc
                          .steps = o->steps,
                          .batch = (int32_t)o->batch,
                          .output = folder,
+                         .device = cli->device,
                          .monitor = cli->monitor};
     return pbt_pocket_pretrain(&p, error);
 }
@@ -117,13 +118,13 @@ static pbt_code print_gates(const pbt_cli *cli, const pbt_pocket_gates *gates, p
     return PBT_OK;
 }
 
-static pbt_code open_agent(const char *models, int agent, pbt_chat_model **model, pbt_agent **out,
-                           pbt_error *error) {
+static pbt_code open_agent(const pbt_cli *cli, const char *models, int agent, pbt_chat_model **model,
+                           pbt_agent **out, pbt_error *error) {
     char *folder = pbt_path_join(models, agent_folders[agent]);
     const pbt_model_options options = {.dtype = PBT_DTYPES, .prepare = true};
     const pbt_engine_options engine = {.share_prefixes = true};
     if (!folder) return pbt_fail_memory(error, 0, "a path");
-    pbt_code code = pbt_chat_model_open(folder, &options, &engine, NULL, model, error);
+    pbt_code code = pbt_chat_model_open(folder, &options, &engine, NULL, cli->device, model, error);
     free(folder);
     return code == PBT_OK ? pbt_agent_local(*model, NULL, agent_folders[agent], out, error) : code;
 }
@@ -158,7 +159,7 @@ static pbt_code show_gates(const pbt_cli *cli, const pocket_options *o, const ch
                            : pbt_fail_memory(error, 0, "a path");
     trial.questions = places;
     for (int a = 0; a < 2 && code == PBT_OK; a++)
-        code = open_agent(models, a, &model[a], &trial.agents[a], error);
+        code = open_agent(cli, models, a, &model[a], &trial.agents[a], error);
     if (code == PBT_OK) code = pbt_pocket_gates_measure(&trial, &gates, error);
     if (code == PBT_OK) code = print_gates(cli, &gates, error);
     for (int a = 0; a < 2; a++) {

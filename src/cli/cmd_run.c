@@ -17,7 +17,7 @@ typedef struct run_options {
 
 static pbt_code print_plan(const pbt_cli *cli, const pbt_experiment *experiment, pbt_error *error) {
     pbt_plan plan;
-    PBT_TRY(pbt_plan_make(experiment, &plan, error));
+    PBT_TRY(pbt_plan_make(experiment, cli->device, &plan, error));
     PBT_TRY(pbt_plan_measure(experiment, &plan, error));
     if (cli->json) return pbt_cli_print_json(pbt_plan_json(&plan, experiment), error);
     pbt_text text = {0};
@@ -50,9 +50,9 @@ static pbt_code run_experiment(const pbt_cli *cli, pbt_experiment *experiment, c
                                pbt_error *error) {
     pbt_plan plan;
     pbt_run *run;
-    PBT_TRY(pbt_plan_make(experiment, &plan, error));
+    PBT_TRY(pbt_plan_make(experiment, cli->device, &plan, error));
     PBT_TRY(pbt_plan_check(&plan, error));
-    PBT_TRY(pbt_run_open(output_dir, experiment, cli->monitor, &run, error));
+    PBT_TRY(pbt_run_open(output_dir, experiment, cli->device, cli->monitor, &run, error));
     pbt_code code = pbt_run_all(run, error);
     pbt_run_close(run);
     if (code == PBT_INTERRUPTED)

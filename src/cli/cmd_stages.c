@@ -18,7 +18,7 @@ static pbt_code run_trees(const pbt_cli *cli, const void *settings, int n_argume
     PBT_TRY(pbt_cli_run_stage(cli, "trees", arguments[0], error));
     if (!o->output) return PBT_OK;
     pbt_run *run;
-    PBT_TRY(pbt_run_open(arguments[0], NULL, cli->monitor, &run, error));
+    PBT_TRY(pbt_run_open(arguments[0], NULL, cli->device, cli->monitor, &run, error));
     pbt_code code = pbt_trees_export(&run->context, o->output, error);
     pbt_run_close(run);
     return code;

@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/monitor.h"
+#include "tensor/device.h"
 
 typedef enum pbt_option_type {
     PBT_OPTION_FLAG,    /* bool: --name, --name true|false, --no_name */
@@ -37,6 +38,7 @@ typedef struct pbt_cli {
     bool json, quiet, verbose,
         color;      /* color: of stderr and, for results, of stdout; NO_COLOR and pipes switch it off */
     size_t columns; /* of the terminal that stdout is; 0: it is none, so there is no limit */
+    const pbt_device *device;   /* that models are opened on (--device) */
     const pbt_monitor *monitor; /* progress bars with ETA, Ctrl-C; hand it to the library */
     const char *data_folder;    /* where prompts/, experiments/, pocket/ lie (source tree or installed) */
 } pbt_cli;

@@ -47,7 +47,7 @@ static pbt_code open_parts(const pbt_cli *cli, const char *path, const pbt_infer
     PBT_TRY(to_int32("max_batch", o->max_batch, &engine.max_batch, error));
     PBT_TRY(to_int32("kv_rows", o->kv_rows, &engine.kv_rows, error));
     PBT_TRY(to_int32("prefill_rows", o->prefill_rows, &engine.prefill_rows, error));
-    PBT_TRY(pbt_model_open(path, &model, pbt_ops_cpu(), &inference->model, error));
+    PBT_TRY(pbt_model_open(path, &model, cli->device, &inference->model, error));
     if (o->adapter) {
         PBT_TRY(open_adapter(o->adapter, inference, error));
         pbt_cli_warn_base(cli, inference->adapter, inference->model);

@@ -7,7 +7,7 @@
 #include "cli/help.h"
 #include "cli/parse.h"
 #include "cli/terminal.h"
-#include "tensor/ops.h"
+#include "tensor/device.h"
 
 #include <libgen.h>
 #include <limits.h>
@@ -43,7 +43,6 @@
 COMMANDS(DECLARE)
 static const pbt_command *const commands[] = {COMMANDS(LIST)};
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
-#pragma weak pbt_threads_set
 
 pbt_code pbt_cli_print_json(json_t *value, pbt_error *error) {
     char *line = value ? pbt_json_line(value) : NULL;
@@ -114,7 +113,9 @@ static pbt_code run_command(const pbt_parsed *parsed, const char *data_folder, p
         return pbt_fail(error, PBT_USAGE, "\"%s\" needs a second word; see pbt %s --help", parsed->group,
                         parsed->group);
     if (!parsed->command) return pbt_fail(error, PBT_USAGE, "no command was given; see pbt --help");
-    if (parsed->global.threads > 0 && pbt_threads_set) pbt_threads_set((int)parsed->global.threads);
+    if (parsed->global.threads > 0) pbt_threads_set((int)parsed->global.threads);
+    const pbt_device *device;
+    PBT_TRY(pbt_device_open(parsed->global.device, &device, error));
     pbt_terminal terminal;
     pbt_terminal_open(&terminal, parsed->global.quiet, parsed->global.verbose);
     pbt_terminal_catch_signals();
@@ -123,6 +124,7 @@ static pbt_code run_command(const pbt_parsed *parsed, const char *data_folder, p
                    .verbose = parsed->global.verbose,
                    .color = terminal.color && pbt_terminal_color(STDOUT_FILENO),
                    .columns = pbt_terminal_columns(STDOUT_FILENO),
+                   .device = device,
                    .monitor = &terminal.monitor,
                    .data_folder = data_folder};
     pbt_code code =

@@ -20,6 +20,8 @@ const pbt_option pbt_global_options[] = {
     {"verbose", 'v', PBT_OPTION_FLAG, GLOBAL(verbose), NULL, NULL, "say more about what is done", NULL},
     {"threads", 0, PBT_OPTION_INTEGER, GLOBAL(threads), "N", NULL,
      "threads to compute with; all cores when not given (results are the same)", NULL},
+    {"device", 0, PBT_OPTION_STRING, GLOBAL(device), "NAME", "auto",
+     "what computes: auto, cpu, or cpu:avx512, cpu:avx2, cpu:portable (results are the same)", NULL},
     {"help", 'h', PBT_OPTION_FLAG, GLOBAL(help), NULL, NULL, "explain the command", NULL},
     {"version", 0, PBT_OPTION_FLAG, GLOBAL(version), NULL, NULL, "print the version", NULL},
 };
@@ -240,6 +242,14 @@ static bool is_group(const reader *r, const char *name) {
     return false;
 }
 
+static pbt_code set_defaults(reader *r, const pbt_option *options, size_t n, void *settings,
+                             pbt_error *error) {
+    for (size_t i = 0; i < n; i++)
+        if (options[i].initial)
+            PBT_TRY(set_value(r, (place){&options[i], settings}, options[i].initial, error));
+    return PBT_OK;
+}
+
 /* The command of one or two words at argv[*i]; sets its defaults. */
 static pbt_code read_command(reader *r, int argc, char **argv, int *i, pbt_error *error) {
     pbt_parsed *p = r->parsed;
@@ -266,11 +276,7 @@ static pbt_code read_command(reader *r, int argc, char **argv, int *i, pbt_error
     if (!p->command) return unknown_command(r, word, error);
     p->settings = pbt_arena_alloc(p->arena, 1, p->command->settings_size ? p->command->settings_size : 1);
     if (!p->settings) return pbt_fail_memory(error, p->command->settings_size, "a command's settings");
-    for (size_t o = 0; o < p->command->n_options; o++) {
-        const pbt_option *option = &p->command->options[o];
-        if (option->initial) PBT_TRY(set_value(r, (place){option, p->settings}, option->initial, error));
-    }
-    return PBT_OK;
+    return set_defaults(r, p->command->options, p->command->n_options, p->settings, error);
 }
 
 static pbt_code check_arguments(const pbt_parsed *p, pbt_error *error) {
@@ -297,6 +303,7 @@ pbt_code pbt_command_line_parse(const pbt_command *const *commands, size_t n_com
     reader r = {commands, n_commands, data_folder, parsed};
     parsed->arguments = pbt_arena_alloc(parsed->arena, (size_t)argc + 1, sizeof(char *));
     if (!parsed->arguments) return pbt_fail_memory(error, (size_t)argc, "the command line");
+    PBT_TRY(set_defaults(&r, pbt_global_options, pbt_n_global_options, &parsed->global, error));
     bool options_ended = false;
     for (int i = 1; i < argc;) {
         const char *text = argv[i];

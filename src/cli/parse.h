@@ -11,6 +11,7 @@
 typedef struct pbt_global_settings {
     bool json, quiet, verbose, help, version;
     int64_t threads; /* 0: all cores */
+    const char *device;
 } pbt_global_settings;
 extern const pbt_option pbt_global_options[];
 extern const size_t pbt_n_global_options;

@@ -72,7 +72,7 @@ static pbt_code report_again(const pbt_cli *cli, const char *folder, pbt_error *
 pbt_code pbt_cli_run_stage(const pbt_cli *cli, const char *stage, const char *run_folder, pbt_error *error) {
     if (strcmp(stage, "report") == 0) return report_again(cli, run_folder, error);
     pbt_run *run;
-    PBT_TRY(pbt_run_open(run_folder, NULL, cli->monitor, &run, error));
+    PBT_TRY(pbt_run_open(run_folder, NULL, cli->device, cli->monitor, &run, error));
     pbt_code code = pbt_run_stage(run, stage, error);
     if (code == PBT_OK) code = print_result(cli, stage, run->store, error);
     pbt_run_close(run);

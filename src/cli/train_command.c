@@ -80,7 +80,7 @@ static pbt_code open_model(training_job *job, pbt_error *error) {
     PBT_TRY(pbt_cli_load_dtype(o->load_in_4bit, o->bnb_4bit_quant_type, o->load_in_8bit,
                                o->old.torch_dtype ? o->old.torch_dtype : o->dtype, &options.dtype, error));
     if (o->full) options.dtype = PBT_F32;
-    PBT_TRY(pbt_model_open(job->model_folder, &options, pbt_ops_cpu(), &job->trainer.model, error));
+    PBT_TRY(pbt_model_open(job->model_folder, &options, job->cli->device, &job->trainer.model, error));
     if (o->full) return PBT_OK;
     if (o->frozen_adapter) PBT_TRY(open_frozen(job, error));
     if (o->adapter) {

@@ -23,7 +23,7 @@ int32_t pbt_engine_kv_rows(const pbt_config *config, const pbt_engine_options *o
             text =
                 config->max_position_embeddings < LEAST_TEXT ? config->max_position_embeddings : LEAST_TEXT;
     if (rows > DEFAULT_KV_ROWS) rows = DEFAULT_KV_ROWS;
-    double limit = pbt_memory_physical() / 4 / (double)pbt_kv_row_bytes(config);
+    double limit = options->device->memory_physical() / 4 / (double)pbt_kv_row_bytes(config);
     if (limit > 0 && (double)rows > limit) rows = (int64_t)limit > text ? (int64_t)limit : text;
     return (int32_t)rows;
 }
@@ -67,6 +67,7 @@ static pbt_code fill_options(const pbt_model *model, const pbt_engine_options *g
         return pbt_fail(error, PBT_USAGE,
                         "engine options: max_batch %d and prefill_rows %d must be at most %d",
                         given->max_batch, given->prefill_rows, 1 << 20);
+    options->device = model->device;
     replace_zeros(&model->config, options);
     return PBT_OK;
 }

@@ -16,14 +16,15 @@ PBT_BEGIN_DECLS
 typedef struct pbt_engine pbt_engine;
 
 typedef struct pbt_engine_options {
-    int32_t kv_rows;      /* KV cache capacity in tokens; 0: chosen (pbt_engine_kv_rows) */
-    int32_t max_batch;    /* sequences decoded together; 0: 64 */
-    int32_t prefill_rows; /* rows of one prefill pass; 0: 512 */
-    bool share_prefixes;  /* false only to measure what sharing gains */
+    int32_t kv_rows;          /* KV cache capacity in tokens; 0: chosen (pbt_engine_kv_rows) */
+    int32_t max_batch;        /* sequences decoded together; 0: 64 */
+    int32_t prefill_rows;     /* rows of one prefill pass; 0: 512 */
+    bool share_prefixes;      /* false only to measure what sharing gains */
+    const pbt_device *device; /* whose memory bounds the cache; an engine takes its model's */
 } pbt_engine_options;
 
 /* What stands for 0: max_batch, and kv_rows: what max_batch texts of the model's greatest length take, at
- * most 65536 rows and a quarter of the machine's memory (but room for a text of 4096). */
+ * most 65536 rows and a quarter of the device's memory (but room for a text of 4096). */
 int32_t pbt_engine_batch(const pbt_engine_options *options);
 int32_t pbt_engine_kv_rows(const pbt_config *config, const pbt_engine_options *options);
 /* Bytes an engine takes beside its model: keys and values, and everything else, with adapters of `rank`. */
@@ -92,8 +93,8 @@ pbt_engine_statistics pbt_engine_statistics_get(const pbt_engine *engine);
 
 /* Picks a token from logits[0..vocab-1] (sampler.c); `u` uniform in [0,1). Deterministic order: logits
  * descending, id ascending; softmax in double. */
-int32_t pbt_sample(const float *logits, int32_t vocab, const pbt_sampling *sampling, double u,
-                   float *scratch);
+int32_t pbt_sample(const pbt_device *device, const float *logits, int32_t vocab, const pbt_sampling *sampling,
+                   double u, float *scratch);
 
 PBT_END_DECLS
 

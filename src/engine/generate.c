@@ -52,7 +52,7 @@ static pbt_code draw(pbt_engine *engine, pbt_sequence *s, pbt_error *error) {
     const int32_t i = produced(s), V = engine->model->config.vocab_size;
     const float *logits = i < sampling->min_new_tokens ? without_stops(engine, sampling) : engine->picked;
     double u = sampling->temperature > 0 ? pbt_random_unit(s->generation->key, (uint64_t)i) : 0;
-    int32_t id = pbt_sample(logits, V, sampling, u, engine->scratch);
+    int32_t id = pbt_sample(engine->model->device, logits, V, sampling, u, engine->scratch);
     if (!isfinite(logits[id]))
         return pbt_fail(error, PBT_FAILED,
                         "request %zu: the logits of new token %d are not finite numbers; the model's weights "

@@ -1,10 +1,12 @@
 /*
  * Picking a token. The order is logits descending, id ascending; temperature, then top_k, then top_p, as
  * transformers' warpers. Only as much of the order is made as the draw needs: bands of logits, the highest
- * first, and in each a heap that gives its ids one by one. Weights come from an exponential of our own, so
- * that a draw never depends on the machine's libm.
+ * first, and in each a heap that gives its ids one by one. Weights are those of
+ * tensor/draw_weight.h.
  */
 #include "engine/engine.h"
+
+#include "tensor/draw_weight.h"
 
 #include <math.h>
 #include <string.h>
@@ -13,50 +15,12 @@ pbt_sampling pbt_sampling_greedy(int32_t max_new_tokens) {
     return (pbt_sampling){.temperature = 0, .top_p = 1, .max_new_tokens = max_new_tokens};
 }
 
-/* a where `is` holds, else b, without a branch: loops with branches do not become vector code. */
-static inline double choose(bool is, double a, double b) {
-    uint64_t x, y, mask = -(uint64_t)is;
-    memcpy(&x, &a, sizeof x);
-    memcpy(&y, &b, sizeof y);
-    x = (x & mask) | (y & ~mask);
-    memcpy(&a, &x, sizeof a);
-    return a;
-}
-
-/* exp(x) for x <= 0, in plain double operations: 2^n * exp(r), |r| <= ln(2)/2, Taylor to r^13. */
-static inline double exp_negative(double x) {
-    static const double shift = 0x1.8p52, log2_e = 0x1.71547652b82fep0, ln2_high = 0x1.62e42feep-1,
-                        ln2_low = 0x1.a39ef35793c76p-33;
-    const bool above = x > -708;
-    double bounded = choose(above, x, -708);
-    double shifted = bounded * log2_e + shift, n = shifted - shift, power;
-    double r = bounded - n * ln2_high - n * ln2_low, sum = 1.0 / 6227020800;
-    sum = sum * r + 1.0 / 479001600;
-    sum = sum * r + 1.0 / 39916800;
-    sum = sum * r + 1.0 / 3628800;
-    sum = sum * r + 1.0 / 362880;
-    sum = sum * r + 1.0 / 40320;
-    sum = sum * r + 1.0 / 5040;
-    sum = sum * r + 1.0 / 720;
-    sum = sum * r + 1.0 / 120;
-    sum = sum * r + 1.0 / 24;
-    sum = sum * r + 1.0 / 6;
-    sum = sum * r + 0.5;
-    sum = sum * r + 1;
-    sum = sum * r + 1;
-    /* The low bits of `shifted` are n. */
-    uint64_t bits;
-    memcpy(&bits, &shifted, sizeof bits);
-    bits = (bits + 1023) << 52;
-    memcpy(&power, &bits, sizeof power);
-    return choose(above, sum * power, 0);
-}
-
 /* Ends of the bands, in units of the temperature below the highest logit. */
 static const double bands[] = {2, 4, 8, 16, 32};
 enum { BANDS = sizeof bands / sizeof *bands };
 
 typedef struct draw {
+    const pbt_device *device;
     const float *logits;
     float *ids; /* [vocab] as the bytes of int32_t: first the heap, at the end those taken, backwards */
     int32_t vocab, n, taken;
@@ -84,55 +48,17 @@ static float key(const draw *d, int32_t id) {
     return logit == logit ? logit : -INFINITY;
 }
 
-static inline double weight_of(float logit, double most, double temperature) {
-    return exp_negative((choose(logit == logit, logit, -INFINITY) - most) / temperature);
-}
-
 static double weight(const draw *d, int32_t id) {
-    return weight_of(d->logits[id], d->most, d->temperature);
-}
-
-static inline __attribute__((always_inline)) void weigh(double *weights, const float *logits, int32_t n,
-                                                        double most, double temperature) {
-    for (int32_t i = 0; i < n; i++) weights[i] = weight_of(logits[i], most, temperature);
-}
-
-static void weigh_any(double *weights, const float *logits, int32_t n, double most, double temperature) {
-    weigh(weights, logits, n, most, temperature);
-}
-
-#ifdef __x86_64__
-/* The same operations in wider vectors (no fused multiply-add: the same bits). */
-__attribute__((target("avx2"))) static void weigh_avx2(double *weights, const float *logits, int32_t n,
-                                                       double most, double temperature) {
-    weigh(weights, logits, n, most, temperature);
-}
-
-__attribute__((target("avx512f,prefer-vector-width=512"))) static void
-weigh_avx512(double *weights, const float *logits, int32_t n, double most, double temperature) {
-    weigh(weights, logits, n, most, temperature);
-}
-#endif
-
-typedef void (*weigh_function)(double *weights, const float *logits, int32_t n, double most,
-                               double temperature);
-
-static weigh_function widest_weigh(void) {
-#ifdef __x86_64__
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")) return weigh_avx512;
-    if (__builtin_cpu_supports("avx2")) return weigh_avx2;
-#endif
-    return weigh_any;
+    return pbt_draw_weight(d->logits[id], d->most, d->temperature);
 }
 
 /* Of all ids, summed in their order. */
 static double total_weight(const draw *d) {
     enum { BLOCK = 256 };
-    const weigh_function weigh_block = widest_weigh();
     double total = 0, weights[BLOCK];
     for (int32_t first = 0; first < d->vocab; first += BLOCK) {
         int32_t n = d->vocab - first < BLOCK ? d->vocab - first : BLOCK;
-        weigh_block(weights, d->logits + first, n, d->most, d->temperature);
+        d->device->draw_weights(weights, d->logits + first, n, d->most, d->temperature);
         for (int32_t i = 0; i < n; i++) total += weights[i];
     }
     return total;
@@ -213,11 +139,12 @@ static int32_t pick_any(draw *d, double target) {
     return id;
 }
 
-int32_t pbt_sample(const float *logits, int32_t vocab, const pbt_sampling *sampling, double u,
-                   float *scratch) {
+int32_t pbt_sample(const pbt_device *device, const float *logits, int32_t vocab, const pbt_sampling *sampling,
+                   double u, float *scratch) {
     int32_t best = greedy(logits, vocab), k = sampling->top_k;
     if (!(sampling->temperature > 0) || k == 1 || !isfinite(logits[best])) return best;
-    draw d = {.logits = logits,
+    draw d = {.device = device,
+              .logits = logits,
               .ids = scratch,
               .vocab = vocab,
               .most = logits[best],

@@ -206,7 +206,8 @@ static pbt_code check_farm(const pbt_experiment *e, pbt_checks *checks, pbt_erro
     return code;
 }
 
-pbt_code pbt_experiment_check(const pbt_experiment *e, pbt_checks *checks, pbt_error *error) {
+pbt_code pbt_experiment_check(const pbt_experiment *e, const pbt_device *device, pbt_checks *checks,
+                              pbt_error *error) {
     *checks = (pbt_checks){0};
     PBT_TRY(check_data(e, checks, error));
     PBT_TRY(check_model(e, "agent A", "a", checks, error));
@@ -219,7 +220,7 @@ pbt_code pbt_experiment_check(const pbt_experiment *e, pbt_checks *checks, pbt_e
     if (checks->failed) return PBT_OK;
     pbt_plan plan;
     pbt_error problem = {0};
-    pbt_code result = pbt_plan_make(e, &plan, &problem);
+    pbt_code result = pbt_plan_make(e, device, &plan, &problem);
     if (result == PBT_OK) result = pbt_plan_check(&plan, &problem);
     return add(checks, "memory", result, &problem, error, "%.2f GB of %.2f GB", 1e-9 * (double)plan.total,
                1e-9 * (double)plan.available);

@@ -20,7 +20,8 @@ typedef struct pbt_checks {
 } pbt_checks;
 
 /* Goes on after a failed check; returns an error only where it could not check at all. */
-pbt_code pbt_experiment_check(const pbt_experiment *experiment, pbt_checks *checks, pbt_error *error);
+pbt_code pbt_experiment_check(const pbt_experiment *experiment, const pbt_device *device, pbt_checks *checks,
+                              pbt_error *error);
 void pbt_checks_free(pbt_checks *checks);
 
 #endif

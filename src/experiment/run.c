@@ -113,11 +113,11 @@ static pbt_code read_experiment(pbt_run *run, pbt_error *error) {
     return code;
 }
 
-pbt_code pbt_run_open(const char *folder, pbt_experiment *experiment, const pbt_monitor *monitor,
-                      pbt_run **run, pbt_error *error) {
+pbt_code pbt_run_open(const char *folder, pbt_experiment *experiment, const pbt_device *device,
+                      const pbt_monitor *monitor, pbt_run **run, pbt_error *error) {
     pbt_run *r = pbt_alloc(1, sizeof *r);
     if (!r) return pbt_fail_memory(error, sizeof *r, "a run");
-    *r = (pbt_run){.folder = pbt_string_copy(folder), .monitor = monitor, .lock = -1};
+    *r = (pbt_run){.folder = pbt_string_copy(folder), .device = device, .monitor = monitor, .lock = -1};
     pbt_code code = r->folder ? PBT_OK : pbt_fail_memory(error, strlen(folder), "a run");
     if (code == PBT_OK) code = pbt_store_open(folder, experiment != NULL, &r->store, error);
     if (code == PBT_OK) code = take_lock(r, error);
@@ -178,10 +178,10 @@ static void model_of(const pbt_experiment *e, pbt_speaker speaker, const char **
 }
 
 /* Whether the plan has room for packed weights, and the rows it gives the model's cache. */
-static pbt_code look_at_plan(const pbt_experiment *e, const char *path, bool *packs, int32_t *kv_rows,
-                             pbt_error *error) {
+static pbt_code look_at_plan(const pbt_experiment *e, const pbt_device *device, const char *path, bool *packs,
+                             int32_t *kv_rows, pbt_error *error) {
     pbt_plan plan = {0};
-    PBT_TRY(pbt_plan_memory(e, &plan, error));
+    PBT_TRY(pbt_plan_memory(e, device, &plan, error));
     *packs = plan.packs;
     for (size_t i = 0; i < plan.n_models; i++)
         if (strcmp(plan.models[i].name, path) == 0) *kv_rows = plan.models[i].kv_rows;
@@ -211,7 +211,7 @@ static pbt_code open_model(pbt_run *run, pbt_speaker speaker, pbt_error *error) 
     pbt_monitor_message(run->monitor, 2, "opening %s", path);
     bool packs = true;
     int32_t kv_rows = run->experiment.kv_rows;
-    PBT_TRY(look_at_plan(&run->experiment, path, &packs, &kv_rows, error));
+    PBT_TRY(look_at_plan(&run->experiment, run->device, path, &packs, &kv_rows, error));
     pbt_model_options model = {.dtype = dtype_named(dtype), .nested_quantization = nested, .prepare = packs};
     pbt_engine_options engine = {.kv_rows = kv_rows,
                                  .max_batch = run->experiment.max_batch,
@@ -219,7 +219,7 @@ static pbt_code open_model(pbt_run *run, pbt_speaker speaker, pbt_error *error) 
                                  .share_prefixes = true};
     char *folder;
     PBT_TRY(pbt_hub_folder(path, &folder, error));
-    pbt_code code = pbt_chat_model_open(folder, &model, &engine, run->experiment.date_string,
+    pbt_code code = pbt_chat_model_open(folder, &model, &engine, run->experiment.date_string, run->device,
                                         &run->models[speaker], error);
     free(folder);
     return code;

@@ -15,6 +15,7 @@ typedef struct pbt_run {
     char *folder;
     pbt_store *store;
     pbt_experiment experiment;
+    const pbt_device *device; /* of all its models */
     const pbt_monitor *monitor;
     int lock; /* descriptor of RUN/run.lock */
     /* Opened when a stage first needs them. */
@@ -29,8 +30,8 @@ typedef struct pbt_run {
 /* Opens (with `experiment`: creates or continues) the run in `folder`. An experiment that differs from the
  * one the run was begun with, or whose files have other contents, is refused with what differs. Takes the
  * insides of `experiment`. Only one process may hold a run. */
-pbt_code pbt_run_open(const char *folder, pbt_experiment *experiment, const pbt_monitor *monitor,
-                      pbt_run **run, pbt_error *error);
+pbt_code pbt_run_open(const char *folder, pbt_experiment *experiment, const pbt_device *device,
+                      const pbt_monitor *monitor, pbt_run **run, pbt_error *error);
 void pbt_run_close(pbt_run *run);
 
 /* Questions and prompts; models and agents as well. Called by the stages. */

@@ -150,7 +150,7 @@ static pbt_code prepare_matrix(const pbt_model *model, pbt_matrix *matrix, pbt_e
  * bits, more slowly. */
 static bool packing_fits(const pbt_model *model, bool both) {
     double bytes = (double)model->output.rows * model->output.cols * pbt_dtype_bits(model->output.dtype) / 8,
-           available = pbt_memory_available();
+           available = model->device->memory_available();
     for (int32_t l = 0; l < model->config.n_layers; l++)
         for (int i = 0; i < PBT_LINEARS; i++) {
             const pbt_matrix *m = &model->layers[l].linear[i];
@@ -182,12 +182,12 @@ static pbt_code fill(pbt_model *model, const pbt_model_options *options, pbt_err
     return options->prepare ? prepare(model, options->training, error) : PBT_OK;
 }
 
-pbt_code pbt_model_open(const char *path, const pbt_model_options *options, const pbt_ops *ops,
+pbt_code pbt_model_open(const char *path, const pbt_model_options *options, const pbt_device *device,
                         pbt_model **model, pbt_error *error) {
     pbt_config config;
     *model = NULL;
     PBT_TRY(pbt_config_read(path, &config, error));
-    PBT_TRY(pbt_model_empty(&config, path, ops, model, error));
+    PBT_TRY(pbt_model_empty(&config, path, device, model, error));
     (*model)->weights->writable = options->writable;
     pbt_code code = fill(*model, options, error);
     if (code != PBT_OK) {
@@ -226,11 +226,11 @@ static pbt_code randomise(pbt_model *model, pbt_key key, double std, pbt_error *
     return code;
 }
 
-pbt_code pbt_model_random(const pbt_config *config, pbt_key key, double std, const pbt_ops *ops,
+pbt_code pbt_model_random(const pbt_config *config, pbt_key key, double std, const pbt_device *device,
                           pbt_model **model, pbt_error *error) {
     pbt_config own = *config;
     json_incref(own.raw);
-    PBT_TRY(pbt_model_empty(&own, "", ops, model, error));
+    PBT_TRY(pbt_model_empty(&own, "", device, model, error));
     (*model)->weights->writable = true;
     pbt_code code = randomise(*model, key, std, error);
     if (code == PBT_OK && (*model)->config.tie_word_embeddings) (*model)->output = (*model)->embedding;

@@ -9,7 +9,7 @@
 #include "base/declarations.h"
 #include "base/monitor.h"
 #include "model/config.h"
-#include "tensor/ops.h"
+#include "tensor/device.h"
 
 PBT_BEGIN_DECLS
 
@@ -38,12 +38,13 @@ typedef struct pbt_layer {
 
 typedef struct pbt_model {
     pbt_config config;
-    const pbt_ops *ops;
-    pbt_matrix embedding;    /* [V, D] */
-    pbt_matrix output;       /* [V, D]; the same data as embedding when tied */
-    const float *final_norm; /* [D] */
-    pbt_layer *layers;       /* [n_layers] */
-    double *rope_frequency;  /* [E/2] angle per position of each pair */
+    const pbt_device *device; /* NULL: a model without weights */
+    const pbt_ops *ops;       /* the device's */
+    pbt_matrix embedding;     /* [V, D] */
+    pbt_matrix output;        /* [V, D]; the same data as embedding when tied */
+    const float *final_norm;  /* [D] */
+    pbt_layer *layers;        /* [n_layers] */
+    double *rope_frequency;   /* [E/2] angle per position of each pair */
     float rope_attention_scaling;
     uint64_t hash; /* XXH3 of the weight files' bytes, lazily computed: use pbt_model_hash */
     char *path;
@@ -68,11 +69,11 @@ typedef struct pbt_model_options {
 /* The type in which a folder's first linear layer is stored (NF4, FP4, INT8: bitsandbytes' form, as
  * config.json says), from the files' headers; config->torch_dtype where there are no weights. */
 pbt_dtype pbt_model_stored_dtype(const char *folder, const pbt_config *config);
-/* `path`: a folder. `ops` outlives the model. Free with pbt_model_free. */
-pbt_code pbt_model_open(const char *path, const pbt_model_options *options, const pbt_ops *ops,
+/* `path`: a folder. Free with pbt_model_free. */
+pbt_code pbt_model_open(const char *path, const pbt_model_options *options, const pbt_device *device,
                         pbt_model **model, pbt_error *error);
 /* A model of random weights: matrices N(0, std), norms 1, biases 0, from `key`. writable. */
-pbt_code pbt_model_random(const pbt_config *config, pbt_key key, double std, const pbt_ops *ops,
+pbt_code pbt_model_random(const pbt_config *config, pbt_key key, double std, const pbt_device *device,
                           pbt_model **model, pbt_error *error);
 /* Writes config.json and model.safetensors (sharded above 5 GB) in `dtype` (F32, F16, BF16), atomically file
  * by file. Tokenizer files are the caller's affair. */

@@ -222,7 +222,7 @@ pbt_code pbt_model_random_save(const pbt_config *config, pbt_key key, double std
     const drawing drawn = {key, std};
     json_incref(own.raw);
     own.quantization = PBT_DTYPES;
-    PBT_TRY(pbt_model_empty(&own, "", pbt_ops_cpu(), &model, error));
+    PBT_TRY(pbt_model_empty(&own, "", NULL, &model, error));
     pbt_code code = save(model, folder, dtype, &drawn, max_shard_size, error);
     pbt_model_free(model);
     return code;

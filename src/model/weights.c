@@ -82,7 +82,7 @@ pbt_code pbt_model_slots(pbt_model *model, pbt_slot **slots, size_t *n, pbt_erro
     return PBT_OK;
 }
 
-pbt_code pbt_model_empty(pbt_config *config, const char *path, const pbt_ops *ops, pbt_model **model,
+pbt_code pbt_model_empty(pbt_config *config, const char *path, const pbt_device *device, pbt_model **model,
                          pbt_error *error) {
     pbt_model *m = pbt_alloc(1, sizeof *m);
     *model = NULL;
@@ -92,7 +92,8 @@ pbt_code pbt_model_empty(pbt_config *config, const char *path, const pbt_ops *op
     }
     m->config = *config;
     config->raw = NULL;
-    m->ops = ops;
+    m->device = device;
+    m->ops = device ? device->ops : NULL;
     m->path = pbt_string_copy(path);
     m->layers = pbt_alloc((size_t)m->config.n_layers, sizeof *m->layers);
     m->rope_frequency = pbt_alloc((size_t)m->config.head_dim / 2, sizeof *m->rope_frequency);
@@ -123,11 +124,9 @@ void *pbt_weights_alloc(pbt_model *model, size_t bytes, pbt_error *error) {
 void pbt_model_free(pbt_model *model) {
     if (!model) return;
     pbt_weights *w = model->weights;
-    for (int32_t l = 0; model->layers && l < model->config.n_layers; l++)
+    for (int32_t l = 0; model->ops && model->layers && l < model->config.n_layers; l++)
         for (int i = 0; i < PBT_LINEARS; i++) model->ops->unprepare(&model->layers[l].linear[i]);
-    if (model->ops) {
-        if (model->output.prepared) model->ops->unprepare(&model->output);
-    }
+    if (model->output.prepared) model->ops->unprepare(&model->output);
     for (size_t i = 0; w && i < w->n_owned; i++) model->ops->release(w->owned[i]);
     for (size_t i = 0; w && i < w->n_files; i++) pbt_safetensors_close(&w->files[i]);
     if (w) {

@@ -31,8 +31,9 @@ typedef struct pbt_weights {
 
 /* All arrays of the model in a fixed order (embedding, layers, final norm, output unless tied), malloc'ed. */
 pbt_code pbt_model_slots(pbt_model *model, pbt_slot **slots, size_t *n, pbt_error *error);
-/* An empty model of the configuration (taken over), with frequencies; no weights yet. */
-pbt_code pbt_model_empty(pbt_config *config, const char *path, const pbt_ops *ops, pbt_model **model,
+/* An empty model of the configuration (taken over), with frequencies; no weights yet; `device` may be NULL
+ * where there will be none. */
+pbt_code pbt_model_empty(pbt_config *config, const char *path, const pbt_device *device, pbt_model **model,
                          pbt_error *error);
 /* Opens FOLDER/model.safetensors, or the shards that model.safetensors.index.json names; the index must tell
  * the truth, and no tensor may lie in two files. */

@@ -191,10 +191,10 @@ static int engines(const pbt_experiment *e) {
     return n;
 }
 
-pbt_code pbt_experiment_kv_rows(const pbt_experiment *e, const pbt_config *config, int32_t *rows,
-                                pbt_error *error) {
+pbt_code pbt_experiment_kv_rows(const pbt_experiment *e, const pbt_config *config, const pbt_device *device,
+                                int32_t *rows, pbt_error *error) {
     enum { CHEAP = 512 << 20 };
-    const pbt_engine_options options = {.max_batch = e->max_batch, .kv_rows = e->kv_rows};
+    const pbt_engine_options options = {.max_batch = e->max_batch, .kv_rows = e->kv_rows, .device = device};
     pbt_prompts prompts;
     pbt_lengths lengths;
     *rows = e->kv_rows;
@@ -206,7 +206,7 @@ pbt_code pbt_experiment_kv_rows(const pbt_experiment *e, const pbt_config *confi
     /* Texts in work begin alike and most are not at their ends: three quarters of their lengths together. */
     double longest = pbt_longest_chat(e, &lengths), row = (double)pbt_kv_row_bytes(config),
            most = pbt_engine_kv_rows(config, &options), need = 0.75 * longest * pbt_engine_batch(&options),
-           limit = 0.25 * pbt_memory_physical() / engines(e) / row;
+           limit = 0.25 * device->memory_physical() / engines(e) / row;
     if (need < 2 * longest) need = 2 * longest;
     if (need < CHEAP / row) need = CHEAP / row;
     if (limit > 0 && need > limit) need = limit > longest ? limit : longest;

@@ -27,7 +27,7 @@ double pbt_longest_chat(const pbt_experiment *experiment, const pbt_lengths *len
 /* Rows of a model's cache of keys and values: engine.kv_rows, or where that is 0 as many as a full batch of
  * this experiment's texts needs; more where they are cheap; never more than a quarter of the machine's memory
  * for all `engines` together. */
-pbt_code pbt_experiment_kv_rows(const pbt_experiment *experiment, const pbt_config *config, int32_t *rows,
-                                pbt_error *error);
+pbt_code pbt_experiment_kv_rows(const pbt_experiment *experiment, const pbt_config *config,
+                                const pbt_device *device, int32_t *rows, pbt_error *error);
 
 #endif

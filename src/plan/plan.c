@@ -69,14 +69,14 @@ static int64_t steps_of(const pbt_train_settings *settings, int64_t pairs) {
     return pairs ? pbt_train_steps(settings, (size_t)pairs) : -1;
 }
 
-pbt_code pbt_plan_make(const pbt_experiment *e, pbt_plan *plan, pbt_error *error) {
+pbt_code pbt_plan_make(const pbt_experiment *e, const pbt_device *device, pbt_plan *plan, pbt_error *error) {
     question_sample sample = {0};
     *plan = (pbt_plan){.pairs = e->pairs.max_pairs, .trainings = (int64_t)(e->seeds.count * e->arms.count)};
     PBT_TRY(count_questions(e, plan, &sample, error));
     plan_trees(e, plan);
     plan->sft_steps = steps_of(&e->sft, plan->pairs);
     plan->dpo_steps = steps_of(&e->dpo, plan->pairs);
-    pbt_code code = pbt_plan_memory(e, plan, error);
+    pbt_code code = pbt_plan_memory(e, device, plan, error);
     if (code == PBT_OK)
         code = pbt_estimate_work(e, plan->questions, sample.texts, sample.n, plan->train_rows,
                                  &plan->estimate, error);
@@ -88,7 +88,8 @@ static pbt_code measure_model(const pbt_experiment *e, pbt_plan *plan, size_t m,
     const pbt_plan_model *model = &plan->models[m];
     const pbt_engine_options options = {.max_batch = e->max_batch};
     const bool trained = (int)m == pbt_experiment_trained(e);
-    pbt_rate_settings settings = {.dtype = model->held,
+    pbt_rate_settings settings = {.device = plan->device,
+                                  .dtype = model->held,
                                   .batch = pbt_engine_batch(&options),
                                   .prefill_rows = e->prefill_rows ? e->prefill_rows : 512,
                                   .train_rows = trained ? plan->train_rows : 0,

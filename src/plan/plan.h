@@ -40,16 +40,20 @@ typedef struct pbt_plan {
      * files, which training reads again; keys and values; other buffers of the engines; the passes of the
      * trainer; adapter, gradients and moments. */
     int64_t weights, packed, mapped, kv, activations, training, optimizer, total;
-    int64_t available;     /* physical memory */
+    const pbt_device *device;
+    int64_t available;     /* physical memory of the device */
     bool packs;            /* there is room for packed copies; else total has none, and all is slower */
     pbt_estimate estimate; /* its work is counted by pbt_plan_make, its rates by pbt_plan_measure */
     bool measured;
 } pbt_plan;
 
-pbt_code pbt_plan_make(const pbt_experiment *experiment, pbt_plan *plan, pbt_error *error);
+/* For a run on `device`. */
+pbt_code pbt_plan_make(const pbt_experiment *experiment, const pbt_device *device, pbt_plan *plan,
+                       pbt_error *error);
 /* Models and memory only (plan_memory.c). */
-pbt_code pbt_plan_memory(const pbt_experiment *experiment, pbt_plan *plan, pbt_error *error);
-/* Measures this machine's rates (a second or a few for each shape) and fills the seconds of every stage. */
+pbt_code pbt_plan_memory(const pbt_experiment *experiment, const pbt_device *device, pbt_plan *plan,
+                         pbt_error *error);
+/* Measures the device's rates (a second or a few for each shape) and fills the seconds of every stage. */
 pbt_code pbt_plan_measure(const pbt_experiment *experiment, pbt_plan *plan, pbt_error *error);
 /* PBT_FAILED with the plan in one sentence where memory does not suffice. */
 pbt_code pbt_plan_check(const pbt_plan *plan, pbt_error *error);

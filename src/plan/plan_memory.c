@@ -48,10 +48,10 @@ static int64_t other_bytes(const pbt_config *c) {
     return pbt_config_weight_bytes(&none, PBT_BF16);
 }
 
-static void set_bytes(const pbt_experiment *e, pbt_plan_model *m, bool nested) {
+static void set_bytes(const pbt_experiment *e, const pbt_device *device, pbt_plan_model *m, bool nested) {
     const pbt_config *c = &m->config;
     const pbt_engine_options options = {
-        .kv_rows = m->kv_rows, .max_batch = e->max_batch, .prefill_rows = e->prefill_rows};
+        .kv_rows = m->kv_rows, .max_batch = e->max_batch, .prefill_rows = e->prefill_rows, .device = device};
     pbt_engine_memory engine = pbt_engine_memory_of(c, &options, e->lora.r);
     bool few = pbt_dtype_bits(m->held) == 4;
     m->bytes = pbt_config_weight_bytes(c, m->held);
@@ -95,10 +95,10 @@ static pbt_code plan_model(const pbt_experiment *e, const char *role, const char
     m->config = config;
     m->config.raw = NULL;
     set_dtypes(m, &config);
-    pbt_code code = pbt_experiment_kv_rows(e, &config, &m->kv_rows, error);
+    pbt_code code = pbt_experiment_kv_rows(e, &config, plan->device, &m->kv_rows, error);
     pbt_config_free(&config);
     if (code != PBT_OK) return code;
-    set_bytes(e, m, agent->nested);
+    set_bytes(e, plan->device, m, agent->nested);
     plan->n_models++;
     if (!m->shared) {
         plan->weights += m->owned;
@@ -110,12 +110,14 @@ static pbt_code plan_model(const pbt_experiment *e, const char *role, const char
     return plan_training(e, m, plan, error);
 }
 
-pbt_code pbt_plan_memory(const pbt_experiment *e, pbt_plan *plan, pbt_error *error) {
+pbt_code pbt_plan_memory(const pbt_experiment *e, const pbt_device *device, pbt_plan *plan,
+                         pbt_error *error) {
+    plan->device = device;
     PBT_TRY(plan_model(e, "agent A", "a", plan, error));
     PBT_TRY(plan_model(e, "agent B", "b", plan, error));
     PBT_TRY(plan_model(e, "extractor", e->extractor, plan, error));
     if (strcmp(e->filter, "none") != 0) PBT_TRY(plan_model(e, "filter", e->filter, plan, error));
-    plan->available = (int64_t)pbt_memory_physical();
+    plan->available = (int64_t)device->memory_physical();
     int64_t others =
         plan->weights + plan->mapped + plan->kv + plan->activations + plan->training + plan->optimizer;
     plan->packs = plan->available <= 0 || others + plan->packed <= plan->available;

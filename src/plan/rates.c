@@ -122,13 +122,13 @@ static int32_t layers_of(const pbt_config *c) {
     return layers < c->n_layers ? layers : c->n_layers;
 }
 
-static pbt_code open_model(const pbt_config *config, pbt_dtype dtype, probe *p, pbt_error *error) {
+static pbt_code open_model(const pbt_config *config, const pbt_rate_settings *s, probe *p, pbt_error *error) {
     pbt_config few = *config;
     few.raw = NULL;
     few.n_layers = layers_of(config);
     if (few.vocab_size > VOCABULARY) few.vocab_size = VOCABULARY;
-    PBT_TRY(pbt_model_empty(&few, "", pbt_ops_cpu(), &p->model, error));
-    return fill_layers(p, dtype, error);
+    PBT_TRY(pbt_model_empty(&few, "", s->device, &p->model, error));
+    return fill_layers(p, s->dtype, error);
 }
 
 static pbt_code open_buffers(probe *p, const pbt_rate_settings *s, pbt_error *error) {
@@ -234,7 +234,8 @@ static pbt_code run_output(work *w, pbt_error *error) {
     for (int32_t t = 0; t < w->texts; t++) p->target_rows[t] = t;
     PBT_TRY(pbt_logits(p->model, p->activations, p->target_rows, w->texts, p->logits, error));
     for (int32_t t = 0; t < w->texts; t++)
-        p->targets[t] = pbt_sample(p->logits + (size_t)t * (size_t)V, V, &sampling, 0, p->scratch);
+        p->targets[t] =
+            pbt_sample(p->model->device, p->logits + (size_t)t * (size_t)V, V, &sampling, 0, p->scratch);
     return PBT_OK;
 }
 
@@ -245,7 +246,8 @@ static pbt_code run_draw(work *w, pbt_error *error) {
     const pbt_sampling sampling = {.temperature = 0.7, .top_p = 1, .max_new_tokens = 1};
     (void)error;
     for (int32_t i = 0; i < V; i++) p->logits[i] = i < 8 ? 20.0F : 0.0F;
-    for (int32_t t = 0; t < DRAWS; t++) p->targets[t] = pbt_sample(p->logits, V, &sampling, 0.5, p->scratch);
+    for (int32_t t = 0; t < DRAWS; t++)
+        p->targets[t] = pbt_sample(p->model->device, p->logits, V, &sampling, 0.5, p->scratch);
     return PBT_OK;
 }
 
@@ -341,7 +343,7 @@ pbt_code pbt_rates_measure(const pbt_config *config, const pbt_rate_settings *se
                            pbt_error *error) {
     probe p = {0};
     *rates = (pbt_rates){0};
-    pbt_code code = open_model(config, settings->dtype, &p, error);
+    pbt_code code = open_model(config, settings, &p, error);
     if (code == PBT_OK) code = open_buffers(&p, settings, error);
     double layers = 0, output = 0;
     if (code == PBT_OK) {

@@ -1,11 +1,12 @@
 /*
- * How fast this machine computes with a model of a given shape: passes through a few layers of that shape,
+ * How fast a device computes with a model of a given shape: passes through a few layers of that shape,
  * timed, and taken as often as the model has layers. No weight is read.
  */
 #ifndef PBT_PLAN_RATES_H
 #define PBT_PLAN_RATES_H
 
 #include "model/config.h"
+#include "tensor/device.h"
 
 /* Seconds of the whole model. `seen`: for a row, and every row that it attends to. */
 typedef struct pbt_rates {
@@ -18,6 +19,7 @@ typedef struct pbt_rates {
 } pbt_rates;
 
 typedef struct pbt_rate_settings {
+    const pbt_device *device;
     pbt_dtype dtype;      /* of the linear layers */
     int32_t batch;        /* rows of a decoding pass */
     int32_t prefill_rows; /* rows of a pass that reads */

@@ -109,7 +109,7 @@ static pbt_code fresh_model(const pbt_pretraining *p, pbt_model **model, pbt_err
     if (code != PBT_OK) return code;
     const double std = 1 / sqrt((double)config.hidden_size);
     pbt_key key = pbt_key_child(pbt_key_named(pbt_key_of_seed(p->seed), "weights"), (uint64_t)p->agent);
-    code = pbt_model_random(&config, key, std, pbt_ops_cpu(), model, error);
+    code = pbt_model_random(&config, key, std, p->device, model, error);
     pbt_config_free(&config);
     if (code != PBT_OK) return code;
     pbt_model *m = *model;

@@ -15,6 +15,7 @@ typedef struct pbt_pretraining {
     int64_t steps;
     int32_t batch;      /* examples a step */
     const char *output; /* the model folder; work in progress lies in OUTPUT/training */
+    const pbt_device *device;
     const pbt_monitor *monitor;
 } pbt_pretraining;
 /* Trains from nothing, or goes on where it was interrupted, and writes the model folder. */

@@ -30,8 +30,6 @@ typedef struct pbt_adamw {
 } pbt_adamw;
 
 typedef struct pbt_ops {
-    const char *name; /* "cpu" */
-
     /* Memory of the device, zeroed and 64-byte aligned; NULL when out. copy_in/out move between host and
      * device. */
     void *(*alloc)(size_t bytes);
@@ -131,12 +129,7 @@ typedef struct pbt_ops {
                   const pbt_adamw *settings);
 } pbt_ops;
 
-/* The CPU's table, chosen once for the best instruction set of this machine (AVX-512, AVX2+FMA, portable);
- * all give the same bits. `pbt_ops_cpu_named` forces one ("avx512", "avx2", "portable"), NULL if the machine
- * lacks it. */
-const pbt_ops *pbt_ops_cpu(void);
-const pbt_ops *pbt_ops_cpu_named(const char *instruction_set);
-/* Threads the CPU table may use; default: OMP_NUM_THREADS or the cores of the machine. */
+/* Threads the CPU may use; default: OMP_NUM_THREADS or the cores of the machine. */
 void pbt_threads_set(int n);
 int pbt_threads(void);
 

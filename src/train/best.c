@@ -80,7 +80,7 @@ pbt_code pbt_best_load(const pbt_training *training, const pbt_best *best, pbt_e
         PBT_GOTO(pbt_adapter_open(folder, trainer->model, &adapter, error));
         PBT_GOTO(pbt_gradients_for_adapter(trainer->model, adapter, &gradients, error));
     } else {
-        PBT_GOTO(pbt_model_open(folder, &options, trainer->model->ops, &model, error));
+        PBT_GOTO(pbt_model_open(folder, &options, trainer->model->device, &model, error));
         PBT_GOTO(pbt_gradients_for_model(model, &gradients, error));
     }
     PBT_GOTO(copy_numbers(training, gradients, folder, error));

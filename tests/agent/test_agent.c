@@ -11,6 +11,7 @@
 
 #include "agent/agent.h"
 #include "assert_ok.h"
+#include "device.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -137,7 +138,7 @@ static void errors(void **state) {
     pbt_chat_model *none;
     pbt_engine_options engine = {.share_prefixes = true};
     pbt_model_options options = {.dtype = PBT_DTYPES};
-    assert_int_equal(pbt_chat_model_open("/nowhere", &options, &engine, NULL, &none, &refused),
+    assert_int_equal(pbt_chat_model_open("/nowhere", &options, &engine, NULL, test_device(), &none, &refused),
                      PBT_BAD_INPUT);
     assert_null(none);
 }
@@ -190,7 +191,7 @@ static int set_up(void **state) {
     pbt_engine_options engine = {.share_prefixes = true};
     pbt_model_options options = {.dtype = PBT_DTYPES, .prepare = true};
     folder = pbt_string_format("%s/golden/train/model", data ? data : "tests/data");
-    assert_ok(pbt_chat_model_open(folder, &options, &engine, NULL, &model, error));
+    assert_ok(pbt_chat_model_open(folder, &options, &engine, NULL, test_device(), &model, error));
     return 0;
 }
 

@@ -120,6 +120,7 @@ static void test_globals_and_sub_commands(void **state) {
     assert_ptr_equal(parsed.command, &two);
     assert_true(parsed.global.json && parsed.global.quiet && !parsed.global.verbose);
     assert_int_equal(parsed.global.threads, 2);
+    assert_string_equal(parsed.global.device, "auto");
     pbt_parsed_free(&parsed);
     assert_int_equal(parse("model", "--help", NULL), PBT_OK);
     assert_null(parsed.command);

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "assert_ok.h"
+#include "device.h"
 #include "engine/engine.h"
 #include "small_model.h"
 
@@ -99,7 +100,7 @@ static inline int32_t plain_generate(const pbt_model *model, const pbt_generatio
         for (int32_t id = 0; id < VOCABULARY; id++)
             if (new_tokens < s->min_new_tokens && stops(model, s, id)) logits[id] = -INFINITY;
         double u = pbt_random_unit(request->key, (uint64_t)new_tokens);
-        int32_t id = pbt_sample(logits, VOCABULARY, s, u, scratch);
+        int32_t id = pbt_sample(test_device(), logits, VOCABULARY, s, u, scratch);
         ids[new_tokens++] = text[n++] = id;
         if (stops(model, s, id)) break;
     }

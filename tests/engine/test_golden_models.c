@@ -55,7 +55,7 @@ static void check(const char *name, pbt_dtype dtype, bool prepared) {
     float logits[LOGITS], logprobs[CONTINUATION];
     const pbt_model_options options = {.dtype = dtype, .prepare = prepared};
     read_golden(name, &g);
-    assert_ok(pbt_model_open(folder, &options, pbt_ops_cpu(), &model, error));
+    assert_ok(pbt_model_open(folder, &options, test_device(), &model, error));
     plain_pass(model, NULL, g.ids, PROMPT + CONTINUATION, logits, 0, NULL);
     compare("logit", logits, json_object_get(g.root, "last_logits"), LOGITS);
     pbt_engine *engine = fixture_engine(model, 256, 4, 16, true);

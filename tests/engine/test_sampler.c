@@ -1,4 +1,5 @@
 /* The sampler on distributions worked by hand, and against a full sort. */
+#include "device.h"
 #include "engine/fixture.h"
 
 /* Weights 8 : 4 : 2 : 2 at ids 2, 0, 1, 3 (temperature 1): order 2, 0, 1, 3 (the tie by id), cumulative
@@ -8,7 +9,7 @@ static const double ln2 = 0.69314718055994530942;
 static int32_t draw(double temperature, int32_t top_k, double top_p, double u) {
     float logits[4] = {(float)(2 * ln2), (float)ln2, (float)(3 * ln2), (float)ln2}, scratch[4];
     pbt_sampling s = {.temperature = temperature, .top_k = top_k, .top_p = top_p};
-    return pbt_sample(logits, 4, &s, u, scratch);
+    return pbt_sample(test_device(), logits, 4, &s, u, scratch);
 }
 
 static void by_hand(void **state) {
@@ -50,12 +51,12 @@ static void greedy(void **state) {
     (void)state;
     pbt_sampling greedily = pbt_sampling_greedy(1);
     float scratch[5], ties[5] = {1, 4, 4, 2, 4};
-    assert_int_equal(pbt_sample(ties, 5, &greedily, 0, scratch), 1);
+    assert_int_equal(pbt_sample(test_device(), ties, 5, &greedily, 0, scratch), 1);
     float with_nan[5] = {NAN, -3, NAN, -1, -INFINITY};
-    assert_int_equal(pbt_sample(with_nan, 5, &greedily, 0, scratch), 3);
+    assert_int_equal(pbt_sample(test_device(), with_nan, 5, &greedily, 0, scratch), 3);
     pbt_sampling warm = {.temperature = 1, .top_p = 1};
     for (int i = 0; i < 100; i++) {
-        int32_t id = pbt_sample(with_nan, 5, &warm, i / 100.0, scratch);
+        int32_t id = pbt_sample(test_device(), with_nan, 5, &warm, i / 100.0, scratch);
         assert_true(id == 1 || id == 3);
     }
 }
@@ -99,7 +100,7 @@ static void against_sort(void **state) {
         for (uint64_t i = 0; i < WIDE; i++)
             logits[i] = (float)(round(40 * pbt_random_normal(pbt_key_child(key, trial), i)) / 10);
         double u = pbt_random_unit(key, trial);
-        assert_int_equal(pbt_sample(logits, WIDE, &s, u, scratch), sorted_draw(logits, &s, u));
+        assert_int_equal(pbt_sample(test_device(), logits, WIDE, &s, u, scratch), sorted_draw(logits, &s, u));
     }
 }
 

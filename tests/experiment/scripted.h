@@ -6,6 +6,7 @@
 #define PBT_TESTS_EXPERIMENT_SCRIPTED_H
 
 #include "base/file.h"
+#include "device.h"
 #include "evaluation/evaluation.h"
 #include "experiment/run.h"
 #include "folder.h"
@@ -69,7 +70,7 @@ static pbt_code open_run(const char *name, const char *trees, const char *lines,
     pbt_experiment experiment;
     pbt_code code = pbt_experiment_read(path, NULL, NULL, 0, &experiment, &problem);
     if (code == PBT_OK) {
-        code = pbt_run_open(run_folder, &experiment, monitor, run, &problem);
+        code = pbt_run_open(run_folder, &experiment, test_device(), monitor, run, &problem);
         pbt_experiment_free(&experiment);
     }
     free(path);

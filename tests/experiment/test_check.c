@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "device.h"
 #include "experiment/check.h"
 
 #include <string.h>
@@ -16,7 +17,7 @@ static void check(const char *const *changes, size_t n) {
     pbt_error error;
     pbt_experiment experiment;
     if (pbt_experiment_read("experiments/smoke.yaml", ".", changes, n, &experiment, &error) != PBT_OK ||
-        pbt_experiment_check(&experiment, &checks, &error) != PBT_OK)
+        pbt_experiment_check(&experiment, test_device(), &checks, &error) != PBT_OK)
         fail_msg("%s", error.message);
     pbt_experiment_free(&experiment);
 }

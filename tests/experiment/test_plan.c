@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "device.h"
 #include "plan/plan.h"
 
 #include <stdlib.h>
@@ -16,7 +17,7 @@ static void plan_of(const char *file, pbt_experiment *experiment, pbt_plan *plan
     static const char *const no_questions = "questions.file=/no/such/questions.jsonl";
     assert_int_equal(setenv("HF_HUB_CACHE", "/no/such/cache", 1), 0);
     if (pbt_experiment_read(file, ".", &no_questions, 1, experiment, &error) != PBT_OK ||
-        pbt_plan_make(experiment, plan, &error) != PBT_OK)
+        pbt_plan_make(experiment, test_device(), plan, &error) != PBT_OK)
         fail_msg("%s", error.message);
 }
 
@@ -80,7 +81,7 @@ static void test_unknown_model(void **state) {
                                           "agents.b.model=some/model"};
     assert_int_equal(
         pbt_experiment_read("experiments/smollm2-135m.yaml", ".", changes, 2, &experiment, &error), PBT_OK);
-    assert_int_equal(pbt_plan_make(&experiment, &plan, &error), PBT_BAD_INPUT);
+    assert_int_equal(pbt_plan_make(&experiment, test_device(), &plan, &error), PBT_BAD_INPUT);
     assert_non_null(strstr(error.message, "some/model"));
     pbt_experiment_free(&experiment);
 }
@@ -104,8 +105,12 @@ static void test_rates(void **state) {
                          .quantization = PBT_DTYPES,
                          .tie_word_embeddings = true};
     for (int d = 0; d < PBT_DTYPES; d++) {
-        pbt_rate_settings settings = {
-            .dtype = (pbt_dtype)d, .batch = 8, .prefill_rows = 64, .train_rows = 64, .rank = 4};
+        pbt_rate_settings settings = {.device = test_device(),
+                                      .dtype = (pbt_dtype)d,
+                                      .batch = 8,
+                                      .prefill_rows = 64,
+                                      .train_rows = 64,
+                                      .rank = 4};
         for (int t = 0; t < 7; t++) settings.targets[t] = true;
         if (pbt_rates_measure(&config, &settings, &rates, &error) != PBT_OK) fail_msg("%s", error.message);
         assert_true(rates.read + rates.read_seen > 0 && rates.pass + rates.written_seen > 0 &&

@@ -186,10 +186,10 @@ static void test_stage_alone(void **state) {
     (void)state;
     pbt_run *run;
     char *path = pbt_path_join(folder, "alone");
-    assert_int_equal(pbt_run_open(path, NULL, NULL, &run, &problem), PBT_BAD_INPUT);
+    assert_int_equal(pbt_run_open(path, NULL, test_device(), NULL, &run, &problem), PBT_BAD_INPUT);
     assert_int_equal(open_it("alone", "seeds: [5, 6]", NULL, &run), PBT_OK);
     pbt_run_close(run);
-    assert_int_equal(pbt_run_open(path, NULL, NULL, &run, &problem), PBT_OK);
+    assert_int_equal(pbt_run_open(path, NULL, test_device(), NULL, &run, &problem), PBT_OK);
     assert_int_equal(run->experiment.seeds.count, 2);
     assert_int_equal(run->experiment.seeds.items[1], 6);
     pbt_run_close(run);

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "device.h"
 #include "model/adapter_config.h"
 #include "model/adapter_folder.h"
 #include "model/forward.h"
@@ -36,7 +37,7 @@ static int begin(void **state) {
     if (!mkdtemp(folder)) return 1;
     OK(pbt_json_parse(text, strlen(text), "c", NULL, &raw, &problem));
     OK(pbt_config_parse(raw, "c", &config, &problem));
-    OK(pbt_model_random(&config, pbt_key_of_seed(1), 0.3, pbt_ops_cpu(), &model, &problem));
+    OK(pbt_model_random(&config, pbt_key_of_seed(1), 0.3, test_device(), &model, &problem));
     pbt_config_free(&config);
     json_decref(raw);
     return 0;

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "device.h"
 #include "folder.h"
 #include "model/adapter.h"
 #include "model/safetensors.h"
@@ -40,7 +41,7 @@ static pbt_model *random_model(uint64_t seed) {
 }
 
 static pbt_code open_model(pbt_model **model) {
-    return pbt_model_open(folder, &(pbt_model_options){.dtype = PBT_DTYPES}, pbt_ops_cpu(), model, &problem);
+    return pbt_model_open(folder, &(pbt_model_options){.dtype = PBT_DTYPES}, test_device(), model, &problem);
 }
 
 static void expect(pbt_code code, const char *words) {

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "device.h"
 #include "model/backward.h"
 
 #include <math.h>
@@ -35,7 +36,7 @@ static pbt_model *model_of(const char *type, const char *class, const char *more
     pbt_model *model = NULL;
     OK(pbt_json_parse(text, strlen(text), "test", NULL, &raw, &problem));
     OK(pbt_config_parse(raw, "test", &config, &problem));
-    OK(pbt_model_random(&config, pbt_key_of_seed(1), 0.4, pbt_ops_cpu(), &model, &problem));
+    OK(pbt_model_random(&config, pbt_key_of_seed(1), 0.4, test_device(), &model, &problem));
     pbt_config_free(&config);
     json_decref(raw);
     return model;
@@ -206,7 +207,7 @@ static void test_quantised_base(void **state) {
     pbt_model_free(model);
     for (int dtype = PBT_NF4; dtype <= PBT_INT8; dtype++) {
         pbt_model_options options = {.dtype = (pbt_dtype)dtype, .nested_quantization = dtype == PBT_NF4};
-        OK(pbt_model_open(folder, &options, pbt_ops_cpu(), &model, &problem));
+        OK(pbt_model_open(folder, &options, test_device(), &model, &problem));
         assert_int_equal(model->layers[1].linear[PBT_DOWN_PROJ].dtype, dtype);
         setting s = open_setting(model);
         check_adapter(&s);

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "device.h"
 #include "model/model.h"
 #include "model/safetensors.h"
 
@@ -109,7 +110,7 @@ static int tear_down(void **state) {
 
 static pbt_code open_model(pbt_model **model) {
     const pbt_model_options options = {.dtype = PBT_DTYPES, .prepare = true};
-    return pbt_model_open(folder, &options, pbt_ops_cpu(), model, &problem);
+    return pbt_model_open(folder, &options, test_device(), model, &problem);
 }
 
 static void refused(const char *words) {

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "device.h"
 #include "model/divergence.h"
 #include "model/forward.h"
 #include "model/merge.h"
@@ -57,7 +58,7 @@ static pbt_model *random_model(void) {
     pbt_model *model = NULL;
     OK(pbt_json_parse(plain, strlen(plain), "c", NULL, &raw, &problem));
     OK(pbt_config_parse(raw, "c", &config, &problem));
-    OK(pbt_model_random(&config, pbt_key_of_seed(1), 0.2, pbt_ops_cpu(), &model, &problem));
+    OK(pbt_model_random(&config, pbt_key_of_seed(1), 0.2, test_device(), &model, &problem));
     pbt_config_free(&config);
     json_decref(raw);
     return model;
@@ -73,7 +74,7 @@ static void write_plain(void) {
 static pbt_model *open_as(const char *path, pbt_dtype dtype, bool nested) {
     pbt_model *model = NULL;
     OK(pbt_model_open(path, &(pbt_model_options){.dtype = dtype, .nested_quantization = nested},
-                      pbt_ops_cpu(), &model, &problem));
+                      test_device(), &model, &problem));
     return model;
 }
 
@@ -191,7 +192,7 @@ static void test_skipped(void **state) {
     pbt_model *model = NULL;
     OK(pbt_model_open(folder,
                       &(pbt_model_options){.dtype = PBT_NF4, .skip_modules = names, .n_skip_modules = 3},
-                      pbt_ops_cpu(), &model, &problem));
+                      test_device(), &model, &problem));
     for (int l = 0; l < 2; l++)
         for (int i = 0; i < PBT_LINEARS; i++) {
             bool skipped = i == PBT_O_PROJ || (l == 1 && i >= PBT_GATE_PROJ);
@@ -208,7 +209,7 @@ static void test_skipped(void **state) {
     static const char *const wrong[] = {"q_proj)("};
     expect(pbt_model_open(folder,
                           &(pbt_model_options){.dtype = PBT_NF4, .skip_modules = wrong, .n_skip_modules = 1},
-                          pbt_ops_cpu(), &model, &problem),
+                          test_device(), &model, &problem),
            "llm_int8_skip_modules: the regular expression \"q_proj)(\"");
 }
 
@@ -274,21 +275,21 @@ static void test_damaged(void **state) {
         pbt_model_free(model);
         edit(bad[i].file, bad[i].from, bad[i].to);
         expect(
-            pbt_model_open(other, &(pbt_model_options){.dtype = PBT_DTYPES}, pbt_ops_cpu(), &read, &problem),
+            pbt_model_open(other, &(pbt_model_options){.dtype = PBT_DTYPES}, test_device(), &read, &problem),
             bad[i].words);
         assert_null(read);
     }
     pbt_model *model = open_as(folder, PBT_NF4, false), *read = NULL;
     OK(pbt_model_save(model, other, PBT_F32, &problem));
     pbt_model_free(model);
-    expect(pbt_model_open(other, &(pbt_model_options){.dtype = PBT_INT8}, pbt_ops_cpu(), &read, &problem),
+    expect(pbt_model_open(other, &(pbt_model_options){.dtype = PBT_INT8}, test_device(), &read, &problem),
            "is stored as nf4 and cannot be quantised to int8");
     /* A NaN among the weights. */
     model = random_model();
     ((float *)(uintptr_t)model->layers[1].linear[PBT_K_PROJ].data)[3 * 24 + 5] = NAN;
     OK(pbt_model_save(model, folder, PBT_F32, &problem));
     pbt_model_free(model);
-    expect(pbt_model_open(folder, &(pbt_model_options){.dtype = PBT_NF4}, pbt_ops_cpu(), &read, &problem),
+    expect(pbt_model_open(folder, &(pbt_model_options){.dtype = PBT_NF4}, test_device(), &read, &problem),
            "model.layers.1.self_attn.k_proj.weight: element [3, 5] is nan");
 }
 
@@ -350,7 +351,7 @@ static void test_writable(void **state) {
     for (int dtype = PBT_NF4; dtype <= PBT_INT8; dtype++) {
         pbt_model *quantised = open_as(folder, (pbt_dtype)dtype, false), *floats = NULL;
         OK(pbt_model_open(folder, &(pbt_model_options){.dtype = (pbt_dtype)dtype, .writable = true},
-                          pbt_ops_cpu(), &floats, &problem));
+                          test_device(), &floats, &problem));
         assert_int_equal(floats->layers[0].linear[PBT_Q_PROJ].dtype, PBT_F32);
         pbt_divergence d = between(quantised, NULL, floats);
         assert_true(d.max_kl == 0 && d.max_logprob_error == 0 && d.top1_agreement == 1);

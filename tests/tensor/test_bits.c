@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "device.h"
 #include "tensor/ops.h"
 
 #include <math.h>
@@ -69,7 +70,7 @@ static void check_product(const pbt_ops *ops, int32_t T, int32_t K, int32_t N) {
 static void test_products(void **state) {
     (void)state;
     for (int s = 0; s < SETS; s++) {
-        const pbt_ops *ops = pbt_ops_cpu_named(names[s]);
+        const pbt_ops *ops = ops_named(names[s]);
         for (size_t i = 0; ops && i < sizeof shapes / sizeof *shapes; i++)
             for (int threads = 1; threads <= 3; threads += 2) {
                 pbt_threads_set(threads);
@@ -91,7 +92,7 @@ static void test_halves(void **state) {
             W[i] = dtype == PBT_F16 ? pbt_f16_to_f32(halves[i]) : pbt_bf16_to_f32(halves[i]);
         }
         for (int s = 0; s < SETS; s++) {
-            const pbt_ops *ops = pbt_ops_cpu_named(names[s]);
+            const pbt_ops *ops = ops_named(names[s]);
             pbt_matrix full = {.dtype = PBT_F32, .rows = N, .cols = K, .data = W};
             pbt_matrix half = {.dtype = (pbt_dtype)dtype, .rows = N, .cols = K, .data = halves};
             if (!ops) continue;
@@ -161,20 +162,53 @@ static void test_sets_agree(void **state) {
     (void)state;
     enum { ROOM = 40000 };
     static float expected[ROOM], found[ROOM];
-    size_t n = everything(pbt_ops_cpu_named("portable"), expected);
+    size_t n = everything(ops_named("portable"), expected);
     assert_true(n <= ROOM);
     for (int s = 1; s < SETS; s++) {
-        const pbt_ops *ops = pbt_ops_cpu_named(names[s]);
+        const pbt_ops *ops = ops_named(names[s]);
         if (!ops) continue;
         assert_int_equal(everything(ops, found), n);
         assert_memory_equal(found, expected, n * sizeof *found);
     }
 }
 
+/* A device is what was asked for, or there is a sentence; the weights of a draw are the same of all sets. */
+static void test_devices(void **state) {
+    (void)state;
+    enum { N = 333 };
+    const pbt_device *device, *best = device_named("auto");
+    double expected[N], found[N];
+    float *logits = numbers(N, 21);
+    logits[7] = NAN;
+    logits[8] = -INFINITY;
+    logits[9] = -1e30F;
+    assert_ptr_equal(best, device_named("cpu"));
+    assert_string_equal(best->name, "cpu");
+    assert_int_equal(pbt_device_open("cpu:portable", &device, &problem), PBT_OK);
+    assert_string_equal(device->instruction_set, "portable");
+    device->draw_weights(expected, logits, N, 5, 0.7);
+    assert_true(expected[7] == 0 && expected[8] == 0 && expected[9] == 0);
+    for (int i = 10; i < N; i++) assert_true(fabs(expected[i] / exp((logits[i] - 5.0) / 0.7) - 1) < 1e-14);
+    for (int s = 1; s < SETS; s++) {
+        char name[32];
+        snprintf(name, sizeof name, "cpu:%s", names[s]);
+        if (!(device = device_named(name))) continue;
+        device->draw_weights(found, logits, N, 5, 0.7);
+        assert_memory_equal(found, expected, sizeof found);
+    }
+    static const char *const none[] = {"", "gpu", "cpu:", "cpu:sse", "CPU"};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        assert_int_equal(pbt_device_open(none[i], &device, &problem), PBT_USAGE);
+        assert_null(device);
+        assert_non_null(strstr(problem.message, "expected auto, cpu"));
+    }
+    free(logits);
+}
+
 /* A row of attention is the same alone in its pass as among all others, wherever its keys lie. */
 static void test_attention_rows(void **state) {
     (void)state;
-    const pbt_ops *ops = pbt_ops_cpu();
+    const pbt_ops *ops = test_device()->ops;
     enum { ROWS = 40 };
     float *q = numbers(ROWS * H * E, 10), *k = numbers(ROWS * G * E, 11), *v = numbers(ROWS * G * E, 12);
     float *all = numbers(ROWS * H * E, 13), one[H * E];
@@ -221,9 +255,12 @@ static void test_layouts_are_checked(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_products),       cmocka_unit_test(test_halves),
-        cmocka_unit_test(test_conversions),    cmocka_unit_test(test_sets_agree),
-        cmocka_unit_test(test_attention_rows), cmocka_unit_test(test_layouts_are_checked)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_products),
+                                       cmocka_unit_test(test_halves),
+                                       cmocka_unit_test(test_conversions),
+                                       cmocka_unit_test(test_sets_agree),
+                                       cmocka_unit_test(test_devices),
+                                       cmocka_unit_test(test_attention_rows),
+                                       cmocka_unit_test(test_layouts_are_checked)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "device.h"
 #include "tensor/ops.h"
 
 #include <math.h>
@@ -286,7 +287,7 @@ int main(void) {
     int failed = 0;
     static const char *const sets[] = {"portable", "avx2", "avx512"};
     for (int i = 0; i < 3; i++) {
-        ops = pbt_ops_cpu_named(sets[i]);
+        ops = ops_named(sets[i]);
         if (ops) failed += cmocka_run_group_tests_name(sets[i], tests, NULL, NULL);
     }
     return failed;

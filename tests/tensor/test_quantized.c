@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "device.h"
 #include "tensor/ops.h"
 #include "tensor/quantize.h"
 
@@ -121,7 +122,7 @@ static void test_products(void **state) {
             for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
                 sample *s = make((pbt_dtype)dtype, nested, shapes[i][0], shapes[i][1]);
                 for (size_t set = 0; set < sizeof names / sizeof *names; set++) {
-                    const pbt_ops *ops = pbt_ops_cpu_named(names[set]);
+                    const pbt_ops *ops = ops_named(names[set]);
                     if (!ops) continue;
                     check(ops, s, 1);
                     check(ops, s, 19);

@@ -108,7 +108,7 @@ static void run_case(const char *file) {
     assert_ok(pbt_tokenizer_open(folder, &tokenizer, error));
     assert_ok(pbt_chat_template_open(folder, tokenizer, NULL, &chat, error));
     assert_ok(pbt_dataset_read(data, tokenizer, chat, preference, 256, &dataset, error));
-    assert_ok(pbt_model_open(folder, &options, pbt_ops_cpu(), &trainer.model, error));
+    assert_ok(pbt_model_open(folder, &options, test_device(), &trainer.model, error));
     if (!options.writable)
         assert_ok(pbt_adapter_open(adapter_folder, trainer.model, &trainer.adapter, error));
     assert_ok(pbt_train(&trainer, error));

@@ -169,7 +169,7 @@ static void gradients_by_finite_differences(void **state) {
         const pbt_parameter *parameters = pbt_gradients_parameters(p.training.gradients, &n);
         double squares = 0, h;
         for (size_t i = 0; i < n; i++)
-            squares += pbt_ops_cpu()->sum_of_squares(parameters[i].gradient, parameters[i].count);
+            squares += test_device()->ops->sum_of_squares(parameters[i].gradient, parameters[i].count);
         double norm = sqrt(squares), loss[2];
         h = 2e-3 / norm;
         for (int side = 0; side < 2; side++) {

@@ -6,7 +6,7 @@
 #define PBT_TENSOR_CPU_CPU_H
 
 #include "tensor/cpu/pool.h"
-#include "tensor/ops.h"
+#include "tensor/device.h"
 
 /* A panel is 16 outputs side by side: panel[k][16], zero where the matrix has no such output. */
 enum { PBT_PANEL = 16 };
@@ -61,5 +61,16 @@ pbt_code pbt_cpu_prepare(pbt_matrix *matrix, pbt_error *error);
 void pbt_cpu_unprepare(pbt_matrix *matrix);
 
 extern const pbt_ops pbt_ops_portable, pbt_ops_avx2, pbt_ops_avx512;
+/* What a device has beside its operations (device.h): kernels/draw.c, kernels/peak.c. */
+#define PBT_CPU_DECLARE(set)                                                                                 \
+    void pbt_##set##_draw_weights(double *weights, const float *logits, int32_t n, double most,              \
+                                  double temperature);                                                       \
+    double pbt_##set##_peak(float *seed);
+PBT_CPU_DECLARE(portable)
+PBT_CPU_DECLARE(avx2)
+PBT_CPU_DECLARE(avx512)
+
+/* The CPU with the kernels of an instruction set, NULL if the processor lacks it; NULL: with the best one. */
+const pbt_device *pbt_device_cpu(const char *instruction_set);
 
 #endif

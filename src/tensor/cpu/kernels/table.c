@@ -5,7 +5,6 @@
 #define TABLE_PASTE(set)  TABLE_PASTE2(set)
 
 const pbt_ops TABLE_PASTE(PBT_INSTRUCTION_SET) = {
-    .name = "cpu",
     .alloc = pbt_cpu_alloc,
     .release = pbt_cpu_release,
     .copy_in = pbt_cpu_copy,
