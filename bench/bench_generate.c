@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "engine/engine.h"
+#include "measure.h"
 
 #include <stdio.h>
 #include <stdlib.h>

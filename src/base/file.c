@@ -1,5 +1,6 @@
 #include "base/file.h"
 
+#include "base/leftover.h"
 #include "base/memory.h"
 #include "base/text.h"
 
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -124,12 +126,14 @@ pbt_code pbt_file_writer_open(const char *path, pbt_file_writer **writer, pbt_er
         pbt_file_writer_abandon(w);
         return pbt_fail_memory(error, strlen(path), "a path");
     }
+    pbt_leftovers_remove(path);
     w->fd = open(w->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (w->fd < 0) {
         pbt_code code = fail_os(error, path, "write");
         pbt_file_writer_abandon(w);
         return code;
     }
+    flock(w->fd, LOCK_EX | LOCK_NB); /* says to other machines that it is no leftover */
     *writer = w;
     return PBT_OK;
 }

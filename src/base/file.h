@@ -28,7 +28,8 @@ void pbt_file_unmap(pbt_mapping *mapping);
 void pbt_file_forget(const void *data, size_t length);
 
 /* Writes `path` so that it holds the old bytes or all of the new ones, whatever happens:
- * temporary file in the same folder, fsync, rename, fsync of the folder. */
+ * temporary file in the same folder, fsync, rename, fsync of the folder. What killed processes left of
+ * earlier attempts at `path` is removed. */
 pbt_code pbt_file_write(const char *path, const void *data, size_t length, pbt_error *error);
 
 /* The same in pieces: open, write (any number of times), then commit or abandon (which frees `writer`). */
