@@ -2,6 +2,8 @@
  * pbt chat: talk to a model in the terminal.
  */
 #include "cli/inference.h"
+#include "cli/line_editor.h"
+#include "cli/terminal.h"
 
 #include "base/memory.h"
 
@@ -9,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct chat_options {
     const char *system;
@@ -22,7 +23,8 @@ typedef struct conversation {
     pbt_inference inference;
     pbt_sampling sampling;
     pbt_key key;
-    uint64_t turns; /* answered since the start, resets included */
+    bool interactive; /* a person types: Ctrl-C stops the answer, and what was said of it stays */
+    uint64_t turns;   /* answered since the start, resets included */
     pbt_message *messages;
     size_t count, capacity;
 } conversation;
@@ -81,7 +83,14 @@ static pbt_code stream(conversation *c, pbt_ids *ids, pbt_text *text, pbt_error 
     pbt_key key = pbt_key_child(c->key, c->turns++);
     for (bool end = false; !end;) {
         bool finished;
-        PBT_TRY(next_token(c, key, n_prompt, ids, &finished, error));
+        pbt_code code = next_token(c, key, n_prompt, ids, &finished, error);
+        if (code == PBT_INTERRUPTED && c->interactive && pbt_terminal_was_interrupted() &&
+            ids->count > n_prompt) {
+            print_new(c, text, &printed, true);
+            pbt_monitor_message(c->cli->monitor, 1, " [stopped]");
+            return PBT_OK;
+        }
+        if (code != PBT_OK) return code;
         end = finished || ids->count - n_prompt >= (size_t)c->sampling.max_new_tokens;
         pbt_text_clear(text);
         PBT_TRY(pbt_tokenizer_decode(c->inference.tokenizer, ids->items + n_prompt, ids->count - n_prompt,
@@ -137,15 +146,13 @@ static pbt_code obey(conversation *c, const char *line, bool *quit, pbt_error *e
 }
 
 /* What goes wrong with one answer (a text too long, a template that refuses) does not end the talk. */
-static pbt_code converse(conversation *c, pbt_lines *lines, pbt_error *error) {
-    bool person = isatty(STDIN_FILENO);
+static pbt_code converse(conversation *c, pbt_line_editor *editor, pbt_error *error) {
     for (bool quit = false; !quit;) {
         char *line;
-        size_t length, number, before = c->count;
-        if (person) fputs("> ", stderr);
-        PBT_TRY(pbt_lines_next(lines, &line, &length, &number, error));
+        size_t before = c->count;
+        PBT_TRY(pbt_line_editor_next(editor, &line, error));
         if (!line) break;
-        if (strspn(line, " \t\r") == length) continue;
+        if (line[strspn(line, " \t\r")] == '\0') continue;
         if (line[0] == '/') {
             PBT_TRY(obey(c, line, &quit, error));
             continue;
@@ -153,8 +160,9 @@ static pbt_code converse(conversation *c, pbt_lines *lines, pbt_error *error) {
         PBT_TRY(say(c, "user", line, error));
         pbt_code code = answer(c, error);
         if (code == PBT_OK) continue;
-        if (code == PBT_INTERRUPTED || !person) return code;
+        if (!c->interactive) return code;
         forget_from(c, before);
+        if (code == PBT_INTERRUPTED) continue; /* before the first token */
         pbt_monitor_message(c->cli->monitor, 0, "%s", error->message);
     }
     return PBT_OK;
@@ -173,16 +181,20 @@ static pbt_code open_all(conversation *c, const char *path, const chat_options *
 static pbt_code run(const pbt_cli *cli, const void *settings, int n_arguments, char **arguments,
                     pbt_error *error) {
     const chat_options *o = settings;
-    pbt_lines *lines = NULL;
+    pbt_line_editor *editor = NULL;
     conversation c = {.cli = cli, .key = pbt_key_named(pbt_key_of_seed((uint64_t)o->sampling.seed), "chat")};
     (void)n_arguments;
     pbt_code code = open_all(&c, arguments[0], o, error);
     if (code == PBT_OK && o->system) code = say(&c, "system", o->system, error);
-    if (code == PBT_OK) code = pbt_lines_open("-", &lines, error);
-    if (code == PBT_OK && isatty(STDIN_FILENO))
-        pbt_monitor_message(cli->monitor, 1, "/system TEXT, /reset, /quit");
-    if (code == PBT_OK) code = converse(&c, lines, error);
-    if (lines) pbt_lines_close(lines);
+    if (code == PBT_OK) code = pbt_line_editor_open("> ", &editor, error);
+    c.interactive = code == PBT_OK && pbt_line_editor_is_interactive(editor);
+    if (c.interactive) {
+        pbt_terminal_keep_signals();
+        pbt_monitor_message(cli->monitor, 1,
+                            "/system TEXT, /reset, /quit; Ctrl-C stops an answer, Ctrl-D ends");
+    }
+    if (code == PBT_OK) code = converse(&c, editor, error);
+    pbt_line_editor_close(editor);
     forget_from(&c, 0);
     free(c.messages);
     pbt_inference_close(&c.inference);
@@ -203,11 +215,15 @@ const pbt_command pbt_command_chat = {
     .name = "chat",
     .summary = "Talk to a model in the terminal",
     .usage = "MODEL [--adapter DIR] [options]",
-    .details = "Reads a line, answers, and so on; the whole conversation is the prompt of the next answer, "
-               "and what was computed of it is kept.\n\n"
-               "/system TEXT sets the system message and begins again, /reset begins again, /quit ends. With "
-               "--json every answer is one line {\"role\", \"content\"}.\n\n"
-               "Example:\n  pbt chat models/small --adapter runs/dpo --temperature 0.7",
+    .details =
+        "Reads a line, answers, and so on; the whole conversation is the prompt of the next answer, "
+        "and what was computed of it is kept.\n\n"
+        "/system TEXT sets the system message and begins again, /reset begins again, /quit ends. With "
+        "--json every answer is one line {\"role\", \"content\"}. In a terminal, lines are edited with the "
+        "usual "
+        "keys, the arrows bring back earlier ones, Ctrl-C stops the answer (what was said of it stays in "
+        "the conversation), and Ctrl-D ends.\n\n"
+        "Example:\n  pbt chat models/small --adapter runs/dpo --temperature 0.7",
     .options = options,
     .n_options = sizeof options / sizeof *options,
     .settings_size = sizeof(chat_options),

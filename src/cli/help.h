@@ -7,9 +7,15 @@
 #include "base/text.h"
 #include "cli/command.h"
 
+/* Where the page is read. columns 0: not in a terminal. */
+typedef struct pbt_help_style {
+    size_t columns;
+    bool color;
+} pbt_help_style;
+
 /* The list of commands; of one group ("model") only, when `group` is not NULL. */
-void pbt_help_overview(const pbt_command *const *commands, size_t n, const char *group, bool color,
-                       pbt_text *out);
-void pbt_help_command(const pbt_command *command, bool color, pbt_text *out);
+void pbt_help_overview(const pbt_command *const *commands, size_t n, const char *group,
+                       const pbt_help_style *style, pbt_text *out);
+void pbt_help_command(const pbt_command *command, const pbt_help_style *style, pbt_text *out);
 
 #endif

@@ -93,11 +93,14 @@ static void print_error(const pbt_error *error, bool json) {
 
 static pbt_code print_help(const pbt_parsed *parsed) {
     pbt_text out = {0};
-    bool color = pbt_terminal_color(STDOUT_FILENO);
+    /* A pager shows the page in the terminal that stderr still is. */
+    size_t columns = pbt_terminal_columns(STDOUT_FILENO);
+    const pbt_help_style style = {columns ? columns : pbt_terminal_columns(STDERR_FILENO),
+                                  pbt_terminal_color(STDOUT_FILENO)};
     if (parsed->command)
-        pbt_help_command(parsed->command, color, &out);
+        pbt_help_command(parsed->command, &style, &out);
     else
-        pbt_help_overview(commands, N_COMMANDS, parsed->group, color, &out);
+        pbt_help_overview(commands, N_COMMANDS, parsed->group, &style, &out);
     fputs(pbt_text_string(&out), stdout);
     pbt_text_free(&out);
     return PBT_OK;

@@ -12,6 +12,25 @@
 
 static volatile sig_atomic_t stop_asked;
 
+static void note_signal(int number) {
+    (void)number;
+    stop_asked = 1;
+}
+
+void pbt_terminal_keep_signals(void) {
+    struct sigaction action = {0};
+    action.sa_handler = note_signal;
+    sigemptyset(&action.sa_mask);
+    action.sa_flags = 0; /* a line that is being typed is given up */
+    sigaction(SIGINT, &action, NULL);
+}
+
+bool pbt_terminal_was_interrupted(void) {
+    bool was = stop_asked != 0;
+    stop_asked = 0;
+    return was;
+}
+
 static void on_signal(int number) {
     if (stop_asked) {
         signal(number, SIG_DFL);

@@ -24,6 +24,10 @@ void pbt_terminal_open(pbt_terminal *terminal, bool quiet, bool verbose);
 void pbt_terminal_close(pbt_terminal *terminal);
 /* From now on the first Ctrl-C (or SIGTERM) asks the work to stop, the second ends the program. */
 void pbt_terminal_catch_signals(void);
+/* For commands that go on after Ctrl-C: it is noted, says nothing, and never ends the program. */
+void pbt_terminal_keep_signals(void);
+/* Whether Ctrl-C was pressed since the last call. */
+bool pbt_terminal_was_interrupted(void);
 /* Whether colour may be written to the stream (a terminal, and NO_COLOR is not set). */
 bool pbt_terminal_color(int descriptor);
 /* Columns of the terminal that a descriptor is; 0 when it is none. */

@@ -203,6 +203,26 @@ pbt_code pbt_config_parse(json_t *raw, const char *file, pbt_config *config, pbt
     return PBT_OK;
 }
 
+/* An adapter given where a model belongs: common enough to say what to do instead. */
+static pbt_code not_an_adapter(const char *folder, const char *path, pbt_error *error) {
+    char *file = pbt_path_join(folder, "adapter_config.json");
+    json_t *raw = NULL;
+    pbt_code code = file ? PBT_OK : pbt_fail_memory(error, strlen(folder), "a path");
+    if (code == PBT_OK && !pbt_file_exists(path) && pbt_file_exists(file)) {
+        const char *base = NULL;
+        if (pbt_json_read(file, CONFIG_LIMIT, &raw, NULL) == PBT_OK)
+            base = json_string_value(json_object_get(raw, "base_model_name_or_path"));
+        code =
+            pbt_fail_at(error, PBT_BAD_INPUT, folder, NULL,
+                        "this is an adapter, not a model; give the model it was trained on (%.300s) and the "
+                        "adapter with --adapter %.300s",
+                        base && *base ? base : "its adapter_config.json does not say which", folder);
+    }
+    json_decref(raw);
+    free(file);
+    return code;
+}
+
 pbt_code pbt_config_read(const char *folder, pbt_config *config, pbt_error *error) {
     *config = (pbt_config){0};
     char *path = pbt_path_join(folder, "config.json"),
@@ -212,6 +232,7 @@ pbt_code pbt_config_read(const char *folder, pbt_config *config, pbt_error *erro
     if (!path || !more) code = pbt_fail_memory(error, 0, "a path");
     if (code == PBT_OK && !pbt_folder_exists(folder))
         code = pbt_fail_at(error, PBT_BAD_INPUT, folder, NULL, "expected a model folder, found none");
+    if (code == PBT_OK) code = not_an_adapter(folder, path, error);
     if (code == PBT_OK) code = pbt_json_read(path, CONFIG_LIMIT, &raw, error);
     if (code == PBT_OK) code = pbt_config_parse(raw, path, config, error);
     if (code == PBT_OK && pbt_file_exists(more)) {

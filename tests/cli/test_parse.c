@@ -198,10 +198,29 @@ static void test_record(void **state) {
     json_decref(record);
 }
 
+static const pbt_help_style plain = {0};
+
+static void test_help_fits_the_terminal(void **state) {
+    (void)state;
+    static const size_t columns[] = {0, 50, 79, 120};
+    static const size_t widest[] = {80, 50, 79, 100};
+    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
+        pbt_text out = {0};
+        pbt_help_command(&one, &(pbt_help_style){.columns = columns[i]}, &out);
+        pbt_help_overview(list, 3, NULL, &(pbt_help_style){.columns = columns[i]}, &out);
+        for (const char *line = pbt_text_string(&out); *line; line += strspn(line, "\n")) {
+            size_t length = strcspn(line, "\n");
+            if (!strstr(line, "experiments/smoke.yaml")) assert_in_range(length, 0, widest[i]);
+            line += length;
+        }
+        pbt_text_free(&out);
+    }
+}
+
 static void test_help(void **state) {
     (void)state;
     pbt_text out = {0};
-    pbt_help_command(&one, false, &out);
+    pbt_help_command(&one, &plain, &out);
     const char *text = pbt_text_string(&out);
     static const char *const wanted[] = {"pbt train DATA",
                                          "More words.",
@@ -214,10 +233,10 @@ static void test_help(void **state) {
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) assert_non_null(strstr(text, wanted[i]));
     assert_null(strstr(text, "\033"));
     pbt_text_clear(&out);
-    pbt_help_overview(list, 3, NULL, false, &out);
+    pbt_help_overview(list, 3, NULL, &plain, &out);
     assert_non_null(strstr(pbt_text_string(&out), "model inspect"));
     pbt_text_clear(&out);
-    pbt_help_overview(list, 3, "model", false, &out);
+    pbt_help_overview(list, 3, "model", &plain, &out);
     assert_null(strstr(pbt_text_string(&out), "  train "));
     pbt_text_free(&out);
 }
@@ -233,6 +252,7 @@ int main(void) {
         cmocka_unit_test(test_error_sentences),
         cmocka_unit_test_teardown(test_record, clean),
         cmocka_unit_test(test_help),
+        cmocka_unit_test(test_help_fits_the_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
