@@ -1,6 +1,7 @@
 /*
  * pbt doctor: what the machine and the build have, and whether an experiment is ready to run.
  */
+#include "base/file.h"
 #include "cli/command.h"
 #include "cli/machine.h"
 #include "experiment/check.h"
@@ -11,6 +12,7 @@
 #include <sqlite3.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <utf8proc.h>
 #include <xxhash.h>
 #include <yaml.h>
@@ -31,16 +33,19 @@ static json_t *build_json(const pbt_cli *cli) {
     char pcre[64] = "", xxh[32];
     pcre2_config_8(PCRE2_CONFIG_VERSION, pcre);
     snprintf(xxh, sizeof xxh, "%d.%d.%d", XXH_VERSION_MAJOR, XXH_VERSION_MINOR, XXH_VERSION_RELEASE);
-    return json_pack("{s:s, s:s, s:s, s:s, s:{s:s, s:s, s:s, s:s, s:s, s:s}}", "version", PBT_VERSION,
+    char *prompts = pbt_path_join(cli->data_folder, "prompts");
+    bool found = prompts && pbt_folder_exists(prompts);
+    free(prompts);
+    return json_pack("{s:s, s:s, s:s, s:s, s:b, s:{s:s, s:s, s:s, s:s, s:s, s:s}}", "version", PBT_VERSION,
                      "compiler", __VERSION__, "optimised",
 #ifdef __OPTIMIZE__
                      "yes",
 #else
                      "no: this build is slow; use cmake --preset release",
 #endif
-                     "data_folder", cli->data_folder, "libraries", "jansson", JANSSON_VERSION, "sqlite",
-                     sqlite3_libversion(), "libyaml", yaml_get_version_string(), "pcre2", pcre, "utf8proc",
-                     utf8proc_version(), "xxhash", xxh);
+                     "data_folder", cli->data_folder, "data_folder_found", (int)found, "libraries", "jansson",
+                     JANSSON_VERSION, "sqlite", sqlite3_libversion(), "libyaml", yaml_get_version_string(),
+                     "pcre2", pcre, "utf8proc", utf8proc_version(), "xxhash", xxh);
 }
 
 static json_t *checks_json(const pbt_checks *checks) {

@@ -1,16 +1,14 @@
 /*
- * The program: lists the commands, finds the files that came with it, runs one command, and turns what it
- * returns into an exit code and a sentence. Each command lives in its own cmd_*.c.
+ * The program: lists the commands, runs one, and turns what it returns into an exit code and a sentence. Each
+ * command lives in its own cmd_*.c.
  */
-#include "base/file.h"
 #include "base/text.h"
+#include "cli/data_folder.h"
 #include "cli/help.h"
 #include "cli/parse.h"
 #include "cli/terminal.h"
 #include "tensor/device.h"
 
-#include <libgen.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,29 +50,6 @@ pbt_code pbt_cli_print_json(json_t *value, pbt_error *error) {
     free(line);
     if (!written) return pbt_fail(error, PBT_FAILED, "cannot write to standard output");
     return PBT_OK;
-}
-
-/* The folder with prompts/, experiments/ and pocket/: beside the program when it is installed or lies in a
- * build folder of the source tree, else where it was built from or is meant to be installed. */
-static char *find_data_folder(void) {
-    char program[PATH_MAX] = "";
-    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (length > 0) program[length] = '\0';
-    const char *near = length > 0 ? dirname(program) : ".";
-    char *candidates[] = {
-        pbt_string_format("%s/../share/pbt", near),
-        pbt_string_format("%s/../..", near),
-        pbt_string_copy(PBT_SOURCE_DIR),
-        pbt_string_copy(PBT_INSTALL_DATA),
-    };
-    char *found = NULL;
-    for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++) {
-        char *prompts = candidates[i] ? pbt_path_join(candidates[i], "prompts") : NULL;
-        if (!found && prompts && pbt_folder_exists(prompts)) found = realpath(candidates[i], NULL);
-        free(prompts);
-        free(candidates[i]);
-    }
-    return found ? found : pbt_string_copy(PBT_SOURCE_DIR);
 }
 
 static void print_error(const pbt_error *error, bool json) {
@@ -148,7 +123,7 @@ static bool wants_json(int argc, char **argv) {
 int main(int argc, char **argv) {
     pbt_error error = {0};
     pbt_parsed parsed;
-    char *data_folder = find_data_folder();
+    char *data_folder = pbt_data_folder_find();
     pbt_code code = pbt_command_line_parse(commands, N_COMMANDS, data_folder, argc, argv, &parsed, &error);
     bool json = wants_json(argc, argv);
     if (code == PBT_OK) code = run_command(&parsed, data_folder, &error);

@@ -49,10 +49,18 @@ static bool same_name(const char *given, size_t length, const char *name) {
     return true;
 }
 
+/* Whether PATH of pbt:PATH is certainly meant as a file that comes with the program, there or not, so that
+ * the error names its full path; other values that begin with "pbt:" may be texts. */
+static bool names_data(const char *path) {
+    return pbt_string_starts(path, "prompts/") || pbt_string_starts(path, "experiments/") ||
+           pbt_string_starts(path, "pocket/");
+}
+
 static const char *resolve(const reader *r, const char *value) {
     if (!r->data_folder || !pbt_string_starts(value, "pbt:")) return value;
     char *path = pbt_path_join(r->data_folder, value + 4);
-    const char *found = path && access(path, F_OK) == 0 ? pbt_arena_string(r->parsed->arena, path) : NULL;
+    bool meant = path && (names_data(value + 4) || access(path, F_OK) == 0);
+    const char *found = meant ? pbt_arena_string(r->parsed->arena, path) : NULL;
     free(path);
     return found ? found : value;
 }

@@ -140,6 +140,10 @@ static void test_files_of_the_program(void **state) {
     assert_string_equal(parsed.arguments[0], "tests/cli");
     assert_string_equal(parsed.arguments[1], "pbt:no such file");
     assert_string_equal(((settings *)parsed.settings)->name, "tests/cli/test_parse.c");
+    pbt_parsed_free(&parsed);
+    /* A file of the program that is missing is named by the path where it should lie. */
+    assert_int_equal(parse("train", "pbt:prompts/none", NULL), PBT_OK);
+    assert_string_equal(parsed.arguments[0], "tests/prompts/none");
 }
 
 static void expect(const char *sentence) {
