@@ -2,7 +2,7 @@
 # Sourced by demo.sh and test.sh.
 
 build_packages="build-essential cmake ninja-build pkg-config libjansson-dev libxxhash-dev libpcre2-dev
-libutf8proc-dev libsqlite3-dev libyaml-dev libedit-dev liblapacke-dev"
+libutf8proc-dev libsqlite3-dev libyaml-dev libedit-dev"
 test_packages="libcmocka-dev"
 fuzz_packages="clang libclang-rt-14-dev"
 

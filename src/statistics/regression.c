@@ -1,8 +1,8 @@
 #include "statistics/regression.h"
 
 #include "base/memory.h"
+#include "statistics/cholesky.h"
 
-#include <lapacke.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,12 +69,12 @@ static void differentiate(fitting *f) {
 
 /* One step of Newton, halved until the objective does not fall. False: singular, or nothing gained. */
 static bool step(fitting *f, double *moved) {
-    double matrix[WIDE * WIDE], direction[WIDE], tried[WIDE];
-    lapack_int m = (lapack_int)f->m;
+    double factor[WIDE * WIDE], direction[WIDE], tried[WIDE];
     differentiate(f);
-    memcpy(matrix, f->information, sizeof matrix);
+    memcpy(factor, f->information, sizeof factor);
     memcpy(direction, f->gradient, sizeof direction);
-    if (LAPACKE_dposv(LAPACK_ROW_MAJOR, 'L', m, 1, matrix, m, direction, 1) != 0) return false;
+    if (!pbt_cholesky_factor(factor, f->m)) return false;
+    pbt_cholesky_solve(factor, f->m, direction);
     for (double scale = 1; scale > 1e-6; scale /= 2) {
         *moved = 0;
         for (size_t i = 0; i < f->m; i++) {
@@ -164,15 +164,11 @@ static double sandwich(const double *inverse, const double *meat, size_t m, size
 }
 
 static void test_weights(fitting *f, pbt_regression *fit) {
-    double inverse[WIDE * WIDE], meat[WIDE * WIDE];
-    lapack_int m = (lapack_int)f->m;
+    double factor[WIDE * WIDE], inverse[WIDE * WIDE], meat[WIDE * WIDE];
     differentiate(f);
-    memcpy(inverse, f->information, sizeof inverse);
-    if (LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'L', m, inverse, m) != 0 ||
-        LAPACKE_dpotri(LAPACK_ROW_MAJOR, 'L', m, inverse, m) != 0)
-        return;
-    for (size_t i = 0; i < f->m; i++)
-        for (size_t j = i + 1; j < f->m; j++) inverse[i * f->m + j] = inverse[j * f->m + i];
+    memcpy(factor, f->information, sizeof factor);
+    if (!pbt_cholesky_factor(factor, f->m)) return;
+    pbt_cholesky_inverse(factor, f->m, inverse);
     bool robust = meat_of(f, meat);
     for (size_t i = 0; i < f->m; i++) {
         size_t at = i == 0 ? 0 : 1 + f->column[i];
