@@ -5,7 +5,6 @@
 #define PBT_REPORT_FIGURES_FLIP_ANALYSIS_H
 
 #include "report/figures/figure.h"
-#include "report/page/table.h"
 #include "statistics/regression.h"
 
 enum {

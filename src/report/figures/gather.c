@@ -1,7 +1,9 @@
 /* From the store to a pbt_report: which items belong to which figure. */
+#include "report/figures/gather.h"
+
 #include "base/file.h"
 #include "base/memory.h"
-#include "report/report.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* Tables of what the figures say when they are analysed: flips, and arms against each other. */
-#include "report/page/detail_tables.h"
+#include "report/page/analysis_tables.h"
 
 #include <math.h>
 

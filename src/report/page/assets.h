@@ -1,5 +1,6 @@
 /*
- * Style sheet and scripts of report.html, embedded by src/report/folder.cmake from src/report/page/assets/.
+ * Style sheet and scripts of report.html, embedded by src/report/page/folder.cmake from
+ * src/report/page/assets/.
  */
 #ifndef PBT_REPORT_PAGE_ASSETS_H
 #define PBT_REPORT_PAGE_ASSETS_H

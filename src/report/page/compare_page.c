@@ -1,7 +1,11 @@
 /* Several runs side by side, for a file: a table and drawings for each group of measures. */
+#include "report/page/compare_page.h"
+
 #include "base/memory.h"
 #include "report/page/html.h"
-#include "report/page/page.h"
+#include "report/page/measure_table.h"
+#include "report/page/page_head.h"
+#include "report/page/table.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,7 @@
 /* pbt against the other arms on the same items, drawn: differences with their intervals. */
-#include "report/page/page.h"
+#include "report/page/contrasts.h"
+
+#include "report/page/measure_drawings.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 #include "report/page/detail_tables.h"
 
 #include "base/text.h"
+#include "report/page/analysis_tables.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,8 @@
 #ifndef PBT_REPORT_PAGE_DETAIL_TABLES_H
 #define PBT_REPORT_PAGE_DETAIL_TABLES_H
 
-#include "report/report.h"
+#include "report/figures/gather.h"
+#include "report/page/table.h"
 
 enum { PBT_DETAIL_TABLES = 16 };
 /* Appends the tables that have something in them to tables[*n ..] (room for PBT_DETAIL_TABLES). */
@@ -11,9 +12,5 @@ pbt_code pbt_report_detail_tables(const pbt_report *report, pbt_table *tables, s
 /* "12.3", with its interval "12.3 [10.1, 14.0]", or a dash. */
 pbt_code pbt_figure_cell(pbt_table *table, size_t column, const pbt_figure *figure, bool interval,
                          pbt_error *error);
-/* analysis_tables.c; without rows where nothing was analysed. */
-pbt_code pbt_flip_accuracy_table(const pbt_report *report, pbt_table *table, pbt_error *error);
-pbt_code pbt_flip_weights_table(const pbt_report *report, pbt_table *table, pbt_error *error);
-pbt_code pbt_comparisons_table(const pbt_report *report, pbt_table *table, pbt_error *error);
 
 #endif

@@ -1,6 +1,7 @@
 /* Drawings of report.html for FARM and teams. */
+#include "report/page/drawings.h"
+
 #include "report/page/html.h"
-#include "report/page/page.h"
 
 #include <math.h>
 #include <stdio.h>

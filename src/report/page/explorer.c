@@ -3,9 +3,10 @@
  * store holds, so that held answers and correctness are the run's own. Past PBT_EXPLORER_NODES nodes, every
  * k-th tree of the whole run is shown and the page says so.
  */
+#include "report/page/explorer.h"
+
 #include "dialogue/pairs.h"
 #include "report/page/html.h"
-#include "report/page/page.h"
 
 #include <string.h>
 

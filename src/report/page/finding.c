@@ -5,6 +5,7 @@
  */
 #include "report/page/finding.h"
 
+#include "report/figures/paper.h"
 #include "report/page/html.h"
 
 #include <math.h>

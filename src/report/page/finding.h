@@ -6,6 +6,10 @@
 
 #include "report/page/page.h"
 
+/* The finding: a sentence on the balanced test, and where they were run one on FARM, "Are you sure?" and
+ * teams beside the base model. What the intervals do not support is called no clear difference. */
+void pbt_report_finding(const pbt_report *report, pbt_text *out);
+
 typedef enum pbt_outcome { PBT_NO_DIFFERENCE, PBT_BETTER, PBT_WORSE } pbt_outcome;
 
 typedef struct pbt_key_figure {

@@ -1,6 +1,8 @@
 /* What decides a flip, in report.html: scatter with the fitted boundary, calibration, Table 4. */
+#include "report/page/flip_drawings.h"
+
+#include "report/figures/paper.h"
 #include "report/page/html.h"
-#include "report/page/page.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,17 +1,13 @@
 /* Measures of report.html, drawn: the picture of the finding, and dots with intervals. */
-#include "report/figures/paper.h"
+#include "report/page/measure_drawings.h"
+
 #include "report/page/html.h"
-#include "report/page/page.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #define PAPER_MODEL "Llama-3.1-70B"
-
-const pbt_mark pbt_arm_marks[PBT_REPORT_ARMS] = {PBT_MARK_CIRCLE, PBT_MARK_TRIANGLE, PBT_MARK_SQUARE,
-                                                 PBT_MARK_DIAMOND};
-const char *const pbt_arm_styles[PBT_REPORT_ARMS] = {"arm-base", "arm-accept", "arm-resist", "arm-pbt"};
 
 pbt_measure_group pbt_measure_group_find(const char *group) {
     pbt_measure_group g = {0, 0};

@@ -1,7 +1,7 @@
 /* Measures of report.html as tables in the paper's layout, with the paper's models beside. */
-#include "report/figures/paper.h"
+#include "report/page/measure_table.h"
+
 #include "report/page/html.h"
-#include "report/page/page.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /* The head of report.html and of the page of pbt compare. */
+#include "report/page/page_head.h"
+
 #include "report/page/assets.h"
 #include "report/page/html.h"
-#include "report/page/page.h"
 
 void pbt_page_head(pbt_text *out, const char *title, const char *nonce) {
     pbt_text_add(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n");

@@ -1,7 +1,8 @@
 /* What became of siblings: counts of each seed with a bar, and what each reason means. */
+#include "report/page/reasons.h"
+
 #include "dialogue/pairs.h"
 #include "report/page/html.h"
-#include "report/page/page.h"
 
 #include <string.h>
 

@@ -1,6 +1,13 @@
 /* The sections of report.html that belong to tables: what a test is, its drawings, its tables. */
+#include "report/page/sections.h"
+
+#include "report/page/contrasts.h"
+#include "report/page/drawings.h"
+#include "report/page/flip_drawings.h"
 #include "report/page/html.h"
-#include "report/page/page.h"
+#include "report/page/measure_table.h"
+#include "report/page/reasons.h"
+#include "report/page/training_curves.h"
 
 #include <string.h>
 

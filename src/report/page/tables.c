@@ -1,8 +1,9 @@
 /* The tables of a report, with the paper's figures beside ours. */
+#include "report/page/tables.h"
+
 #include "base/memory.h"
 #include "report/figures/paper.h"
 #include "report/page/detail_tables.h"
-#include "report/report.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /* Training curves of report.html: a panel for each metric, a colour for each arm, a thin line for each seed.
  */
+#include "report/page/training_curves.h"
+
 #include "report/page/html.h"
-#include "report/page/page.h"
 
 #include <math.h>
 #include <stdlib.h>

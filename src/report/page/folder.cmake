@@ -10,5 +10,5 @@ foreach(asset report.css page.js charts.js talks.js debates.js)
   string(APPEND page_assets "const char pbt_asset_${asset_name}[] = {${asset_bytes}0};\n")
 endforeach()
 file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/report_assets.c @ONLY
-  CONTENT "/* Made by src/report/folder.cmake from src/report/page/assets. */\n#include \"report/page/assets.h\"\n\n@page_assets@")
-target_sources(pbt_report PRIVATE ${PROJECT_BINARY_DIR}/report_assets.c)
+  CONTENT "/* Made by src/report/page/folder.cmake from src/report/page/assets. */\n#include \"report/page/assets.h\"\n\n@page_assets@")
+target_sources(pbt_report_page PRIVATE ${PROJECT_BINARY_DIR}/report_assets.c)
