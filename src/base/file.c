@@ -1,18 +1,14 @@
 #include "base/file.h"
 
-#include "base/leftover.h"
 #include "base/memory.h"
 #include "base/text.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,7 +16,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-static pbt_code fail_os(pbt_error *error, const char *path, const char *doing) {
+pbt_code pbt_fail_errno(pbt_error *error, const char *path, const char *doing) {
     int number = errno;
     pbt_code code = number == ENOENT || number == EACCES || number == ENOTDIR || number == EISDIR
                         ? PBT_BAD_INPUT
@@ -31,11 +27,11 @@ static pbt_code fail_os(pbt_error *error, const char *path, const char *doing) {
 /* Opens a regular file for reading and finds its size. */
 static pbt_code open_regular(const char *path, int *descriptor, size_t *size, pbt_error *error) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return fail_os(error, path, "open");
+    if (fd < 0) return pbt_fail_errno(error, path, "open");
     struct stat info;
     if (fstat(fd, &info) != 0) {
         close(fd);
-        return fail_os(error, path, "look at");
+        return pbt_fail_errno(error, path, "look at");
     }
     if (!S_ISREG(info.st_mode)) {
         close(fd);
@@ -67,7 +63,7 @@ pbt_code pbt_file_read(const char *path, size_t limit, char **data, size_t *leng
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) {
             free(bytes);
-            pbt_code code = fail_os(error, path, "read");
+            pbt_code code = pbt_fail_errno(error, path, "read");
             close(fd);
             return code;
         }
@@ -89,7 +85,7 @@ pbt_code pbt_file_map(const char *path, pbt_mapping *mapping, pbt_error *error) 
     if (size > 0) {
         void *data = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (data == MAP_FAILED) {
-            pbt_code code = fail_os(error, path, "map");
+            pbt_code code = pbt_fail_errno(error, path, "map");
             close(fd);
             return code;
         }
@@ -111,88 +107,6 @@ void pbt_file_forget(const void *data, size_t length) {
     if (last > first) madvise((void *)first, last - first, MADV_DONTNEED);
 }
 
-struct pbt_file_writer {
-    int fd;
-    char *path, *temporary;
-};
-
-pbt_code pbt_file_writer_open(const char *path, pbt_file_writer **writer, pbt_error *error) {
-    pbt_file_writer *w = pbt_alloc(1, sizeof *w);
-    if (!w) return pbt_fail_memory(error, sizeof *w, path);
-    w->fd = -1;
-    w->path = pbt_string_copy(path);
-    w->temporary = pbt_string_format("%s.%ld.tmp", path, (long)getpid());
-    if (!w->path || !w->temporary) {
-        pbt_file_writer_abandon(w);
-        return pbt_fail_memory(error, strlen(path), "a path");
-    }
-    pbt_leftovers_remove(path);
-    w->fd = open(w->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (w->fd < 0) {
-        pbt_code code = fail_os(error, path, "write");
-        pbt_file_writer_abandon(w);
-        return code;
-    }
-    flock(w->fd, LOCK_EX | LOCK_NB); /* says to other machines that it is no leftover */
-    *writer = w;
-    return PBT_OK;
-}
-
-pbt_code pbt_file_writer_write(pbt_file_writer *writer, const void *data, size_t length, pbt_error *error) {
-    for (size_t done = 0; done < length;) {
-        ssize_t n = write(writer->fd, (const char *)data + done, length - done);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return fail_os(error, writer->path, "write");
-        done += (size_t)n;
-    }
-    return PBT_OK;
-}
-
-static void sync_folder_of(const char *path) {
-    char *copy = pbt_string_copy(path);
-    if (!copy) return;
-    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        fsync(fd);
-        close(fd);
-    }
-    free(copy);
-}
-
-pbt_code pbt_file_writer_commit(pbt_file_writer *writer, pbt_error *error) {
-    pbt_code code = PBT_OK;
-    if (fsync(writer->fd) != 0) code = fail_os(error, writer->path, "flush");
-    if (code == PBT_OK && rename(writer->temporary, writer->path) != 0)
-        code = fail_os(error, writer->path, "rename the finished file to");
-    if (code == PBT_OK) {
-        sync_folder_of(writer->path);
-        free(writer->temporary);
-        writer->temporary = NULL;
-    }
-    pbt_file_writer_abandon(writer);
-    return code;
-}
-
-void pbt_file_writer_abandon(pbt_file_writer *writer) {
-    if (!writer) return;
-    if (writer->fd >= 0) {
-        close(writer->fd);
-        if (writer->temporary) unlink(writer->temporary);
-    }
-    free(writer->path);
-    free(writer->temporary);
-    free(writer);
-}
-
-pbt_code pbt_file_write(const char *path, const void *data, size_t length, pbt_error *error) {
-    pbt_file_writer *writer;
-    PBT_TRY(pbt_file_writer_open(path, &writer, error));
-    pbt_code code = pbt_file_writer_write(writer, data, length, error);
-    if (code == PBT_OK) return pbt_file_writer_commit(writer, error);
-    pbt_file_writer_abandon(writer);
-    return code;
-}
-
 struct pbt_lines {
     FILE *stream;
     char *path, *line;
@@ -211,7 +125,7 @@ pbt_code pbt_lines_open(const char *path, pbt_lines **lines, pbt_error *error) {
     l->stream = standard ? stdin : fopen(path, "re");
     if (!l->stream || !l->path) {
         pbt_code code =
-            l->path ? fail_os(error, path, "open") : pbt_fail_memory(error, strlen(path), "a path");
+            l->path ? pbt_fail_errno(error, path, "open") : pbt_fail_memory(error, strlen(path), "a path");
         pbt_lines_close(l);
         return code;
     }
@@ -233,7 +147,7 @@ pbt_code pbt_lines_next(pbt_lines *lines, char **line, size_t *length, size_t *n
         if (code != PBT_OK) return code;
         lines->line[used++] = (char)c;
     }
-    if (c == EOF && ferror(lines->stream)) return fail_os(error, lines->path, "read");
+    if (c == EOF && ferror(lines->stream)) return pbt_fail_errno(error, lines->path, "read");
     if (c == EOF && used == 0) return PBT_OK;
     if (used == 0 && !lines->line) {
         void *items = NULL;
@@ -267,23 +181,6 @@ bool pbt_folder_exists(const char *path) {
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-pbt_code pbt_folder_make(const char *path, pbt_error *error) {
-    char *copy = pbt_string_copy(path);
-    if (!copy) return pbt_fail_memory(error, strlen(path), "a path");
-    pbt_code code = PBT_OK;
-    for (char *p = copy; code == PBT_OK; p++) {
-        if (*p != '/' && *p != '\0') continue;
-        char kept = *p;
-        *p = '\0';
-        if (p != copy && mkdir(copy, 0777) != 0 && !pbt_folder_exists(copy))
-            code = fail_os(error, copy, "make the folder");
-        *p = kept;
-        if (kept == '\0') break;
-    }
-    free(copy);
-    return code;
-}
-
 void pbt_folder_remove(const char *path) {
     DIR *listing = opendir(path);
     if (!listing) return;
@@ -298,7 +195,8 @@ void pbt_folder_remove(const char *path) {
 
 char *pbt_path_join(const char *folder, const char *name) {
     size_t n = strlen(folder);
-    return pbt_string_format("%s%s%s", folder, n > 0 && folder[n - 1] == '/' ? "" : "/", name);
+    /* No folder is this folder, not the root of the file system. */
+    return pbt_string_format("%s%s%s", folder, n == 0 || folder[n - 1] == '/' ? "" : "/", name);
 }
 
 uint64_t pbt_hash(const void *data, size_t length, uint64_t seed) {

@@ -27,12 +27,18 @@ void pbt_file_unmap(pbt_mapping *mapping);
 /* Gives back the memory of a part of a mapping; it is read again when it is next needed. */
 void pbt_file_forget(const void *data, size_t length);
 
-/* Writes `path` so that it holds the old bytes or all of the new ones, whatever happens:
- * temporary file in the same folder, fsync, rename, fsync of the folder. What killed processes left of
- * earlier attempts at `path` is removed. */
+/* Writes `path` so that it holds the old bytes or all of the new ones, whatever happens: a temporary file in
+ * the same folder, fsync, rename, fsync of the folder. A symlink stays one, and what it points to is
+ * replaced. A file keeps its permissions; one that may not be written is not replaced. What is no regular
+ * file (a FIFO, a device, /dev/stdout) is written through. An empty path is PBT_USAGE. */
 pbt_code pbt_file_write(const char *path, const void *data, size_t length, pbt_error *error);
 
-/* The same in pieces: open, write (any number of times), then commit or abandon (which frees `writer`). */
+/* What the name of an unfinished file ends in. */
+#define PBT_TEMPORARY ".pbt.tmp"
+
+/* The same in pieces: open, write (any number of times), then commit or abandon (which frees `writer`). From
+ * open to the end the file is locked: another process that opens it for writing waits some seconds and then
+ * fails. The temporary file of a process that was killed is taken over by the next one. */
 typedef struct pbt_file_writer pbt_file_writer;
 pbt_code pbt_file_writer_open(const char *path, pbt_file_writer **writer, pbt_error *error);
 pbt_code pbt_file_writer_write(pbt_file_writer *writer, const void *data, size_t length, pbt_error *error);
@@ -48,12 +54,21 @@ void pbt_lines_close(pbt_lines *lines);
 
 bool pbt_file_exists(const char *path);
 bool pbt_folder_exists(const char *path);
-/* mkdir -p */
+/* mkdir -p, on disk when it returns; what exists must be a folder. */
 pbt_code pbt_folder_make(const char *path, pbt_error *error);
+/* fsync of a folder: its entries, new and renamed, are on disk. */
+pbt_code pbt_folder_sync(const char *path, pbt_error *error);
 /* Removes a folder of files; what cannot be removed stays, and so do files whose name begins with a dot. */
 void pbt_folder_remove(const char *path);
 /* "folder/name", malloc'ed; NULL when memory is out. */
 char *pbt_path_join(const char *folder, const char *name);
+/* What `path` stands for once symlinks are followed and "." and ".." are gone, as an absolute path; its last
+ * parts need not exist (a symlink may point to nothing yet). Malloc'ed; NULL with errno set. */
+char *pbt_path_resolve(const char *path);
+/* The descriptor of this process that `path` stands for (/dev/stdout, /dev/fd/3, a symlink to one), or -1. */
+int pbt_path_descriptor(const char *path);
+/* The sentence for errno, "PATH: cannot DOING: reason"; returns PBT_BAD_INPUT where the path is to blame. */
+pbt_code pbt_fail_errno(pbt_error *error, const char *path, const char *doing);
 /* XXH3 64-bit of bytes, and of a file's bytes. */
 uint64_t pbt_hash(const void *data, size_t length, uint64_t seed);
 pbt_code pbt_file_hash(const char *path, uint64_t *hash, pbt_error *error);

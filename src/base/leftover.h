@@ -1,11 +1,11 @@
 /*
- * What a killed process leaves behind of a file it was writing: PATH.PID.tmp (file.h).
+ * What killed processes leave behind of files they were writing: NAME.pbt.tmp (file.h).
  */
 #ifndef PBT_BASE_LEFTOVER_H
 #define PBT_BASE_LEFTOVER_H
 
-/* Removes the temporary files of `path` whose writers are gone. Those of living processes stay; so do, on a
- * folder that machines share, those that a writer elsewhere holds locked. */
-void pbt_leftovers_remove(const char *path);
+/* Removes the unfinished files in a folder of pbt's and the folders in it. One that a living process writes,
+ * and so holds locked, stays. Earlier versions wrote NAME.PID.tmp; those go where the process is gone. */
+void pbt_leftovers_remove(const char *folder);
 
 #endif

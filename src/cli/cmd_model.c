@@ -8,6 +8,7 @@
 #include "chat/chat.h"
 #include "cli/command.h"
 #include "cli/model_files.h"
+#include "cli/outputs.h"
 #include "engine/engine.h"
 
 #include <stddef.h>
@@ -146,7 +147,16 @@ typedef struct random_options {
     const char *like, *output_dir, *dtype;
     int64_t seed, max_shard_size;
     double std;
+    bool overwrite_output_dir;
 } random_options;
+
+static pbt_code write_random(const random_options *o, const pbt_config *config, pbt_dtype dtype,
+                             pbt_error *error) {
+    PBT_TRY(pbt_model_random_save(config, pbt_key_of_seed((uint64_t)o->seed), o->std, o->output_dir, dtype,
+                                  o->max_shard_size, error));
+    if (!pbt_folder_exists(o->like)) return PBT_OK;
+    return pbt_cli_copy_text_files(o->like, o->output_dir, error);
+}
 
 static pbt_code run_random(const pbt_cli *cli, const void *settings, int n_arguments, char **arguments,
                            pbt_error *error) {
@@ -158,6 +168,10 @@ static pbt_code run_random(const pbt_cli *cli, const void *settings, int n_argum
     if (!o->like || !o->output_dir)
         return pbt_fail(error, PBT_USAGE, "model random: expected --like CONFIG and --output_dir DIR");
     PBT_TRY(pbt_cli_dtype("dtype", o->dtype, false, &dtype, error));
+    const pbt_output_input like = {"--like", o->like, NULL};
+    const pbt_output_request request = {
+        "--output_dir", o->output_dir, &pbt_output_model_random, &like, 1, o->overwrite_output_dir};
+    PBT_TRY(pbt_output_check(&request, error));
     if (pbt_folder_exists(o->like)) {
         PBT_TRY(pbt_config_read(o->like, &config, error));
     } else {
@@ -166,10 +180,10 @@ static pbt_code run_random(const pbt_cli *cli, const void *settings, int n_argum
         json_decref(raw);
         if (parsed != PBT_OK) return parsed;
     }
-    pbt_code code = pbt_model_random_save(&config, pbt_key_of_seed((uint64_t)o->seed), o->std, o->output_dir,
-                                          dtype, o->max_shard_size, error);
-    if (code == PBT_OK && pbt_folder_exists(o->like))
-        code = pbt_cli_copy_text_files(o->like, o->output_dir, error);
+    pbt_output *output = NULL;
+    pbt_code code = pbt_output_open(&request, cli->monitor, &output, error);
+    if (code == PBT_OK) code = write_random(o, &config, dtype, error);
+    pbt_output_close(output);
     if (code == PBT_OK && cli->json)
         code = pbt_cli_print_json(json_pack("{s:s, s:I}", "path", o->output_dir, "parameters",
                                             (json_int_t)pbt_config_parameters(&config)),
@@ -183,6 +197,7 @@ static const pbt_option random_table[] = {
      "a config.json, or a model folder (its tokenizer files come along)", NULL},
     {"output_dir", 0, PBT_OPTION_STRING, offsetof(random_options, output_dir), "DIR", NULL, "the new folder",
      NULL},
+    PBT_OVERWRITE_OPTION(random_options),
     {"seed", 0, PBT_OPTION_INTEGER, offsetof(random_options, seed), "N", "42", "of the weights", NULL},
     {"std", 0, PBT_OPTION_NUMBER, offsetof(random_options, std), "X", "0.02",
      "standard deviation of matrices", NULL},

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/model_files.h"
+#include "cli/outputs.h"
 #include "model/adapter_folder.h"
 #include "model/divergence.h"
 #include "model/merge.h"
@@ -19,7 +20,7 @@
 
 typedef struct convert_options {
     const char *adapter, *output_dir, *dtype, *quantize, *bnb_4bit_quant_type, *text;
-    bool load_in_4bit, load_in_8bit, use_bnb_nested_quant;
+    bool load_in_4bit, load_in_8bit, use_bnb_nested_quant, overwrite_output_dir;
     pbt_strings skip_modules;
 } convert_options;
 
@@ -27,6 +28,8 @@ typedef struct conversion {
     const pbt_cli *cli;
     const convert_options *options;
     const char *path;
+    char *adapter_folder; /* what --adapter stands for; NULL for quantize */
+    pbt_output *output;
     pbt_dtype load, plain, quantised; /* how the base is held; floats as written; PBT_DTYPES: not quantised */
     pbt_model *model;                 /* as it was trained or stored */
     pbt_adapter *adapter;             /* NULL for quantize */
@@ -140,15 +143,26 @@ static pbt_code read_skip_modules(conversion *c, pbt_error *error) {
     return PBT_OK;
 }
 
+/* Checks output_dir, and with `open` takes hold of it. */
+static pbt_code look_at_output(conversion *c, bool open, pbt_error *error) {
+    const convert_options *o = c->options;
+    const pbt_output_input inputs[] = {
+        {"MODEL", c->path, NULL}, {"--adapter", c->adapter_folder, NULL}, {"--text", o->text, NULL}};
+    const pbt_output_request request = {"--output_dir",
+                                        o->output_dir,
+                                        o->adapter ? &pbt_output_model_merge : &pbt_output_model_quantize,
+                                        inputs,
+                                        sizeof inputs / sizeof *inputs,
+                                        o->overwrite_output_dir};
+    return open ? pbt_output_open(&request, c->cli->monitor, &c->output, error)
+                : pbt_output_check(&request, error);
+}
+
 static pbt_code read_options(conversion *c, pbt_error *error) {
     const convert_options *o = c->options;
     if (!o->output_dir) return pbt_fail(error, PBT_USAGE, "--output_dir is missing: the new folder");
-    char *from = realpath(c->path, NULL), *to = realpath(o->output_dir, NULL);
-    bool same = from && to && strcmp(from, to) == 0;
-    free(from);
-    free(to);
-    if (same)
-        return pbt_fail(error, PBT_USAGE, "--output_dir is the model's own folder; expected another one");
+    if (o->adapter) PBT_TRY(pbt_adapter_folder(o->adapter, &c->adapter_folder, error));
+    PBT_TRY(look_at_output(c, false, error));
     PBT_TRY(pbt_cli_load_dtype(o->load_in_4bit, o->bnb_4bit_quant_type, o->load_in_8bit, "auto", &c->load,
                                error));
     PBT_TRY(pbt_cli_dtype("dtype", o->dtype, false, &c->plain, error));
@@ -173,7 +187,8 @@ static pbt_model_options options_of(const conversion *c, pbt_dtype dtype) {
                                .n_skip_modules = c->n_skip};
 }
 
-static pbt_code write_folder(const conversion *c, const pbt_model *model, pbt_error *error) {
+static pbt_code write_folder(conversion *c, const pbt_model *model, pbt_error *error) {
+    PBT_TRY(look_at_output(c, true, error));
     PBT_TRY(pbt_model_save(model, c->options->output_dir, c->plain, error));
     return pbt_cli_copy_text_files(c->path, c->options->output_dir, error);
 }
@@ -183,11 +198,7 @@ static pbt_code merge(conversion *c, pbt_error *error) {
     pbt_model_options base = {.dtype = c->load, .nested_quantization = o->use_bnb_nested_quant};
     pbt_model *merged = NULL;
     PBT_TRY(pbt_model_open(c->path, &base, c->cli->device, &c->model, error));
-    char *adapter;
-    PBT_TRY(pbt_adapter_folder(o->adapter, &adapter, error));
-    pbt_code opened = pbt_adapter_open(adapter, c->model, &c->adapter, error);
-    free(adapter);
-    if (opened != PBT_OK) return opened;
+    PBT_TRY(pbt_adapter_open(c->adapter_folder, c->model, &c->adapter, error));
     pbt_cli_warn_base(c->cli, c->adapter, c->model);
     settle_dtype(c);
     PBT_TRY(pbt_model_open(c->path, &base, c->cli->device, &merged, error));
@@ -221,9 +232,11 @@ static pbt_code run(const pbt_cli *cli, const convert_options *options, const ch
     pbt_code code = read_options(&c, error);
     if (code == PBT_OK) code = work(&c, error);
     if (code == PBT_OK) code = measure(&c, error);
+    pbt_output_close(c.output);
     pbt_adapter_free(c.adapter);
     pbt_model_free(c.model);
     free(folder);
+    free(c.adapter_folder);
     free(c.skip_text);
     free(c.skip);
     return code;
@@ -236,6 +249,7 @@ static pbt_code run(const pbt_cli *cli, const convert_options *options, const ch
     }
 #define CONVERT_COMMON                                                                                       \
     CONVERT(output_dir, PBT_OPTION_STRING, "DIR", NULL, NULL, "the new folder"),                             \
+        PBT_OVERWRITE_OPTION(convert_options),                                                               \
         CONVERT(dtype, PBT_OPTION_STRING, "NAME", "auto", "auto|float32|float16|bfloat16",                   \
                 "type of what is not quantised; auto: as config.json says"),                                 \
         CONVERT(text, PBT_OPTION_STRING, "FILE", NULL, NULL,                                                 \

@@ -3,6 +3,7 @@
  */
 #include "base/file.h"
 #include "base/memory.h"
+#include "cli/outputs.h"
 #include "cli/stage.h"
 #include "dialogue/pairs.h"
 
@@ -80,11 +81,13 @@ static pbt_code write_pairs(const pbt_pair_list *pairs, const pbt_prompts *promp
     return code;
 }
 
-static pbt_code print_reasons(const pbt_cli *cli, const tree_file *f, const pbt_pair_list *pairs,
+/* `beside`: standard output has the pairs themselves. */
+static pbt_code print_reasons(const pbt_cli *cli, const tree_file *f, const pbt_pair_list *pairs, bool beside,
                               pbt_error *error) {
+    FILE *to = beside ? stderr : stdout;
     int64_t kinds[2] = {pairs->kinds[PBT_RESIST][0] + pairs->kinds[PBT_RESIST][1],
                         pairs->kinds[PBT_ACCEPT][0] + pairs->kinds[PBT_ACCEPT][1]};
-    if (cli->json) {
+    if (cli->json && !beside) {
         json_t *reasons = json_object();
         for (int r = 0; r < PBT_REASONS; r++)
             json_object_set_new(reasons, pbt_reason_names[r], json_integer(pairs->reasons[r]));
@@ -93,12 +96,19 @@ static pbt_code print_reasons(const pbt_cli *cli, const tree_file *f, const pbt_
                                             "accept", (json_int_t)kinds[1], "reasons", reasons),
                                   error);
     }
-    printf("%zu trees, %zu pairs: %lld resist, %lld accept\n\n", f->count, pairs->count, (long long)kinds[0],
-           (long long)kinds[1]);
+    if (beside && cli->quiet) return PBT_OK;
+    fprintf(to, "%zu trees, %zu pairs: %lld resist, %lld accept\n\n", f->count, pairs->count,
+            (long long)kinds[0], (long long)kinds[1]);
     for (int r = 0; r < PBT_REASONS; r++)
-        printf("%10lld  %-17s %s\n", (long long)pairs->reasons[r], pbt_reason_names[r],
-               pbt_reason_descriptions[r]);
+        fprintf(to, "%10lld  %-17s %s\n", (long long)pairs->reasons[r], pbt_reason_names[r],
+                pbt_reason_descriptions[r]);
     return PBT_OK;
+}
+
+static pbt_code check_output(const pairs_options *o, const char *prompts, pbt_error *error) {
+    const pbt_output_input inputs[] = {{"--trees", o->trees, NULL}, {"--prompts", prompts, NULL}};
+    const pbt_output_request request = {"--output", o->output, NULL, inputs, 2, false};
+    return pbt_output_check(&request, error);
 }
 
 static pbt_code pair_file(const pbt_cli *cli, const pairs_options *o, pbt_error *error) {
@@ -112,14 +122,15 @@ static pbt_code pair_file(const pbt_cli *cli, const pairs_options *o, pbt_error 
     rules.drop_duplicates = o->drop_duplicates;
     char *folder =
         o->prompts ? pbt_string_copy(o->prompts) : pbt_string_format("%s/prompts/paper", cli->data_folder);
-    pbt_code code = folder ? pbt_prompts_read(folder, &prompts, error) : pbt_fail_memory(error, 0, "a path");
+    pbt_code code = folder ? check_output(o, folder, error) : pbt_fail_memory(error, 0, "a path");
+    if (code == PBT_OK) code = pbt_prompts_read(folder, &prompts, error);
     if (code == PBT_OK) code = read_pass(&f, o->trees, false, error);
     if (code == PBT_OK) code = read_pass(&f, o->trees, true, error);
     if (code == PBT_OK && f.count == 0)
         code = pbt_fail_at(error, PBT_BAD_INPUT, o->trees, NULL, "expected trees, found none");
     if (code == PBT_OK) code = pbt_pairs_collect(f.trees, f.count, &rules, &pairs, cli->monitor, error);
     if (code == PBT_OK) code = write_pairs(&pairs, &prompts, o->output, error);
-    if (code == PBT_OK) code = print_reasons(cli, &f, &pairs, error);
+    if (code == PBT_OK) code = print_reasons(cli, &f, &pairs, pbt_cli_is_stdout(o->output), error);
     pbt_pair_list_free(&pairs);
     for (size_t i = 0; i < f.count; i++) pbt_tree_free(&f.trees[i]);
     free(f.trees);

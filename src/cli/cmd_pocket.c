@@ -1,7 +1,7 @@
 /* pbt pocket: makes the pocket world's tokenizer and agents, and shows what they are shown. */
 #include "base/file.h"
 #include "base/memory.h"
-#include "cli/command.h"
+#include "cli/outputs.h"
 #include "experiment/run.h"
 #include "pocket/farm.h"
 #include "pocket/gates.h"
@@ -16,6 +16,7 @@
 typedef struct pocket_options {
     const char *questions, *prompts, *agent, *output_dir, *models, *part, *output;
     int64_t seed, steps, batch, step, count;
+    bool overwrite_output_dir;
 } pocket_options;
 
 static pbt_code print_example(const pbt_cli *cli, const pbt_pocket_world *world, const pbt_pocket_example *e,
@@ -171,22 +172,53 @@ static pbt_code show_gates(const pbt_cli *cli, const pocket_options *o, const ch
     return code;
 }
 
+/* ---- what is written ---- */
+
+typedef struct pocket_inputs {
+    pbt_output_input items[2];
+} pocket_inputs;
+
+static pbt_code write_farm(const pocket_options *o, const char *questions, const pbt_pocket_world *world,
+                           const pocket_inputs *inputs, pbt_error *error) {
+    const char *part = strcmp(o->part, "all") == 0 ? NULL : o->part;
+    const pbt_output_request request = {"--output", o->output, NULL, inputs->items, 2, false};
+    if (!o->output) return pbt_fail(error, PBT_USAGE, "pocket farm: expected --output FILE");
+    PBT_TRY(pbt_output_check(&request, error));
+    return pbt_pocket_farm_write(world, questions, part, (uint64_t)o->seed, o->output, error);
+}
+
+static pbt_code write_folder(const pbt_cli *cli, const pocket_options *o, const char *action,
+                             const pbt_pocket_world *world, const pocket_inputs *inputs, pbt_error *error) {
+    static const pbt_output_kind *const kinds[] = {&pbt_output_pocket_make, &pbt_output_pocket_train,
+                                                   &pbt_output_pocket_tokenizer};
+    const pbt_output_kind *kind = NULL;
+    for (int i = 0; i < 3; i++)
+        if (strcmp(strchr(kinds[i]->command, ' ') + 1, action) == 0) kind = kinds[i];
+    if (!kind)
+        return pbt_fail(error, PBT_USAGE,
+                        "pocket: expected make, train, tokenizer, corpus, gates or farm, found \"%s\"",
+                        action);
+    if (!o->output_dir) return pbt_fail(error, PBT_USAGE, "pocket %s: expected --output_dir DIR", action);
+    const pbt_output_request request = {"--output_dir",         o->output_dir, kind, inputs->items, 2,
+                                        o->overwrite_output_dir};
+    pbt_output *output;
+    PBT_TRY(pbt_output_open(&request, cli->monitor, &output, error));
+    pbt_code code = kind == &pbt_output_pocket_make ? make(cli, o, world, error)
+                    : kind == &pbt_output_pocket_train
+                        ? train(cli, o, world, strcmp(o->agent, "b") == 0, o->output_dir, error)
+                        : pbt_pocket_tokenizer_make(world, o->output_dir, error);
+    pbt_output_close(output);
+    return code;
+}
+
 static pbt_code act(const pbt_cli *cli, const pocket_options *o, const char *action, const char *questions,
-                    const pbt_pocket_world *world, pbt_error *error) {
+                    const char *prompts, const pbt_pocket_world *world, pbt_error *error) {
     int agent = strcmp(o->agent, "b") == 0;
+    const pocket_inputs inputs = {{{"--questions", questions, NULL}, {"--prompts", prompts, NULL}}};
     if (strcmp(action, "corpus") == 0) return show_corpus(cli, o, world, agent, error);
     if (strcmp(action, "gates") == 0) return show_gates(cli, o, questions, world, error);
-    if (strcmp(action, "farm") == 0) {
-        if (!o->output) return pbt_fail(error, PBT_USAGE, "pocket farm: expected --output FILE");
-        const char *part = strcmp(o->part, "all") == 0 ? NULL : o->part;
-        return pbt_pocket_farm_write(world, questions, part, (uint64_t)o->seed, o->output, error);
-    }
-    if (!o->output_dir) return pbt_fail(error, PBT_USAGE, "pocket %s: expected --output_dir DIR", action);
-    if (strcmp(action, "tokenizer") == 0) return pbt_pocket_tokenizer_make(world, o->output_dir, error);
-    if (strcmp(action, "make") == 0) return make(cli, o, world, error);
-    if (strcmp(action, "train") == 0) return train(cli, o, world, agent, o->output_dir, error);
-    return pbt_fail(error, PBT_USAGE,
-                    "pocket: expected make, train, tokenizer, corpus, gates or farm, found \"%s\"", action);
+    if (strcmp(action, "farm") == 0) return write_farm(o, questions, world, &inputs, error);
+    return write_folder(cli, o, action, world, &inputs, error);
 }
 
 static pbt_code run(const pbt_cli *cli, const void *settings, int n_arguments, char **arguments,
@@ -202,7 +234,7 @@ static pbt_code run(const pbt_cli *cli, const void *settings, int n_arguments, c
     pbt_pocket_world world = {0};
     pbt_code code = questions && prompts ? PBT_OK : pbt_fail_memory(error, 0, "a path");
     if (code == PBT_OK) code = pbt_pocket_world_open(questions, prompts, (uint64_t)o->seed, &world, error);
-    if (code == PBT_OK) code = act(cli, o, arguments[0], questions, &world, error);
+    if (code == PBT_OK) code = act(cli, o, arguments[0], questions, prompts, &world, error);
     pbt_pocket_world_free(&world);
     free(questions);
     free(prompts);
@@ -222,6 +254,7 @@ static const pbt_option options[] = {
     {"count", 0, PBT_OPTION_INTEGER, AT(count), "N", "10", "corpus: how many examples are shown", NULL},
     {"output_dir", 0, PBT_OPTION_STRING, AT(output_dir), "DIR", NULL,
      "tokenizer, train: the model folder; make: where agent-a and agent-b go", NULL},
+    PBT_OVERWRITE_OPTION(pocket_options),
     {"models", 0, PBT_OPTION_STRING, AT(models), "DIR", NULL,
      "gates: the folder with agent-a and agent-b (the pocket world's)", NULL},
     {"part", 0, PBT_OPTION_STRING, AT(part), NULL, "test", "farm: which questions", "train|dev|test|all"},

@@ -3,7 +3,9 @@
  */
 #include "base/file.h"
 #include "base/memory.h"
+#include "cli/outputs.h"
 #include "cli/stage.h"
+#include "experiment/run.h"
 #include "report/report.h"
 
 #include <stddef.h>
@@ -62,9 +64,21 @@ static pbt_code write_comparison(const pbt_cli *cli, const pbt_report *reports, 
     return code;
 }
 
+/* The file may lie in the folder of a run, but not take the name of what the run left. */
+static pbt_code check_output(const char *output, char **runs, size_t n, pbt_error *error) {
+    pbt_output_input *inputs = pbt_alloc(n, sizeof *inputs);
+    if (!inputs) return pbt_fail_memory(error, n * sizeof *inputs, "a list of runs");
+    for (size_t i = 0; i < n; i++) inputs[i] = (pbt_output_input){"RUN", runs[i], pbt_output_run.names};
+    const pbt_output_request request = {"--output", output, NULL, inputs, n, false};
+    pbt_code code = pbt_output_check(&request, error);
+    free(inputs);
+    return code;
+}
+
 static pbt_code run_compare(const pbt_cli *cli, const void *settings, int n_arguments, char **arguments,
                             pbt_error *error) {
     const char *output = ((const compare_settings *)settings)->output;
+    if (output) PBT_TRY(check_output(output, arguments, (size_t)n_arguments, error));
     if (output && !pbt_string_ends(output, ".html") && !pbt_string_ends(output, ".md"))
         return pbt_fail(error, PBT_USAGE, "--output %s: expected a name that ends in .html or .md", output);
     size_t n = (size_t)n_arguments;

@@ -1,6 +1,8 @@
 /*
  * pbt run: all stages of an experiment.
  */
+#include "base/hub.h"
+#include "cli/outputs.h"
 #include "cli/stage.h"
 #include "experiment/run.h"
 #include "plan/plan.h"
@@ -12,7 +14,7 @@
 typedef struct run_options {
     const char *output_dir;
     pbt_strings set;
-    bool dry_run, list_settings;
+    bool dry_run, list_settings, overwrite_output_dir;
 } run_options;
 
 static pbt_code print_plan(const pbt_cli *cli, const pbt_experiment *experiment, pbt_error *error) {
@@ -44,6 +46,35 @@ static pbt_code print_settings(const pbt_cli *cli, pbt_error *error) {
     if (cli->json) return pbt_cli_print_json(list, error);
     json_decref(list);
     return PBT_OK;
+}
+
+/* Holds the folder of the run against everything the experiment reads. */
+static pbt_code check_output(const pbt_experiment *e, const char *file, const char *output_dir,
+                             bool overwrite, pbt_error *error) {
+    const char *models[] = {e->agents[0].model, e->agents[1].model, pbt_experiment_model_of(e, e->extractor),
+                            pbt_experiment_model_of(e, e->filter)};
+    enum { MODELS = sizeof models / sizeof *models };
+    char *folders[MODELS] = {NULL};
+    pbt_output_input inputs[] = {{"agents.a.model", NULL, NULL},
+                                 {"agents.b.model", NULL, NULL},
+                                 {"agents.extractor", NULL, NULL},
+                                 {"agents.filter", NULL, NULL},
+                                 {"EXPERIMENT", file, NULL},
+                                 {"prompts", e->prompts, NULL},
+                                 {"questions.file", e->questions.file, NULL},
+                                 {"questions.train", e->questions.part_file[0], NULL},
+                                 {"questions.dev", e->questions.part_file[1], NULL},
+                                 {"questions.test", e->questions.part_file[2], NULL},
+                                 {"eval.farm.data", e->farm.data, NULL}};
+    for (int i = 0; i < MODELS; i++) {
+        /* A model that is not there is told of where it is opened. */
+        if (models[i] && pbt_hub_folder(models[i], &folders[i], NULL) == PBT_OK) inputs[i].path = folders[i];
+    }
+    const pbt_output_request request = {
+        "--output_dir", output_dir, &pbt_output_run, inputs, sizeof inputs / sizeof *inputs, overwrite};
+    pbt_code code = pbt_output_check(&request, error);
+    for (int i = 0; i < MODELS; i++) free(folders[i]);
+    return code;
 }
 
 static pbt_code run_experiment(const pbt_cli *cli, pbt_experiment *experiment, const char *output_dir,
@@ -82,8 +113,9 @@ static pbt_code run(const pbt_cli *cli, const void *settings, int n_arguments, c
     }
     char *folder =
         o->output_dir ? pbt_string_copy(o->output_dir) : pbt_string_format("runs/%s", experiment.name);
-    pbt_code code =
-        folder ? run_experiment(cli, &experiment, folder, error) : pbt_fail_memory(error, 64, "a path");
+    pbt_code code = folder ? check_output(&experiment, arguments[0], folder, o->overwrite_output_dir, error)
+                           : pbt_fail_memory(error, 64, "a path");
+    if (code == PBT_OK) code = run_experiment(cli, &experiment, folder, error);
     pbt_experiment_free(&experiment);
     free(folder);
     return code;
@@ -94,6 +126,10 @@ static const pbt_option options[] = {
      "folder of the run; runs/NAME when not given", NULL},
     {"set", 0, PBT_OPTION_LIST, offsetof(run_options, set), "KEY=VALUE", NULL,
      "changes a setting of the experiment, e.g. --set dpo.beta=0.2 --set seeds=[1]", NULL},
+    {.name = "overwrite_output_dir",
+     .type = PBT_OPTION_FLAG,
+     .offset = offsetof(run_options, overwrite_output_dir),
+     .help = "begin the run in a folder that holds files of others; a run that is there goes on as ever"},
     {"dry_run", 0, PBT_OPTION_FLAG, offsetof(run_options, dry_run), NULL, NULL,
      "print the plan of work, memory and time, and stop", NULL},
     {"list_settings", 0, PBT_OPTION_FLAG, offsetof(run_options, list_settings), NULL, NULL,

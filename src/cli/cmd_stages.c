@@ -1,6 +1,7 @@
 /*
  * pbt trees, train, eval: one stage of a run (pairs lives in cmd_pairs.c, report in cmd_report.c).
  */
+#include "cli/outputs.h"
 #include "cli/stage.h"
 #include "evaluation/stored_trees.h"
 #include "experiment/run.h"
@@ -15,6 +16,9 @@ static pbt_code run_trees(const pbt_cli *cli, const void *settings, int n_argume
                           pbt_error *error) {
     (void)n_arguments;
     const trees_options *o = settings;
+    const pbt_output_input run_folder = {"RUN", arguments[0], pbt_output_run.names};
+    const pbt_output_request request = {"--output", o->output, NULL, &run_folder, 1, false};
+    if (o->output) PBT_TRY(pbt_output_check(&request, error));
     PBT_TRY(pbt_cli_run_stage(cli, "trees", arguments[0], error));
     if (!o->output) return PBT_OK;
     pbt_run *run;

@@ -8,6 +8,7 @@
 #include "base/hub.h"
 #include "base/text.h"
 #include "cli/model_files.h"
+#include "cli/outputs.h"
 #include "cli/show_tokens.h"
 #include "model/adapter_folder.h"
 #include "train/export.h"
@@ -29,7 +30,9 @@ typedef struct training_job {
     char *reference_folder;
     pbt_tokenizer *tokenizer;
     pbt_chat_template *chat;
-    char *model_folder, *adapter_folder; /* what --model_name_or_path and --adapter stand for */
+    /* What --model_name_or_path, --adapter and --frozen_adapter stand for. */
+    char *model_folder, *adapter_folder, *frozen_folder;
+    pbt_output *output;
 } training_job;
 
 static const char *dataset_path(const pbt_training_options *o) {
@@ -59,11 +62,7 @@ static pbt_code new_adapter(const training_job *job, pbt_adapter **adapter, pbt_
 }
 
 static pbt_code open_frozen(training_job *job, pbt_error *error) {
-    char *folder;
-    PBT_TRY(pbt_adapter_folder(job->options->frozen_adapter, &folder, error));
-    pbt_code code = pbt_adapter_open(folder, job->trainer.model, &job->frozen, error);
-    free(folder);
-    if (code != PBT_OK) return code;
+    PBT_TRY(pbt_adapter_open(job->frozen_folder, job->trainer.model, &job->frozen, error));
     job->trainer.frozen = job->frozen;
     pbt_cli_warn_base(job->cli, job->frozen, job->trainer.model);
     pbt_monitor_message(job->cli->monitor, 1, "frozen adapter %s, hash %016" PRIx64,
@@ -214,17 +213,45 @@ static void make_outputs(training_job *job) {
     if (o->precompute_ref_log_probs) trainer->reference_folder = job->reference_folder = cache_folder();
 }
 
+/* Checks where output_dir and exported data would go, and with `open` takes hold of output_dir. */
+static pbt_code look_at_outputs(training_job *job, bool open, pbt_error *error) {
+    const pbt_training_options *o = job->options;
+    const pbt_output_kind *kind =
+        job->trainer.settings.objective == PBT_DPO ? &pbt_output_dpo : &pbt_output_sft;
+    const pbt_output_input inputs[] = {
+        {"--model_name_or_path", job->model_folder, NULL}, {"--adapter", job->adapter_folder, NULL},
+        {"--frozen_adapter", job->frozen_folder, NULL},    {"--dataset", dataset_path(o), NULL},
+        {"--eval_dataset", o->eval_dataset, NULL},         {"--output_dir", o->output_dir, kind->names}};
+    enum { READ = sizeof inputs / sizeof *inputs - 1 }; /* output_dir is none for itself */
+    const pbt_output_request folder = {"--output_dir", o->output_dir, kind,
+                                       inputs,         READ,          o->overwrite_output_dir};
+    const pbt_output_request file = {
+        "--export_ref_log_probs", o->export_ref_log_probs, NULL, inputs, READ + 1, false};
+    if (o->export_ref_log_probs) PBT_TRY(pbt_output_check(&file, error));
+    if (!o->output_dir) return PBT_OK;
+    return open ? pbt_output_open(&folder, job->cli->monitor, &job->output, error)
+                : pbt_output_check(&folder, error);
+}
+
+static pbt_code find_inputs(training_job *job, pbt_error *error) {
+    const pbt_training_options *o = job->options;
+    PBT_TRY(pbt_hub_folder(o->model_name_or_path, &job->model_folder, error));
+    if (o->adapter) PBT_TRY(pbt_adapter_folder(o->adapter, &job->adapter_folder, error));
+    if (o->frozen_adapter) PBT_TRY(pbt_adapter_folder(o->frozen_adapter, &job->frozen_folder, error));
+    return look_at_outputs(job, false, error);
+}
+
 static pbt_code run_job(training_job *job, pbt_error *error) {
     const pbt_training_options *o = job->options;
     pbt_trainer *trainer = &job->trainer;
     pbt_metrics last = {0};
-    PBT_TRY(pbt_hub_folder(o->model_name_or_path, &job->model_folder, error));
-    if (o->adapter) PBT_TRY(pbt_adapter_folder(o->adapter, &job->adapter_folder, error));
+    PBT_TRY(find_inputs(job, error));
     PBT_TRY(open_data(job, trainer->settings.objective == PBT_DPO, error));
     if (o->show_tokens) PBT_TRY(pbt_cli_show_examples(job->cli, job->tokenizer, &job->dataset, error));
     PBT_TRY(open_model(job, error));
     trainer->dataset = &job->dataset;
     if (o->dry_run) return print_plan(job, error);
+    PBT_TRY(look_at_outputs(job, true, error));
     make_outputs(job);
     trainer->after_step = keep_last;
     trainer->after_step_user = &last;
@@ -242,6 +269,7 @@ pbt_code pbt_training_command_run(const pbt_cli *cli, const pbt_training_options
     training_job job = {.cli = cli, .options = options};
     PBT_TRY(pbt_training_settings_make(cli, options, objective, &job.trainer.settings, error));
     pbt_code code = run_job(&job, error);
+    pbt_output_close(job.output);
     pbt_dataset_free(&job.dataset);
     pbt_dataset_free(&job.eval_dataset);
     free(job.reference_folder);
@@ -252,5 +280,6 @@ pbt_code pbt_training_command_run(const pbt_cli *cli, const pbt_training_options
     if (job.tokenizer) pbt_tokenizer_free(job.tokenizer);
     free(job.model_folder);
     free(job.adapter_folder);
+    free(job.frozen_folder);
     return code;
 }

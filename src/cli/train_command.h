@@ -143,7 +143,9 @@ pbt_code pbt_training_command_run(const pbt_cli *cli, const pbt_training_options
         PBT_TRAINING_STRING(date_string, NULL, "date for chat templates that print one"),                    \
         PBT_TRAINING_FLAG(dry_run, NULL, "print steps, tokens and memory, and stop"),                        \
         PBT_TRAINING_FLAG(show_tokens, NULL, "print the first two examples: ids, pieces, which carry loss"), \
-        PBT_TRAINING_FLAG(overwrite_output_dir, NULL, "begin again, whatever checkpoint is there")
+        PBT_TRAINING_FLAG(overwrite_output_dir, NULL,                                                        \
+                          "begin again, whatever checkpoint is there, and write into output_dir even where " \
+                          "it holds files of others")
 
 #define PBT_TRAINING_OLD_STRING(field) PBT_TRAINING_OLD(field, PBT_OPTION_STRING, "TEXT")
 #define PBT_TRAINING_OLD_FLAG(field)   PBT_TRAINING_OLD(field, PBT_OPTION_FLAG, NULL)

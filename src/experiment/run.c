@@ -6,43 +6,28 @@
 #include "plan/plan.h"
 #include "report/report.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <time.h>
-#include <unistd.h>
 
 static const pbt_artefact_key settings_key = {"plan", 0, "", "experiment", "settings"};
 static const pbt_artefact_key inputs_key = {"plan", 0, "", "experiment", "inputs"};
 
 /* ---- opening ---- */
 
-/* A killed process may take a moment to be gone, and its lock with it. */
-enum { LOCK_TRIES = 100, LOCK_WAIT_NS = 50000000 };
+static const char *const names[] = {"run.sqlite*", "run.lock", "report.json", "report.md",
+                                    "report.html", "seed-*",   NULL};
+const pbt_output_kind pbt_output_run = {"run", "run.lock", "run.sqlite", names};
 
-static bool lock_within_seconds(const pbt_run *run, pbt_error *error) {
-    for (int i = 0; i < LOCK_TRIES && pbt_monitor_check(run->monitor, error) == PBT_OK; i++) {
-        if (flock(run->lock, LOCK_EX | LOCK_NB) == 0) return true;
-        if (errno != EWOULDBLOCK && errno != EINTR) return false;
-        nanosleep(&(struct timespec){.tv_nsec = LOCK_WAIT_NS}, NULL);
-    }
-    return false;
-}
-
-static pbt_code take_lock(pbt_run *run, pbt_error *error) {
-    char *path = pbt_path_join(run->folder, "run.lock");
-    if (!path) return pbt_fail_memory(error, strlen(run->folder), "a path");
-    run->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    pbt_code code = PBT_OK;
-    if (run->lock < 0)
-        code = pbt_fail_at(error, PBT_FAILED, path, NULL, "cannot open the run's lock: %s", strerror(errno));
-    else if (!lock_within_seconds(run, error))
-        code = pbt_fail_at(error, PBT_FAILED, run->folder, NULL,
-                           "another pbt is working on this run; wait for it or stop it");
-    free(path);
-    return code;
+/* Takes hold of the folder; one that holds no run is left for the store to tell of. */
+static pbt_code take_folder(pbt_run *run, bool create, pbt_error *error) {
+    char *store = pbt_path_join(run->folder, "run.sqlite");
+    if (!store) return pbt_fail_memory(error, strlen(run->folder), "a path");
+    bool exists = pbt_file_exists(store);
+    free(store);
+    if (!create && !exists) return PBT_OK;
+    const pbt_output_request request = {
+        .option = "RUN", .path = run->folder, .kind = &pbt_output_run, .overwrite = true};
+    return pbt_output_open(&request, run->monitor, &run->output, error);
 }
 
 static pbt_code refuse(const pbt_run *run, const char *what, pbt_error *error) {
@@ -117,10 +102,10 @@ pbt_code pbt_run_open(const char *folder, pbt_experiment *experiment, const pbt_
                       const pbt_monitor *monitor, pbt_run **run, pbt_error *error) {
     pbt_run *r = pbt_alloc(1, sizeof *r);
     if (!r) return pbt_fail_memory(error, sizeof *r, "a run");
-    *r = (pbt_run){.folder = pbt_string_copy(folder), .device = device, .monitor = monitor, .lock = -1};
+    *r = (pbt_run){.folder = pbt_string_copy(folder), .device = device, .monitor = monitor};
     pbt_code code = r->folder ? PBT_OK : pbt_fail_memory(error, strlen(folder), "a run");
+    if (code == PBT_OK) code = take_folder(r, experiment != NULL, error);
     if (code == PBT_OK) code = pbt_store_open(folder, experiment != NULL, &r->store, error);
-    if (code == PBT_OK) code = take_lock(r, error);
     if (code == PBT_OK && !experiment) code = read_experiment(r, error);
     if (code == PBT_OK && experiment) {
         r->experiment = *experiment;
@@ -148,7 +133,7 @@ void pbt_run_close(pbt_run *run) {
     if (run->prompts_open) pbt_prompts_free(&run->prompts);
     if (run->questions_open) pbt_question_set_free(&run->questions);
     pbt_store_close(run->store);
-    if (run->lock >= 0) close(run->lock);
+    pbt_output_close(run->output);
     pbt_experiment_free(&run->experiment);
     free(run->folder);
     free(run);

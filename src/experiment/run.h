@@ -7,6 +7,7 @@
 #define PBT_EXPERIMENT_RUN_H
 
 #include "agent/agent.h"
+#include "base/output.h"
 #include "evaluation/context.h"
 
 typedef enum pbt_speaker { PBT_AGENT_A, PBT_AGENT_B, PBT_EXTRACTOR, PBT_FILTER, PBT_SPEAKERS } pbt_speaker;
@@ -17,7 +18,7 @@ typedef struct pbt_run {
     pbt_experiment experiment;
     const pbt_device *device; /* of all its models */
     const pbt_monitor *monitor;
-    int lock; /* descriptor of RUN/run.lock */
+    pbt_output *output; /* locked */
     /* Opened when a stage first needs them. */
     pbt_question_set questions;
     pbt_prompts prompts;
@@ -27,9 +28,13 @@ typedef struct pbt_run {
     pbt_evaluation_context context; /* of the above; its questions and prompts are there once they are open */
 } pbt_run;
 
+/* What a run leaves in its folder; its lock is RUN/run.lock. */
+extern const pbt_output_kind pbt_output_run;
+
 /* Opens (with `experiment`: creates or continues) the run in `folder`. An experiment that differs from the
  * one the run was begun with, or whose files have other contents, is refused with what differs. Takes the
- * insides of `experiment`. Only one process may hold a run. */
+ * insides of `experiment`. Only one process may hold a run. A folder with other files in it is taken: who
+ * names one asks pbt_output_check first. */
 pbt_code pbt_run_open(const char *folder, pbt_experiment *experiment, const pbt_device *device,
                       const pbt_monitor *monitor, pbt_run **run, pbt_error *error);
 void pbt_run_close(pbt_run *run);

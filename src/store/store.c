@@ -110,6 +110,7 @@ static pbt_code open_database(pbt_store *s, bool create, pbt_error *error) {
 }
 
 pbt_code pbt_store_open(const char *run_folder, bool create, pbt_store **store, pbt_error *error) {
+    if (!*run_folder) return pbt_fail(error, PBT_USAGE, "the name of the run's folder is empty");
     if (create) PBT_TRY(pbt_folder_make(run_folder, error));
     pbt_store *s = pbt_alloc(1, sizeof *s);
     if (!s) return pbt_fail_memory(error, sizeof *s, "the run store");

@@ -248,6 +248,12 @@ pbt_code pbt_event_file_append(pbt_event_file *file, const json_t *line, pbt_err
     return code;
 }
 
+pbt_code pbt_event_file_sync(const pbt_event_file *file, pbt_error *error) {
+    if (file->descriptor < 0 || fsync(file->descriptor) == 0) return PBT_OK;
+    return pbt_fail_at(error, PBT_FAILED, file->path, NULL, "the events could not be kept (%s)",
+                       strerror(errno));
+}
+
 void pbt_event_file_close(pbt_event_file *file) {
     if (file->path && file->descriptor >= 0) close(file->descriptor);
     free(file->path);

@@ -20,6 +20,8 @@ pbt_code pbt_event_file_open(pbt_event_file *file, const char *folder, int64_t l
 /* One record with the numbers of a line of metrics.jsonl. Tags are those of transformers' callback:
  * "train/NAME", and "eval/NAME" for eval_NAME. */
 pbt_code pbt_event_file_append(pbt_event_file *file, const json_t *line, pbt_error *error);
+/* What was appended is on disk when it returns; nothing where the file is closed. */
+pbt_code pbt_event_file_sync(const pbt_event_file *file, pbt_error *error);
 void pbt_event_file_close(pbt_event_file *file);
 
 /* CRC-32C (Castagnoli), reflected, as in RFC 3720. */

@@ -54,7 +54,8 @@ pbt_code pbt_training_log_open(pbt_training_log *log, const char *folder, int64_
     if (log->descriptor < 0 || ftruncate(log->descriptor, (off_t)kept) != 0)
         return pbt_fail_at(error, PBT_FAILED, log->path, NULL,
                            "the metrics cannot be written (%s); choose another output_dir", strerror(errno));
-    return events ? pbt_event_file_open(&log->events, folder, last_step, error) : PBT_OK;
+    if (events) PBT_TRY(pbt_event_file_open(&log->events, folder, last_step, error));
+    return pbt_folder_sync(folder, error); /* the files are new in it */
 }
 
 static pbt_code append_bytes(pbt_training_log *log, const char *bytes, size_t length, pbt_error *error) {
@@ -85,7 +86,7 @@ pbt_code pbt_training_log_sync(pbt_training_log *log, pbt_error *error) {
     if (fsync(log->descriptor) != 0)
         return pbt_fail_at(error, PBT_FAILED, log->path, NULL, "the metrics could not be kept (%s)",
                            strerror(errno));
-    return PBT_OK;
+    return pbt_event_file_sync(&log->events, error);
 }
 
 void pbt_training_log_close(pbt_training_log *log) {

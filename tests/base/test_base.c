@@ -116,58 +116,6 @@ static void files_are_written_whole_or_not_at_all(void **state) {
     free(path);
 }
 
-/* A process that dies in the middle of writing, or lives on there until it is killed. */
-static pid_t half_written(const char *path, bool die) {
-    int ready[2];
-    char byte = 0;
-    assert_int_equal(pipe(ready), 0);
-    pid_t child = fork();
-    if (child == 0) {
-        pbt_file_writer *writer;
-        pbt_error error;
-        pbt_file_writer_open(path, &writer, &error);
-        pbt_file_writer_write(writer, "half", 4, &error);
-        if (write(ready[1], &byte, 1) != 1 || die) raise(SIGKILL);
-        for (;;) pause();
-    }
-    assert_int_equal(read(ready[0], &byte, 1), 1);
-    close(ready[0]), close(ready[1]);
-    return child;
-}
-
-static void wait_for_killed(pid_t child) {
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-}
-
-static void what_killed_writers_leave_is_removed(void **state) {
-    (void)state;
-    pbt_error error;
-    char *path = in_folder("left.bin");
-    pid_t dead = half_written(path, true), alive;
-    wait_for_killed(dead);
-    char *of_dead = pbt_string_format("%s.%ld.tmp", path, (long)dead), *of_alive, *of_another;
-    assert_true(pbt_file_exists(of_dead));
-    of_another = pbt_string_format("%s.txt.%ld.tmp", path, (long)dead); /* of left.bin.txt */
-    assert_int_equal(rename(of_dead, of_another), 0);
-    dead = half_written(path, true);
-    wait_for_killed(dead);
-    alive = half_written(path, false);
-    of_alive = pbt_string_format("%s.%ld.tmp", path, (long)alive);
-    free(of_dead);
-    of_dead = pbt_string_format("%s.%ld.tmp", path, (long)dead);
-    assert_int_equal(pbt_file_write(path, "whole", 5, &error), PBT_OK);
-    assert_false(pbt_file_exists(of_dead));
-    assert_true(pbt_file_exists(of_alive) && pbt_file_exists(of_another));
-    kill(alive, SIGKILL);
-    wait_for_killed(alive);
-    assert_int_equal(pbt_file_write(path, "again", 5, &error), PBT_OK);
-    assert_false(pbt_file_exists(of_alive));
-    unlink(of_another);
-    free(of_dead), free(of_alive), free(of_another), free(path);
-}
-
 static void lines_come_one_by_one(void **state) {
     (void)state;
     pbt_error error;
@@ -271,7 +219,6 @@ int main(void) {
         cmocka_unit_test(text_grows_and_is_taken),
         cmocka_unit_test(utf8_is_checked),
         cmocka_unit_test(files_are_written_whole_or_not_at_all),
-        cmocka_unit_test(what_killed_writers_leave_is_removed),
         cmocka_unit_test(lines_come_one_by_one),
         cmocka_unit_test(json_says_what_is_wrong),
         cmocka_unit_test(random_numbers_have_no_hidden_state),

@@ -4,6 +4,26 @@
 #include "train/own_folder.h"
 
 #include <dirent.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+/* What is on disk: the kernel, watched. */
+static ino_t synced[64];
+static size_t n_synced;
+
+int fsync(int fd) {
+    struct stat info;
+    if (fstat(fd, &info) == 0 && n_synced < 64) synced[n_synced++] = info.st_ino;
+    return (int)syscall(SYS_fsync, fd);
+}
+
+static bool was_synced(const char *path) {
+    struct stat info;
+    assert_int_equal(stat(path, &info), 0);
+    for (size_t i = 0; i < n_synced; i++)
+        if (synced[i] == info.st_ino) return true;
+    return false;
+}
 
 static char *event_path(void) {
     DIR *listing = opendir(folder);
@@ -72,10 +92,33 @@ static void continued_files(void **state) {
     free(path);
 }
 
+/* Metrics and events are kept together, and so are the names of the new files. */
+static void both_are_synced(void **state) {
+    (void)state;
+    pbt_training_log log;
+    char *inner = pbt_path_join(folder, "log"), *metrics = pbt_path_join(inner, "metrics.jsonl");
+    assert_ok(pbt_folder_make(inner, error));
+    n_synced = 0;
+    assert_ok(pbt_training_log_open(&log, inner, -1, true, error));
+    assert_true(was_synced(inner));
+    n_synced = 0;
+    assert_ok(pbt_training_log_sync(&log, error));
+    assert_true(was_synced(metrics) && was_synced(log.events.path));
+    pbt_training_log_close(&log);
+    n_synced = 0;
+    assert_ok(pbt_training_log_open(&log, inner, -1, false, error)); /* without events */
+    assert_ok(pbt_training_log_sync(&log, error));
+    assert_true(was_synced(metrics));
+    pbt_training_log_close(&log);
+    free(inner);
+    free(metrics);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(checksums),
         cmocka_unit_test(continued_files),
+        cmocka_unit_test(both_are_synced),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,0 +1,36 @@
+#include "cli/outputs.h"
+
+#include "base/file.h"
+
+#include <unistd.h>
+
+#define TOKENIZER_NAMES                                                                                      \
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",               \
+        "tokenizer.model", "vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json",          \
+        "generation_config.json"
+#define MODEL_NAMES "config.json", "model.safetensors", "model-*.safetensors", "model.safetensors.index.json"
+
+static const char *const model_names[] = {MODEL_NAMES, TOKENIZER_NAMES, NULL};
+static const char *const tokenizer_names[] = {TOKENIZER_NAMES, NULL};
+static const char *const training_names[] = {
+    MODEL_NAMES,          TOKENIZER_NAMES,   "adapter_config.json",   "adapter_model.safetensors",
+    "README.md",          "metrics.jsonl",   "checkpoint.pbt",        "checkpoint-*",
+    "trainer_state.json", "reference-*.bin", "events.out.tfevents.*", NULL};
+static const char *const pocket_train_names[] = {MODEL_NAMES, TOKENIZER_NAMES, "training", NULL};
+static const char *const pocket_make_names[] = {"agent-a", "agent-b", NULL};
+
+const pbt_output_kind pbt_output_sft = {"sft", PBT_OUTPUT_LOCK, "checkpoint.pbt", training_names};
+const pbt_output_kind pbt_output_dpo = {"dpo", PBT_OUTPUT_LOCK, "checkpoint.pbt", training_names};
+const pbt_output_kind pbt_output_model_random = {"model random", PBT_OUTPUT_LOCK, NULL, model_names};
+const pbt_output_kind pbt_output_model_merge = {"model merge", PBT_OUTPUT_LOCK, NULL, model_names};
+const pbt_output_kind pbt_output_model_quantize = {"model quantize", PBT_OUTPUT_LOCK, NULL, model_names};
+const pbt_output_kind pbt_output_pocket_make = {"pocket make", PBT_OUTPUT_LOCK,
+                                                "agent-a/training/checkpoint.pbt", pocket_make_names};
+const pbt_output_kind pbt_output_pocket_train = {"pocket train", PBT_OUTPUT_LOCK, "training/checkpoint.pbt",
+                                                 pocket_train_names};
+const pbt_output_kind pbt_output_pocket_tokenizer = {"pocket tokenizer", PBT_OUTPUT_LOCK, NULL,
+                                                     tokenizer_names};
+
+bool pbt_cli_is_stdout(const char *path) {
+    return pbt_path_descriptor(path) == STDOUT_FILENO;
+}

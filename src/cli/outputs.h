@@ -1,0 +1,24 @@
+/*
+ * What commands write, as base/output.h needs to know it: the kinds of folders, and --overwrite_output_dir.
+ */
+#ifndef PBT_CLI_OUTPUTS_H
+#define PBT_CLI_OUTPUTS_H
+
+#include "base/output.h"
+#include "cli/command.h"
+
+extern const pbt_output_kind pbt_output_sft, pbt_output_dpo, pbt_output_model_random, pbt_output_model_merge,
+    pbt_output_model_quantize, pbt_output_pocket_make, pbt_output_pocket_train, pbt_output_pocket_tokenizer;
+
+/* The row of --overwrite_output_dir in an option table, of `struct_` with a field of that name. */
+#define PBT_OVERWRITE_OPTION(struct_)                                                                        \
+    {                                                                                                        \
+        .name = "overwrite_output_dir", .type = PBT_OPTION_FLAG,                                             \
+        .offset = offsetof(struct_, overwrite_output_dir),                                                   \
+        .help = "write into output_dir even where it holds files of others"                                  \
+    }
+
+/* Whether `path` is this process's standard output. */
+bool pbt_cli_is_stdout(const char *path);
+
+#endif
