@@ -50,6 +50,14 @@ static void wrap(const page *p, const char *text, size_t indent, size_t column) 
     pbt_text_add(p->out, "\n");
 }
 
+void pbt_help_option(const pbt_option *o, pbt_text *out) {
+    pbt_text_add(out, o->help);
+    if (o->choices) pbt_text_addf(out, " (%s)", o->choices);
+    if (o->initial && o->initial[0] && !(o->type == PBT_OPTION_FLAG && strcmp(o->initial, "false") == 0))
+        pbt_text_addf(out, " [default: %s]", o->initial);
+    if (o->type == PBT_OPTION_LIST) pbt_text_add(out, " [may be given several times]");
+}
+
 static void describe_option(const page *p, const pbt_option *o) {
     pbt_text left = {0};
     if (o->letter) pbt_text_addf(&left, "  -%c, ", o->letter);
@@ -63,17 +71,12 @@ static void describe_option(const page *p, const pbt_option *o) {
         pbt_text_addf(p->out, "%*s", (int)(p->indent - left.length), "");
     pbt_text_free(&left);
     pbt_text help = {0};
-    pbt_text_add(&help, o->help);
-    if (o->choices) pbt_text_addf(&help, " (%s)", o->choices);
-    if (o->initial && o->initial[0] && !(o->type == PBT_OPTION_FLAG && strcmp(o->initial, "false") == 0))
-        pbt_text_addf(&help, " [default: %s]", o->initial);
-    if (o->type == PBT_OPTION_LIST) pbt_text_add(&help, " [may be given several times]");
+    pbt_help_option(o, &help);
     wrap(p, pbt_text_string(&help), p->indent, p->indent);
     pbt_text_free(&help);
 }
 
-/* Options that share their help (old names that are still accepted) stand together in one paragraph. */
-static bool first_of_its_help(const pbt_command *command, size_t index, size_t *same) {
+bool pbt_help_first(const pbt_command *command, size_t index, size_t *same) {
     const pbt_option *options = command->options;
     *same = 0;
     for (size_t i = 0; i < command->n_options; i++) {
@@ -87,7 +90,7 @@ static bool first_of_its_help(const pbt_command *command, size_t index, size_t *
 static void describe_options(const page *p, const pbt_command *command) {
     for (size_t i = 0; i < command->n_options; i++) {
         size_t same;
-        if (!first_of_its_help(command, i, &same)) continue;
+        if (!pbt_help_first(command, i, &same)) continue;
         if (same == 1) {
             describe_option(p, &command->options[i]);
             continue;

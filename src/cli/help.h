@@ -18,4 +18,10 @@ void pbt_help_overview(const pbt_command *const *commands, size_t n, const char 
                        const pbt_help_style *style, pbt_text *out);
 void pbt_help_command(const pbt_command *command, const pbt_help_style *style, pbt_text *out);
 
+/* The help of one option, with its choices and its default. */
+void pbt_help_option(const pbt_option *option, pbt_text *out);
+/* Options that share their help (old names that are still accepted) stand together in one paragraph: whether
+ * option `index` is the first of its own, and how many there are. */
+bool pbt_help_first(const pbt_command *command, size_t index, size_t *same);
+
 #endif

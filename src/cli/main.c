@@ -6,6 +6,7 @@
 #include "cli/data_folder.h"
 #include "cli/help.h"
 #include "cli/parse.h"
+#include "cli/print.h"
 #include "cli/terminal.h"
 #include "tensor/device.h"
 
@@ -14,7 +15,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Weak: a command whose file is not there yet is left out of the list. */
 #define COMMANDS(X)                                                                                          \
     X(run)                                                                                                   \
     X(trees)                                                                                                 \
@@ -36,7 +36,7 @@
     X(stats)                                                                                                 \
     X(pocket)                                                                                                \
     X(doctor)
-#define DECLARE(name) extern const pbt_command pbt_command_##name __attribute__((weak));
+#define DECLARE(name) extern const pbt_command pbt_command_##name;
 #define LIST(name)    &pbt_command_##name,
 COMMANDS(DECLARE)
 static const pbt_command *const commands[] = {COMMANDS(LIST)};
@@ -81,12 +81,26 @@ static pbt_code print_help(const pbt_parsed *parsed) {
     return PBT_OK;
 }
 
+static pbt_code print_page(const char *format, pbt_error *error) {
+    const pbt_command_list list = {commands, N_COMMANDS};
+    pbt_text out = {0};
+    if (strcmp(format, "man") == 0) pbt_print_manual(&list, &out);
+    if (strcmp(format, "bash") == 0) pbt_print_bash(&list, &out);
+    if (strcmp(format, "zsh") == 0) pbt_print_zsh(&list, &out);
+    if (strcmp(format, "fish") == 0) pbt_print_fish(&list, &out);
+    bool failed = out.failed;
+    if (!failed) fputs(pbt_text_string(&out), stdout);
+    pbt_text_free(&out);
+    return failed ? pbt_fail_memory(error, 0, "a page") : PBT_OK;
+}
+
 static pbt_code run_command(const pbt_parsed *parsed, const char *data_folder, pbt_error *error) {
     if (parsed->global.help) return print_help(parsed);
     if (parsed->global.version) {
         puts("pbt " PBT_VERSION);
         return PBT_OK;
     }
+    if (parsed->global.print) return print_page(parsed->global.print, error);
     if (!parsed->command && parsed->group)
         return pbt_fail(error, PBT_USAGE, "\"%s\" needs a second word; see pbt %s --help", parsed->group,
                         parsed->group);

@@ -24,6 +24,8 @@ const pbt_option pbt_global_options[] = {
      "what computes: auto, cpu, or cpu:avx512, cpu:avx2, cpu:portable (results are the same)", NULL},
     {"help", 'h', PBT_OPTION_FLAG, GLOBAL(help), NULL, NULL, "explain the command", NULL},
     {"version", 0, PBT_OPTION_FLAG, GLOBAL(version), NULL, NULL, "print the version", NULL},
+    {"print", 0, PBT_OPTION_STRING, GLOBAL(print), "FORMAT", NULL,
+     "print the manual page, or the completion of a shell", "man|bash|zsh|fish"},
 };
 const size_t pbt_n_global_options = sizeof pbt_global_options / sizeof *pbt_global_options;
 
@@ -289,7 +291,7 @@ static pbt_code read_command(reader *r, int argc, char **argv, int *i, pbt_error
 
 static pbt_code check_arguments(const pbt_parsed *p, pbt_error *error) {
     const pbt_command *c = p->command;
-    if (p->global.help || p->global.version) return PBT_OK;
+    if (p->global.help || p->global.version || p->global.print) return PBT_OK;
     if (!c) return PBT_OK;
     if (p->n_arguments < c->least_arguments)
         return pbt_fail(error, PBT_USAGE, "pbt %s: something is missing; usage: pbt %s %s", c->name, c->name,

@@ -10,7 +10,8 @@
 /* What every command understands besides its own options. */
 typedef struct pbt_global_settings {
     bool json, quiet, verbose, help, version;
-    int64_t threads; /* 0: all cores */
+    const char *print; /* "man", "bash", "zsh", "fish", or NULL */
+    int64_t threads;   /* 0: all cores */
     const char *device;
 } pbt_global_settings;
 extern const pbt_option pbt_global_options[];
