@@ -47,10 +47,21 @@ static bool is_space(char c) {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+/* Texts of agents are C strings: U+0000, which a model may write, becomes U+FFFD. */
+static void replace_nul(pbt_text *text) {
+    pbt_text clean = {0};
+    if (!text->length || !memchr(text->data, 0, text->length)) return;
+    for (size_t i = 0; i < text->length; i++)
+        pbt_text_append(&clean, text->data[i] ? &text->data[i] : "\xef\xbf\xbd", text->data[i] ? 1 : 3);
+    pbt_text_free(text);
+    *text = clean;
+}
+
 /* The trimmed text of generated ids, malloc'ed. */
 static pbt_code text_of(const pbt_chat_model *m, const pbt_generation *g, char **text, pbt_error *error) {
     pbt_text all = {0};
     pbt_code code = pbt_tokenizer_decode(m->tokenizer, g->ids, (size_t)g->n_ids, true, &all, error);
+    replace_nul(&all);
     const char *from = pbt_text_string(&all), *to = from + all.length;
     while (from < to && is_space(*from)) from++;
     while (to > from && is_space(to[-1])) to--;

@@ -156,8 +156,9 @@ pbt_code pbt_lines_next(pbt_lines *lines, char **line, size_t *length, size_t *n
     }
     if (used > 0 && lines->line[used - 1] == '\r') used--;
     lines->line[used] = '\0';
-    *line = lines->line;
-    if (length) *length = used;
+    size_t mark = lines->number == 0 ? pbt_byte_order_mark(lines->line, used) : 0;
+    *line = lines->line + mark;
+    if (length) *length = used - mark;
     lines->number++;
     if (number) *number = lines->number;
     return PBT_OK;

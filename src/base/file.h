@@ -45,7 +45,8 @@ pbt_code pbt_file_writer_write(pbt_file_writer *writer, const void *data, size_t
 pbt_code pbt_file_writer_commit(pbt_file_writer *writer, pbt_error *error);
 void pbt_file_writer_abandon(pbt_file_writer *writer);
 
-/* Lines of a text file or of standard input (path "-"), without their line ends; a line longer than 64 MiB is
+/* Lines of a text file or of standard input (path "-"), without their line ends and without a byte order mark
+ * before the first; a line longer than 64 MiB is
  * an error. `line` is valid until the next call; *line = NULL at the end. `number` counts from 1. */
 typedef struct pbt_lines pbt_lines;
 pbt_code pbt_lines_open(const char *path, pbt_lines **lines, pbt_error *error);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PARSE_FLAGS = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL };
+
 /* Integers that no int64 holds become reals, as tools write them for "no limit" (model_max_length of
  * tokenizer_config.json): ".0" behind every run of 19 or more digits that is a whole number. malloc'ed. */
 static char *with_reals(const char *bytes, size_t length, size_t *new_length) {
@@ -33,29 +35,124 @@ static char *with_reals(const char *bytes, size_t length, size_t *new_length) {
     return pbt_text_take(&out);
 }
 
-pbt_code pbt_json_parse(const char *bytes, size_t length, const char *file, const char *where, json_t **value,
-                        pbt_error *error) {
-    const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL;
-    json_error_t problem;
-    json_t *parsed = json_loadb(bytes, length, flags, &problem);
-    if (!parsed && json_error_code(&problem) == json_error_numeric_overflow) {
-        size_t longer;
-        char *text = with_reals(bytes, length, &longer);
-        if (text) parsed = json_loadb(text, longer, flags, &problem);
-        free(text);
+/* The number that JSON does not have at `at`, outside of strings: its length, or 0. */
+static size_t no_number(const char *at, size_t left) {
+    static const char *const names[] = {"NaN", "-Infinity", "Infinity"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        size_t length = strlen(names[i]);
+        if (left >= length && memcmp(at, names[i], length) == 0) return length;
     }
+    return 0;
+}
+
+/* NaN and the infinities as null; malloc'ed, NULL where there are none. */
+static char *with_nulls(const char *bytes, size_t length, size_t *new_length) {
+    pbt_text out = {0};
+    bool string = false, any = false;
+    for (size_t i = 0; i < length; i++) {
+        size_t found = string ? 0 : no_number(bytes + i, length - i);
+        if (found) {
+            pbt_text_add(&out, "null");
+            i += found - 1;
+            any = true;
+            continue;
+        }
+        if (string && bytes[i] == '\\' && i + 1 < length)
+            pbt_text_append(&out, &bytes[i++], 1);
+        else if (bytes[i] == '"')
+            string = !string;
+        pbt_text_append(&out, &bytes[i], 1);
+    }
+    *new_length = out.length;
+    char *text = pbt_text_take(&out);
+    if (any) return text;
+    free(text);
+    return NULL;
+}
+
+/* Parses what the first attempt could not: *text is replaced by `better` (malloc'ed; NULL: nothing changes).
+ */
+static json_t *parse_again(char **text, size_t *length, char *better, size_t better_length,
+                           json_error_t *problem) {
+    if (!better) return NULL;
+    free(*text);
+    *text = better;
+    *length = better_length;
+    return json_loadb(better, better_length, PARSE_FLAGS, problem);
+}
+
+/* The name of the field that holds U+0000, itself or in what it contains; "" for a string without a name,
+ * NULL: there is none. */
+static const char *field_with_nul(const json_t *value, const char *name) {
+    const char *key, *found = NULL;
+    const json_t *item;
+    if (json_is_string(value))
+        return strlen(json_string_value(value)) == json_string_length(value) ? NULL : name;
+    for (size_t i = 0; !found && i < json_array_size(value); i++)
+        found = field_with_nul(json_array_get(value, i), name);
+    json_object_foreach((json_t *)(uintptr_t)value, key, item) {
+        if (!found) found = field_with_nul(item, key);
+    }
+    return found;
+}
+
+static pbt_code refuse_nul(const json_t *value, const char *name, const char *file, const char *where,
+                           pbt_error *error) {
+    name = field_with_nul(value, name);
+    if (!name) return PBT_OK;
+    return pbt_fail_at(error, PBT_BAD_INPUT, file, where,
+                       "\"%s\" holds the character U+0000, which no text may have; remove it", name);
+}
+
+static pbt_code parse(const char *bytes, size_t length, bool row, bool nul, const char *file,
+                      const char *where, json_t **value, pbt_error *error) {
+    json_error_t problem;
+    char *text = NULL;
+    size_t longer = 0, text_length = 0;
+    json_t *parsed = json_loadb(bytes, length, PARSE_FLAGS, &problem);
+    if (!parsed && row) {
+        char *better = with_nulls(bytes, length, &longer);
+        parsed = parse_again(&text, &text_length, better, longer, &problem);
+    }
+    if (!parsed && json_error_code(&problem) == json_error_numeric_overflow) {
+        char *better = with_reals(text ? text : bytes, text ? text_length : length, &longer);
+        parsed = parse_again(&text, &text_length, better, longer, &problem);
+    }
+    free(text);
     if (!parsed)
         return pbt_fail_at(error, PBT_BAD_INPUT, file, where, "not valid JSON at line %d, column %d: %s",
                            problem.line, problem.column, problem.text);
-    *value = parsed;
-    return PBT_OK;
+    /* Inside a string only an escape can give one. */
+    pbt_code code =
+        !nul && memmem(bytes, length, "\\u0000", 6) ? refuse_nul(parsed, "", file, where, error) : PBT_OK;
+    if (code == PBT_OK)
+        *value = parsed;
+    else
+        json_decref(parsed);
+    return code;
+}
+
+pbt_code pbt_json_parse(const char *bytes, size_t length, const char *file, const char *where, json_t **value,
+                        pbt_error *error) {
+    return parse(bytes, length, false, false, file, where, value, error);
+}
+
+pbt_code pbt_json_parse_row(const char *bytes, size_t length, const char *file, const char *where,
+                            json_t **value, pbt_error *error) {
+    return parse(bytes, length, true, false, file, where, value, error);
+}
+
+pbt_code pbt_json_parse_bytes(const char *bytes, size_t length, const char *file, const char *where,
+                              json_t **value, pbt_error *error) {
+    return parse(bytes, length, true, true, file, where, value, error);
 }
 
 pbt_code pbt_json_read(const char *path, size_t limit, json_t **value, pbt_error *error) {
     char *data;
     size_t length;
     PBT_TRY(pbt_file_read(path, limit, &data, &length, error));
-    pbt_code code = pbt_json_parse(data, length, path, NULL, value, error);
+    size_t mark = pbt_byte_order_mark(data, length);
+    pbt_code code = pbt_json_parse(data + mark, length - mark, path, NULL, value, error);
     free(data);
     return code;
 }
@@ -101,8 +198,7 @@ pbt_code pbt_json_string(const json_t *object, const char *key, const char *file
                          const char **value, pbt_error *error) {
     const json_t *found = json_object_get(object, key);
     if (!json_is_string(found)) return wrong(file, where, key, "a string", found, error);
-    if (strlen(json_string_value(found)) != json_string_length(found))
-        return pbt_fail_at(error, PBT_BAD_INPUT, file, where, "field \"%s\" holds a NUL character", key);
+    PBT_TRY(refuse_nul(found, key, file, where, error));
     *value = json_string_value(found);
     return PBT_OK;
 }

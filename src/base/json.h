@@ -15,9 +15,18 @@
 PBT_BEGIN_DECLS
 
 /* Parses `length` bytes; `file` and `where` only name the place in errors (may be NULL). Caller: json_decref.
+ * A string that holds the character U+0000 is refused, so that json_string_value is the whole of every
+ * string.
  */
 pbt_code pbt_json_parse(const char *bytes, size_t length, const char *file, const char *where, json_t **value,
                         pbt_error *error);
+/* A row of a JSONL file: as above, and NaN, Infinity and -Infinity, which Python writes though JSON has no
+ * such numbers, are read as null. */
+pbt_code pbt_json_parse_row(const char *bytes, size_t length, const char *file, const char *where,
+                            json_t **value, pbt_error *error);
+/* As pbt_json_parse_row, for those who take strings with their lengths: U+0000 stays. */
+pbt_code pbt_json_parse_bytes(const char *bytes, size_t length, const char *file, const char *where,
+                              json_t **value, pbt_error *error);
 /* Reads and parses a file of at most `limit` bytes. */
 pbt_code pbt_json_read(const char *path, size_t limit, json_t **value, pbt_error *error);
 /* Writes atomically, `indent` spaces (0 = one line), keys in insertion order, with a final newline. */

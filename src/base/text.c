@@ -84,6 +84,10 @@ uint32_t pbt_utf8_decode(const char *bytes, size_t length, size_t *size) {
     return c;
 }
 
+size_t pbt_byte_order_mark(const char *bytes, size_t length) {
+    return length >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+}
+
 bool pbt_utf8_valid(const char *bytes, size_t length) {
     for (size_t i = 0, size; i < length; i += size) {
         if (pbt_utf8_decode(bytes + i, length - i, &size) == 0xFFFD && size == 1) return false;

@@ -31,6 +31,8 @@ const char *pbt_text_string(const pbt_text *text);
 /* Hands the malloc'ed string to the caller and empties `text`; NULL when an append had failed. */
 char *pbt_text_take(pbt_text *text);
 
+/* The bytes of a UTF-8 byte order mark at the beginning, which is no part of the text: 3, or 0. */
+size_t pbt_byte_order_mark(const char *bytes, size_t length);
 bool pbt_utf8_valid(const char *bytes, size_t length);
 /* Decodes one code point, sets *size to its bytes; an invalid byte gives U+FFFD and size 1. */
 uint32_t pbt_utf8_decode(const char *bytes, size_t length, size_t *size);

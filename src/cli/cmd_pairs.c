@@ -31,7 +31,7 @@ static pbt_code read_line(tree_file *f, const char *path, char *line, size_t len
     json_t *value;
     pbt_tree tree;
     snprintf(where, sizeof where, "line %zu", number);
-    PBT_TRY(pbt_json_parse(line, length, path, where, &value, error));
+    PBT_TRY(pbt_json_parse_row(line, length, path, where, &value, error));
     pbt_code code = pbt_tree_from_json(value, path, where, &f->questions, &tree, error);
     json_decref(value);
     if (code != PBT_OK) return code;

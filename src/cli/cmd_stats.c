@@ -74,7 +74,7 @@ static pbt_code read_rows(const stats_options *o, rows *r, pbt_error *error) {
         if (code != PBT_OK || !line) break;
         if (length == 0) continue;
         snprintf(where, sizeof where, "line %zu", number);
-        code = pbt_json_parse(line, length, r->file, where, &row, error);
+        code = pbt_json_parse_row(line, length, r->file, where, &row, error);
         if (code == PBT_OK) code = push_row(r, row, error);
     }
     pbt_lines_close(lines);

@@ -141,7 +141,7 @@ static pbt_code show_line(tokens_work *w, const char *line, size_t length, size_
     json_t *row;
     char where[48];
     snprintf(where, sizeof where, "line %zu", number);
-    PBT_TRY(pbt_json_parse(line, length, "standard input", where, &row, error));
+    PBT_TRY(pbt_json_parse_bytes(line, length, "standard input", where, &row, error));
     const json_t *text = json_object_get(row, "text");
     pbt_code code;
     if (json_is_string(text))

@@ -159,7 +159,7 @@ static pbt_code encode_messages(const pbt_inference *inference, const place *at,
 
 static pbt_code read_request(const char *line, size_t length, const pbt_inference *inference, bool scored,
                              const place *at, pbt_request *request, pbt_error *error) {
-    PBT_TRY(pbt_json_parse(line, length, at->file, at->line, &request->value, error));
+    PBT_TRY(pbt_json_parse_row(line, length, at->file, at->line, &request->value, error));
     if (!json_is_object(request->value))
         return pbt_fail_at(error, PBT_BAD_INPUT, at->file, at->line, "expected a JSON object");
     json_t *id = json_object_get(request->value, "id");

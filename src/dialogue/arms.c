@@ -28,15 +28,17 @@ static size_t capped(const pbt_pair_list *pairs, pbt_pair_kind kind, int32_t cap
     return kept;
 }
 
-size_t pbt_arm_size(const pbt_pair_list *pairs, int32_t cap, size_t wanted, pbt_key key) {
-    uint32_t *index = pbt_alloc(pairs->count, sizeof *index);
-    if (!index) return 0;
+pbt_code pbt_arm_size(const pbt_pair_list *pairs, int32_t cap, size_t wanted, pbt_key key, size_t *size,
+                      pbt_error *error) {
+    uint32_t *index = pbt_alloc(pairs->count + 1, sizeof *index);
+    if (!index) return pbt_fail_memory(error, pairs->count * sizeof *index, "the size of the arms");
     size_t resist = capped(pairs, PBT_RESIST, cap, key, index),
            accept = capped(pairs, PBT_ACCEPT, cap, key, index);
     size_t n = resist < accept ? resist : accept;
     free(index);
     if (wanted > 0 && wanted < n) n = wanted;
-    return n - n % 2;
+    *size = n - n % 2;
+    return PBT_OK;
 }
 
 static int ascending(const void *a, const void *b) {

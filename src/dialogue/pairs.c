@@ -8,8 +8,9 @@
 #include <string.h>
 
 const char *const pbt_reason_names[PBT_REASONS] = {
-    "kept",        "equal_score",     "small_margin", "unequal_children", "same_answer",   "no_answer",
-    "filter_same", "no_disagreement", "no_kind",      "duplicate",        "other_listener"};
+    "kept",           "equal_score", "small_margin",    "unequal_children", "same_answer",
+    "no_answer",      "filter_same", "no_disagreement", "no_kind",          "duplicate",
+    "other_listener", "equal_text",  "empty_text"};
 const char *const pbt_reason_descriptions[PBT_REASONS] = {
     "became a pair",
     "both responses have the same score",
@@ -22,6 +23,8 @@ const char *const pbt_reason_descriptions[PBT_REASONS] = {
     "neither a case for resisting nor for accepting",
     "the same prompt and responses are a pair already (pairs.drop_duplicates)",
     "the listener is not the agent that is trained (pairs.listeners)",
+    "both responses are the same text, so there is nothing to prefer",
+    "one of the responses has no text",
 };
 
 pbt_pair_rules pbt_pair_rules_default(void) {
@@ -179,6 +182,18 @@ static pbt_code drop(pbt_pair_list *pairs, const pbt_pair *pair, pbt_reason reas
     return code;
 }
 
+static bool empty_text(const char *text) {
+    return text[strspn(text, " \t\n\v\f\r")] == '\0';
+}
+
+/* Why the two texts can be no pair, whatever answers were read out of them; PBT_KEPT: they can. */
+static pbt_reason judge_texts(const pbt_pair *pair) {
+    const char *chosen = pair->tree->nodes[pair->chosen].text,
+               *rejected = pair->tree->nodes[pair->rejected].text;
+    if (empty_text(chosen) || empty_text(rejected)) return PBT_EMPTY_TEXT;
+    return strcmp(chosen, rejected) == 0 ? PBT_EQUAL_TEXT : PBT_KEPT;
+}
+
 static pbt_code finish(candidate_list *list, const pbt_pair_rules *rules, pbt_pair_list *pairs,
                        pbt_error *error) {
     size_t slots = 16;
@@ -191,6 +206,7 @@ static pbt_code finish(candidate_list *list, const pbt_pair_rules *rules, pbt_pa
         if (c->reason == PBT_KEPT && rules->require_disagreement && !disagreement(&c->pair))
             c->reason = PBT_NO_DISAGREEMENT;
         if (c->reason == PBT_KEPT && !kind_of(&c->pair, &c->pair.kind)) c->reason = PBT_NO_KIND;
+        if (c->reason == PBT_KEPT) c->reason = judge_texts(&c->pair);
         if (c->reason == PBT_KEPT && rules->drop_duplicates) {
             uint64_t hash = pair_hash(&c->pair) | 1;
             size_t at = (size_t)(hash >> 8) & (slots - 1);

@@ -24,6 +24,8 @@ typedef enum pbt_reason {
     PBT_NO_KIND,
     PBT_DUPLICATE,
     PBT_OTHER_LISTENER,
+    PBT_EQUAL_TEXT,
+    PBT_EMPTY_TEXT,
     PBT_REASONS
 } pbt_reason;
 extern const char *const pbt_reason_names[PBT_REASONS];        /* "kept", "equal_score", ... */
@@ -78,7 +80,8 @@ extern const char *const pbt_arm_names[PBT_ARMS];
 /* Seeded choice of an arm's pairs: at most `cap` per (question, listener, kind) (0 = no cap), `n` in all,
  * half of each kind for pbt; the same n for every arm, at most what the scarcest arm has (pbt_arm_size).
  * Indices into items. */
-size_t pbt_arm_size(const pbt_pair_list *pairs, int32_t cap, size_t wanted, pbt_key key);
+pbt_code pbt_arm_size(const pbt_pair_list *pairs, int32_t cap, size_t wanted, pbt_key key, size_t *size,
+                      pbt_error *error);
 pbt_code pbt_arm_select(const pbt_pair_list *pairs, pbt_arm arm, int32_t cap, size_t n, pbt_key key,
                         uint32_t **index, size_t *count, pbt_error *error);
 

@@ -154,9 +154,9 @@ static const char *first_string(const json_t *row, const char *const *keys) {
     return NULL;
 }
 
-static bool blank(const char *text) {
-    while (isspace((unsigned char)*text)) text++;
-    return *text == 0;
+static bool blank(const char *text, size_t length) {
+    while (length > 0 && isspace((unsigned char)text[length - 1])) length--;
+    return length == 0;
 }
 
 static pbt_code read_row(reading *r, const char *where, const json_t *row, pbt_error *error) {
@@ -168,7 +168,7 @@ static pbt_code read_row(reading *r, const char *where, const json_t *row, pbt_e
     snprintf(number, sizeof number, "q%zu", r->questions->count + 1);
     if (!id) id = number;
     if (!text) return wrong(r, where, "expected the question as \"question\" or \"text\"", error);
-    if (blank(text)) return wrong(r, where, "the question is empty", error);
+    if (blank(text, strlen(text))) return wrong(r, where, "the question is empty", error);
     if (pbt_questions_find(r->questions, id) < r->questions->count)
         return pbt_fail_at(error, PBT_BAD_INPUT, r->file, where, "the id \"%s\" was used before", id);
     const json_t *value = json_object_get(row, "answers");
@@ -192,9 +192,9 @@ static pbt_code read_lines(reading *r, pbt_error *error) {
     pbt_code code;
     while ((code = pbt_lines_next(lines, &line, &length, &number, error)) == PBT_OK && line) {
         json_t *row;
-        if (blank(line)) continue;
+        if (blank(line, length)) continue;
         snprintf(where, sizeof where, "line %zu", number);
-        code = pbt_json_parse(line, length, r->file, where, &row, error);
+        code = pbt_json_parse_row(line, length, r->file, where, &row, error);
         if (code != PBT_OK) break;
         code = read_row(r, where, row, error);
         json_decref(row);
@@ -214,7 +214,8 @@ static pbt_code is_triviaqa(const char *path, bool *yes, pbt_error *error) {
     PBT_TRY(pbt_lines_open(path, &lines, error));
     pbt_code code = pbt_lines_next(lines, &line, &length, &number, error);
     if (code == PBT_OK && line) {
-        json_t *row = json_loadb(line, length, 0, NULL);
+        json_t *row = NULL;
+        (void)pbt_json_parse_row(line, length, NULL, NULL, &row, NULL);
         *yes = row ? json_is_array(json_object_get(row, "Data"))
                    : strcmp(line, "{") == 0 || strstr(line, "\"Data\"");
         json_decref(row);
@@ -252,17 +253,16 @@ pbt_code pbt_questions_read(const char *path, pbt_questions *questions, pbt_erro
     return code;
 }
 
-void pbt_questions_split(size_t n, const double share[3], pbt_key key, unsigned char *part) {
+pbt_code pbt_questions_split(size_t n, const double share[3], pbt_key key, unsigned char *part,
+                             pbt_error *error) {
     uint32_t *order = pbt_alloc(n, sizeof *order);
     double all = share[0] + share[1] + share[2];
     size_t train = (size_t)((double)n * share[0] / all + 0.5),
            dev = (size_t)((double)n * share[1] / all + 0.5);
-    if (!order) {
-        memset(part, 0, n);
-        return;
-    }
+    if (!order) return pbt_fail_memory(error, n * sizeof *order, "the split of the questions");
     for (size_t i = 0; i < n; i++) order[i] = (uint32_t)i;
     pbt_random_shuffle(key, order, n);
     for (size_t i = 0; i < n; i++) part[order[i]] = i < train ? 0 : i < train + dev ? 1 : 2;
     free(order);
+    return PBT_OK;
 }

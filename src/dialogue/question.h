@@ -50,7 +50,8 @@ bool pbt_question_correct(const pbt_question *question, const char *normalized);
 bool pbt_question_same(const pbt_question *question, const char *normalized_a, const char *normalized_b);
 
 /* Seeded split by question into train / dev / test by shares (0.70, 0.15, 0.15): part[i] = 0, 1, 2. */
-void pbt_questions_split(size_t n, const double share[3], pbt_key key, unsigned char *part);
+pbt_code pbt_questions_split(size_t n, const double share[3], pbt_key key, unsigned char *part,
+                             pbt_error *error);
 
 PBT_END_DECLS
 

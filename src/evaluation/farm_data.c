@@ -136,36 +136,6 @@ static pbt_code name_question(const json_t *row, const char *file, const char *w
     return q->id ? PBT_OK : pbt_fail_memory(error, 0, "a name");
 }
 
-/* The released TruthfulQA file was written by Python and holds NaN where a value is missing, which is no
- * JSON: it becomes null. malloc'ed. */
-static char *without_nan(const char *line, size_t length) {
-    pbt_text out = {0};
-    bool inside = false;
-    for (size_t i = 0; i < length; i++) {
-        if (inside && line[i] == '\\' && i + 1 < length)
-            pbt_text_append(&out, line + i++, 1);
-        else if (line[i] == '"')
-            inside = !inside;
-        else if (!inside && length - i >= 3 && strncmp(line + i, "NaN", 3) == 0) {
-            pbt_text_add(&out, "null");
-            i += 2;
-            continue;
-        }
-        pbt_text_append(&out, line + i, 1);
-    }
-    return pbt_text_take(&out);
-}
-
-static pbt_code parse_line(const char *line, size_t length, const char *file, const char *where, json_t **row,
-                           pbt_error *error) {
-    if (!memmem(line, length, "NaN", 3)) return pbt_json_parse(line, length, file, where, row, error);
-    char *clean = without_nan(line, length);
-    if (!clean) return pbt_fail_memory(error, length, "a FARM question");
-    pbt_code code = pbt_json_parse(clean, strlen(clean), file, where, row, error);
-    free(clean);
-    return code;
-}
-
 static pbt_code read_line(const char *line, size_t length, const wanted *w, const char *file, size_t number,
                           pbt_farm_data *data, pbt_error *error) {
     json_t *row;
@@ -174,7 +144,7 @@ static pbt_code read_line(const char *line, size_t length, const wanted *w, cons
     snprintf(where, sizeof where, "line %zu", number);
     pbt_code code = pbt_grow(&items, &data->capacity, data->count + 1, sizeof *data->items, error);
     data->items = items;
-    if (code == PBT_OK) code = parse_line(line, length, file, where, &row, error);
+    if (code == PBT_OK) code = pbt_json_parse_row(line, length, file, where, &row, error);
     if (code != PBT_OK) return code;
     pbt_farm_question *q = &data->items[data->count++];
     *q = (pbt_farm_question){0};

@@ -226,8 +226,9 @@ char *pbt_run_path(const pbt_run *run, int64_t seed, const char *arm, const char
                              *name ? "/" : "", name);
 }
 
-bool pbt_run_is_done(pbt_run *run, const char *stage, int64_t seed, const char *arm) {
-    return pbt_store_has(run->store, &(pbt_artefact_key){stage, seed, arm, "done", ""});
+pbt_code pbt_run_is_done(pbt_run *run, const char *stage, int64_t seed, const char *arm, bool *done,
+                         pbt_error *error) {
+    return pbt_store_has(run->store, &(pbt_artefact_key){stage, seed, arm, "done", ""}, done, error);
 }
 
 pbt_code pbt_run_set_done(pbt_run *run, const char *stage, int64_t seed, const char *arm, pbt_error *error) {
@@ -251,12 +252,15 @@ static const stage stages[] = {
 enum { N_STAGES = sizeof stages / sizeof *stages };
 
 static pbt_code run_stage_of_seed(pbt_run *run, const stage *s, int64_t seed, pbt_error *error) {
-    if (s->before && !pbt_run_is_done(run, s->before, seed, ""))
+    bool ready = true, done = false;
+    if (s->before) PBT_TRY(pbt_run_is_done(run, s->before, seed, "", &ready, error));
+    if (!ready)
         return pbt_fail_at(error, PBT_BAD_INPUT, run->folder, NULL,
                            "stage %s of seed %lld is not finished; run pbt %s %s first", s->before,
                            (long long)seed, s->before, run->folder);
     /* Evaluations may be switched on later; the stage itself knows which are done. */
-    if (s->run != pbt_stage_eval && pbt_run_is_done(run, s->name, seed, "")) return PBT_OK;
+    if (s->run != pbt_stage_eval) PBT_TRY(pbt_run_is_done(run, s->name, seed, "", &done, error));
+    if (done) return PBT_OK;
     PBT_TRY(pbt_monitor_check(run->monitor, error));
     pbt_code code = s->run(run, seed, error);
     pbt_store_rollback(run->store);

@@ -45,7 +45,8 @@ pbt_code pbt_run_open_agent(pbt_run *run, pbt_speaker speaker, pbt_agent **agent
 /* RUN/seed-N/ARM/NAME (NAME may be ""), malloc'ed; NULL when memory is out. */
 char *pbt_run_path(const pbt_run *run, int64_t seed, const char *arm, const char *name);
 /* Marks of finished work. */
-bool pbt_run_is_done(pbt_run *run, const char *stage, int64_t seed, const char *arm);
+pbt_code pbt_run_is_done(pbt_run *run, const char *stage, int64_t seed, const char *arm, bool *done,
+                         pbt_error *error);
 pbt_code pbt_run_set_done(pbt_run *run, const char *stage, int64_t seed, const char *arm, pbt_error *error);
 
 /* The stages, for one seed. A stage whose predecessor is not finished is refused with what to run first. */

@@ -20,10 +20,12 @@ static void item_name(size_t index, char name[32]) {
     snprintf(name, 32, "%06zu", index);
 }
 
-static bool batch_done(const pbt_evaluation_task *x, const char *kind, size_t last) {
+static pbt_code batch_done(const pbt_evaluation_task *x, const char *kind, size_t last, bool *done,
+                           pbt_error *error) {
     char name[32];
     item_name(last, name);
-    return pbt_store_has(x->context->store, &(pbt_artefact_key){"eval", x->seed, x->arm, kind, name});
+    return pbt_store_has(x->context->store, &(pbt_artefact_key){"eval", x->seed, x->arm, kind, name}, done,
+                         error);
 }
 
 static pbt_code store_batch(pbt_evaluation_task *x, const char *kind, size_t first, size_t n,
@@ -48,8 +50,16 @@ static pbt_code judge_batch(pbt_evaluation_task *x, const pbt_evaluation *e, siz
     return code;
 }
 
-static bool is_done(pbt_run *run, int64_t seed, const char *arm, const char *kind) {
-    return pbt_store_has(run->store, &(pbt_artefact_key){"eval", seed, arm, "done", kind});
+/* Whether an evaluation is switched on and not done yet. */
+static pbt_code is_wanted(pbt_run *run, int64_t seed, const char *arm, const pbt_evaluation *e, bool *wanted,
+                          pbt_error *error) {
+    bool done = false;
+    *wanted = e->enabled(&run->experiment, arm);
+    if (*wanted)
+        PBT_TRY(
+            pbt_store_has(run->store, &(pbt_artefact_key){"eval", seed, arm, "done", e->kind}, &done, error));
+    *wanted = *wanted && !done;
+    return PBT_OK;
 }
 
 /* Those of `all` settings that shape the evaluation's items. */
@@ -110,7 +120,9 @@ static pbt_code judge_all(pbt_evaluation_task *x, const pbt_evaluation *e, judgi
     for (size_t first = 0; first < j->total; first += BATCH) {
         size_t batch = j->total - first < BATCH ? j->total - first : BATCH;
         j->done = first;
-        if (!batch_done(x, e->kind, first + batch - 1)) PBT_TRY(judge_batch(x, e, first, batch, error));
+        bool done;
+        PBT_TRY(batch_done(x, e->kind, first + batch - 1, &done, error));
+        if (!done) PBT_TRY(judge_batch(x, e, first, batch, error));
         pbt_monitor_progress(j->monitor, j->task, "items", (double)(first + batch), (double)j->total, NULL);
     }
     return PBT_OK;
@@ -141,19 +153,20 @@ static pbt_code evaluate(pbt_evaluation_task *x, const pbt_evaluation *e, pbt_er
 }
 
 /* Whether every evaluation that is switched on has been done for the arm. */
-static bool arm_done(pbt_run *run, int64_t seed, const char *arm) {
-    for (int i = 0; i < N_EVALUATIONS; i++) {
-        if (evaluations[i]->enabled(&run->experiment, arm) && !is_done(run, seed, arm, evaluations[i]->kind))
-            return false;
-    }
-    return true;
+static pbt_code arm_done(pbt_run *run, int64_t seed, const char *arm, bool *done, pbt_error *error) {
+    bool wanted = false;
+    for (int i = 0; i < N_EVALUATIONS && !wanted; i++)
+        PBT_TRY(is_wanted(run, seed, arm, evaluations[i], &wanted, error));
+    *done = !wanted;
+    return PBT_OK;
 }
 
 static pbt_code evaluate_arm(pbt_run *run, pbt_evaluation_task *x, pbt_error *error) {
     for (int i = 0; i < N_EVALUATIONS; i++) {
         const pbt_evaluation *e = evaluations[i];
-        if (e->enabled(x->context->experiment, x->arm) && !is_done(run, x->seed, x->arm, e->kind))
-            PBT_TRY(evaluate(x, e, error));
+        bool wanted;
+        PBT_TRY(is_wanted(run, x->seed, x->arm, e, &wanted, error));
+        if (wanted) PBT_TRY(evaluate(x, e, error));
     }
     return PBT_OK;
 }
@@ -203,9 +216,11 @@ pbt_code pbt_stage_eval(pbt_run *run, int64_t seed, pbt_error *error) {
     int self = pbt_experiment_trained(e);
     pbt_evaluation_task x = {.context = &run->context, .seed = seed, .self = self};
     pbt_agent *base;
-    bool all = arm_done(run, seed, "base");
-    for (size_t a = 0; a < e->arms.count; a++) all = all && arm_done(run, seed, e->arms.items[a]);
-    if (all) return PBT_OK;
+    bool done;
+    PBT_TRY(arm_done(run, seed, "base", &done, error));
+    for (size_t a = 0; a < e->arms.count && done; a++)
+        PBT_TRY(arm_done(run, seed, e->arms.items[a], &done, error));
+    if (done) return PBT_OK;
     PBT_TRY(pbt_run_open_data(run, error));
     PBT_TRY(pbt_run_open_agent(run, self ? PBT_AGENT_B : PBT_AGENT_A, &base, error));
     PBT_TRY(pbt_run_open_agent(run, self ? PBT_AGENT_A : PBT_AGENT_B, &x.partner, error));
@@ -215,7 +230,8 @@ pbt_code pbt_stage_eval(pbt_run *run, int64_t seed, pbt_error *error) {
     PBT_TRY(evaluate_arm(run, &x, error));
     for (size_t a = 0; a < e->arms.count; a++) {
         x.arm = e->arms.items[a];
-        if (arm_done(run, seed, x.arm)) continue;
+        PBT_TRY(arm_done(run, seed, x.arm, &done, error));
+        if (done) continue;
         PBT_TRY(evaluate_adapter(run, &x, run->models[self ? PBT_AGENT_B : PBT_AGENT_A], error));
     }
     return PBT_OK;

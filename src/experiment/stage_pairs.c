@@ -110,7 +110,9 @@ static pbt_code store_arm(pbt_run *run, int64_t seed, const pbt_pair_list *pairs
 static pbt_code store_all(pbt_run *run, int64_t seed, const pbt_pair_list *pairs, pbt_error *error) {
     const pbt_experiment *e = &run->experiment;
     size_t wanted = e->pairs.max_pairs ? (size_t)e->pairs.max_pairs : SIZE_MAX;
-    size_t n = pbt_arm_size(pairs, e->pairs.max_pairs_per_question, wanted, pbt_key_of_stage(seed, "arms"));
+    size_t n;
+    PBT_TRY(pbt_arm_size(pairs, e->pairs.max_pairs_per_question, wanted, pbt_key_of_stage(seed, "arms"), &n,
+                         error));
     if (n == 0)
         pbt_monitor_message(
             run->monitor, 0,

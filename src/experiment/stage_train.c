@@ -359,8 +359,10 @@ pbt_code pbt_stage_train(pbt_run *run, int64_t seed, pbt_error *error) {
     for (size_t a = 0; a < e->arms.count && code == PBT_OK; a++) {
         arm_training t = {
             .run = run, .seed = seed, .arm = e->arms.items[a], .model = run->models[trained], .dev = dev};
-        if (pbt_run_is_done(run, "train", seed, t.arm)) continue;
-        code = pbt_monitor_check(run->monitor, error);
+        bool done = false;
+        code = pbt_run_is_done(run, "train", seed, t.arm, &done, error);
+        if (done) continue;
+        if (code == PBT_OK) code = pbt_monitor_check(run->monitor, error);
         if (code == PBT_OK) code = train_arm(&t, error);
         close_arm(&t);
     }

@@ -129,13 +129,15 @@ static pbt_code begin_tree(growing *g, const pbt_question *question, int32_t rep
     char *id = tree_id(question, g->grow.plan.first_speaker, repetition);
     if (!id) return pbt_fail_memory(error, 64, "a tree's name");
     pbt_artefact_key key = tree_key(g, id);
-    if (!pbt_store_has(g->run->store, &key)) {
+    bool grown = false;
+    pbt_code code = pbt_store_has(g->run->store, &key, &grown, error);
+    if (code == PBT_OK && !grown) {
         w->trees[w->count++] = (pbt_tree){.id = id, .question = question};
         return PBT_OK;
     }
     free(id);
-    g->done++;
-    return PBT_OK;
+    g->done += grown;
+    return code;
 }
 
 /* Grows the trees that are not in the store yet, in a fixed order. */
@@ -170,7 +172,8 @@ static pbt_code count_nodes(void *user, const char *name, json_t *value, pbt_err
 
 static pbt_code store_counts(growing *g, pbt_error *error) {
     pbt_artefact_key key = {"trees", g->seed, pbt_part_names[g->part], "tree", ""};
-    int64_t trees = pbt_store_count(g->run->store, &key), nodes = 0;
+    int64_t trees, nodes = 0;
+    PBT_TRY(pbt_store_count(g->run->store, &key, &trees, error));
     PBT_TRY(pbt_store_each(g->run->store, &key, count_nodes, &nodes, error));
     json_t *counts = json_pack("{s:I, s:I, s:I}", "questions", (json_int_t)g->run->questions.count[g->part],
                                "trees", (json_int_t)trees, "nodes", (json_int_t)nodes);

@@ -25,7 +25,7 @@ static pbt_code read_lines(const char *path, json_t *list, pbt_error *error) {
         char where[32];
         json_t *value;
         snprintf(where, sizeof where, "line %zu", number);
-        code = pbt_json_parse(line, length, path, where, &value, error);
+        code = pbt_json_parse_row(line, length, path, where, &value, error);
         if (code == PBT_OK) json_array_append_new(list, value);
         if (code == PBT_OK) code = pbt_lines_next(lines, &line, &length, &number, error);
     }

@@ -62,7 +62,7 @@ static pbt_code is_part(const char *line, size_t length, const char *file, size_
     json_t *row;
     char where[48];
     snprintf(where, sizeof where, "line %zu", number);
-    PBT_TRY(pbt_json_parse(line, length, file, where, &row, error));
+    PBT_TRY(pbt_json_parse_row(line, length, file, where, &row, error));
     const char *split = json_string_value(json_object_get(row, "split"));
     *yes = !part || (split && strcmp(split, part) == 0);
     json_decref(row);

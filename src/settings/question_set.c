@@ -32,7 +32,7 @@ static pbt_code split_of_line(pbt_question_set *set, const char *path, const cha
     char where[32];
     json_t *value;
     snprintf(where, sizeof where, "line %zu", number);
-    PBT_TRY(pbt_json_parse(line, length, path, where, &value, error));
+    PBT_TRY(pbt_json_parse_row(line, length, path, where, &value, error));
     const char *split = json_string_value(json_object_get(value, "split"));
     const char *id = json_string_value(json_object_get(value, "id"));
     if (!id) id = json_string_value(json_object_get(value, "question_id")); /* TriviaQA's name */
@@ -80,8 +80,7 @@ static pbt_code assign_parts(const pbt_experiment *e, pbt_question_set *set, pbt
         return pbt_fail_at(error, PBT_BAD_INPUT, e->questions.file, NULL,
                            "questions.split is \"field\", but no line has a field \"split\"");
     pbt_key key = pbt_key_named(pbt_key_of_seed((uint64_t)e->questions.split_seed), "split");
-    pbt_questions_split(set->questions.count, e->questions.shares.items, key, set->part);
-    return PBT_OK;
+    return pbt_questions_split(set->questions.count, e->questions.shares.items, key, set->part, error);
 }
 
 static pbt_code read_part_files(const pbt_experiment *e, pbt_question_set *set, pbt_error *error) {

@@ -124,11 +124,11 @@ static int by_cluster_name(const void *a, const void *b) {
 }
 
 /* The middle of the sandwich: sum over clusters of (sum of scores)(sum of scores)', with statsmodels'
- * correction G/(G-1) * (n-1)/(n-m). */
-static bool meat_of(const fitting *f, double *meat) {
+ * correction G/(G-1) * (n-1)/(n-m). *enough: there are clusters and rows for it. */
+static pbt_code meat_of(const fitting *f, double *meat, bool *enough, pbt_error *error) {
     size_t n = f->table->n, groups = 0;
     row_order *order = pbt_alloc(n, sizeof *order);
-    if (!order) return false;
+    if (!order) return pbt_fail_memory(error, n * sizeof *order, "the rows of a regression");
     for (size_t r = 0; r < n; r++)
         order[r] = (row_order){f->table->cluster ? f->table->cluster[r] : (uint32_t)r, r};
     qsort(order, n, sizeof *order, by_cluster_name);
@@ -145,10 +145,11 @@ static bool meat_of(const fitting *f, double *meat) {
             for (size_t j = 0; j < f->m; j++) meat[i * f->m + j] += score[i] * score[j];
     }
     free(order);
-    if (groups < 2 || n <= f->m) return false;
+    *enough = groups >= 2 && n > f->m;
+    if (!*enough) return PBT_OK;
     double correction = (double)groups / (double)(groups - 1) * (double)(n - 1) / (double)(n - f->m);
     for (size_t i = 0; i < f->m * f->m; i++) meat[i] *= correction;
-    return true;
+    return PBT_OK;
 }
 
 static double two_sided(double z) {
@@ -163,13 +164,14 @@ static double sandwich(const double *inverse, const double *meat, size_t m, size
     return sum;
 }
 
-static void test_weights(fitting *f, pbt_regression *fit) {
+static pbt_code test_weights(fitting *f, pbt_regression *fit, pbt_error *error) {
     double factor[WIDE * WIDE], inverse[WIDE * WIDE], meat[WIDE * WIDE];
+    bool robust;
     differentiate(f);
     memcpy(factor, f->information, sizeof factor);
-    if (!pbt_cholesky_factor(factor, f->m)) return;
+    if (!pbt_cholesky_factor(factor, f->m)) return PBT_OK;
     pbt_cholesky_inverse(factor, f->m, inverse);
-    bool robust = meat_of(f, meat);
+    PBT_TRY(meat_of(f, meat, &robust, error));
     for (size_t i = 0; i < f->m; i++) {
         size_t at = i == 0 ? 0 : 1 + f->column[i];
         fit->errors[at] = sqrt(inverse[i * f->m + i]);
@@ -177,6 +179,7 @@ static void test_weights(fitting *f, pbt_regression *fit) {
         fit->p[at] = two_sided(fit->z[at]);
         if (robust) fit->robust_p[at] = two_sided(f->w[i] / sqrt(sandwich(inverse, meat, f->m, i)));
     }
+    return PBT_OK;
 }
 
 static bool has_spread(const pbt_cases_table *t, size_t feature) {
@@ -201,8 +204,7 @@ pbt_code pbt_logistic_fit(const pbt_cases_table *table, double ridge, pbt_regres
     for (size_t i = 0; i < f.m; i++) fit->weights[i == 0 ? 0 : 1 + f.column[i]] = f.w[i];
     fit->log_likelihood = f.objective;
     for (size_t i = 1; i < f.m; i++) fit->log_likelihood += ridge / 2 * f.w[i] * f.w[i];
-    if (fit->converged) test_weights(&f, fit);
-    return PBT_OK;
+    return fit->converged ? test_weights(&f, fit, error) : PBT_OK;
 }
 
 pbt_code pbt_logistic_fit_safe(const pbt_cases_table *table, pbt_regression *fit, pbt_error *error) {

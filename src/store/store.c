@@ -225,18 +225,23 @@ pbt_code pbt_store_get(pbt_store *store, const pbt_artefact_key *key, json_t **v
     return code;
 }
 
-bool pbt_store_has(pbt_store *store, const pbt_artefact_key *key) {
+pbt_code pbt_store_has(pbt_store *store, const pbt_artefact_key *key, bool *has, pbt_error *error) {
     sqlite3_stmt *statement = bound(store, HAS, key, true);
-    bool has = sqlite3_step(statement) == SQLITE_ROW;
+    int result = sqlite3_step(statement);
+    *has = result == SQLITE_ROW;
+    pbt_code code = *has || result == SQLITE_DONE ? PBT_OK : fail_sql(store, "read the run store", error);
     release(statement);
-    return has;
+    return code;
 }
 
-int64_t pbt_store_count(pbt_store *store, const pbt_artefact_key *key_without_name) {
+pbt_code pbt_store_count(pbt_store *store, const pbt_artefact_key *key_without_name, int64_t *count,
+                         pbt_error *error) {
     sqlite3_stmt *statement = bound(store, COUNT, key_without_name, false);
-    int64_t count = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+    bool got = sqlite3_step(statement) == SQLITE_ROW;
+    *count = got ? sqlite3_column_int64(statement, 0) : 0;
+    pbt_code code = got ? PBT_OK : fail_sql(store, "read the run store", error);
     release(statement);
-    return count;
+    return code;
 }
 
 pbt_code pbt_store_each(pbt_store *store, const pbt_artefact_key *key_without_name, pbt_store_visitor visitor,

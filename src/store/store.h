@@ -33,9 +33,10 @@ typedef struct pbt_artefact_key {
 pbt_code pbt_store_put(pbt_store *store, const pbt_artefact_key *key, const json_t *value, pbt_error *error);
 /* *value = NULL when absent; caller: json_decref. A wrong checksum is an error that names the key. */
 pbt_code pbt_store_get(pbt_store *store, const pbt_artefact_key *key, json_t **value, pbt_error *error);
-bool pbt_store_has(pbt_store *store, const pbt_artefact_key *key);
-/* How many artefacts of stage/seed/arm/kind there are (0 on an error). */
-int64_t pbt_store_count(pbt_store *store, const pbt_artefact_key *key_without_name);
+pbt_code pbt_store_has(pbt_store *store, const pbt_artefact_key *key, bool *has, pbt_error *error);
+/* How many artefacts of stage/seed/arm/kind there are. */
+pbt_code pbt_store_count(pbt_store *store, const pbt_artefact_key *key_without_name, int64_t *count,
+                         pbt_error *error);
 /* All artefacts of stage/seed/arm/kind in order of first insertion. The visitor must not write to the store.
  */
 typedef pbt_code (*pbt_store_visitor)(void *user, const char *name, json_t *value, pbt_error *error);

@@ -78,7 +78,7 @@ pbt_code pbt_dataset_read(const char *path, const pbt_tokenizer *tokenizer, cons
         if (code != PBT_OK || !line) break;
         if (blank(line, length)) continue;
         snprintf(where, sizeof where, "line %zu", number);
-        code = pbt_json_parse(line, length, path, where, &row, error);
+        code = pbt_json_parse_row(line, length, path, where, &row, error);
         size_t count = dataset->count;
         if (code == PBT_OK)
             code = pbt_dataset_add(dataset, tokenizer, chat, row, preference, max_length, path, where, error);

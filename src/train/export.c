@@ -31,7 +31,7 @@ static pbt_code write_rows(pbt_lines *lines, const char *input, const pbt_datase
         if (next == dataset->count || dataset->items[next].line != number) continue;
         json_t *row;
         snprintf(where, sizeof where, "line %zu", number);
-        PBT_TRY(pbt_json_parse(line, length, input, where, &row, error));
+        PBT_TRY(pbt_json_parse_row(line, length, input, where, &row, error));
         pbt_code code = write_row(writer, row, chosen[next], rejected[next], error);
         json_decref(row);
         if (code != PBT_OK) return code;

@@ -95,6 +95,12 @@ static pbt_code look_up(pbt_training *training, const pbt_reference *reference, 
     if (pbt_file_exists(path) && take_file(path, hash, reference)) {
         pbt_monitor_message(training->trainer->monitor, 2, "reference log-probabilities: from %s", path);
     } else {
+        if (pbt_file_exists(path))
+            pbt_monitor_message(
+                training->trainer->monitor, 0,
+                "%s cannot be read or is damaged: the reference log-probabilities are computed "
+                "again and the file is replaced",
+                path);
         code = compute(training, reference, error);
         if (code == PBT_OK) code = keep_file(path, hash, reference, error);
     }

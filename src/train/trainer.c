@@ -361,8 +361,13 @@ static pbt_code run_all(training_run *run, pbt_error *error) {
     while (run->step < run->total_steps) {
         pbt_code code = pbt_monitor_check(trainer->monitor, error);
         if (code != PBT_OK) {
-            pbt_error ignored;
-            save_checkpoint(run, &ignored);
+            pbt_error unsaved;
+            if (save_checkpoint(run, &unsaved) != PBT_OK)
+                pbt_monitor_message(trainer->monitor, 0,
+                                    "the checkpoint of step %" PRId64
+                                    " could not be written, so the same command continues from the one "
+                                    "before: %s",
+                                    run->step, unsaved.message);
             return code;
         }
         PBT_TRY(train_step(run, error));

@@ -163,6 +163,50 @@ static void json_says_what_is_wrong(void **state) {
     free(deep);
 }
 
+/* What Python and Windows write into JSONL files. */
+static void rows_of_other_programs_are_read(void **state) {
+    (void)state;
+    pbt_error error;
+    json_t *value;
+    const char *s,
+        *text = "{\"a\": NaN, \"b\": [Infinity, -Infinity, 99999999999999999999], \"c\": \"NaN \\\"\"}";
+    assert_int_equal(pbt_json_parse(text, strlen(text), "f", NULL, &value, &error), PBT_BAD_INPUT);
+    assert_int_equal(pbt_json_parse_row(text, strlen(text), "f", NULL, &value, &error), PBT_OK);
+    assert_true(json_is_null(json_object_get(value, "a")));
+    assert_true(json_is_null(json_array_get(json_object_get(value, "b"), 1)));
+    assert_true(json_is_real(json_array_get(json_object_get(value, "b"), 2)));
+    assert_string_equal(json_string_value(json_object_get(value, "c")), "NaN \"");
+    json_decref(value);
+    /* U+0000: refused by name wherever strings become C strings. */
+    text = "{\"a\": {\"list\": [\"x\", \"a\\u0000b\"]}}";
+    assert_int_equal(pbt_json_parse_row(text, strlen(text), "f", "line 2", &value, &error), PBT_BAD_INPUT);
+    assert_string_equal(error.message,
+                        "f: line 2: \"list\" holds the character U+0000, which no text may have; remove it");
+    assert_int_equal(pbt_json_parse(text, strlen(text), "f", NULL, &value, &error), PBT_BAD_INPUT);
+    text = "{\"a\": \"a\\u0000b\", \"b\": \"\\\\u0000\"}";
+    assert_int_equal(pbt_json_parse_bytes(text, strlen(text), "f", NULL, &value, &error), PBT_OK);
+    assert_int_equal(json_string_length(json_object_get(value, "a")), 3);
+    assert_int_equal(pbt_json_string(value, "a", "f", NULL, &s, &error), PBT_BAD_INPUT);
+    assert_non_null(strstr(error.message, "\"a\" holds the character U+0000"));
+    json_decref(value);
+    /* A byte order mark is no part of the first line, nor of a file of one value. */
+    char *path = in_folder("mark.jsonl"), *line;
+    pbt_lines *lines;
+    size_t length, number;
+    assert_int_equal(pbt_file_write(path, "\xef\xbb\xbf[1]\n\xef\xbb\xbf[2]\n", 14, &error), PBT_OK);
+    assert_int_equal(pbt_lines_open(path, &lines, &error), PBT_OK);
+    assert_int_equal(pbt_lines_next(lines, &line, &length, &number, &error), PBT_OK);
+    assert_string_equal(line, "[1]");
+    assert_int_equal(length, 3);
+    assert_int_equal(pbt_lines_next(lines, &line, &length, &number, &error), PBT_OK);
+    assert_int_equal(length, 6); /* only before the first */
+    pbt_lines_close(lines);
+    assert_int_equal(pbt_file_write(path, "\xef\xbb\xbf[1]", 6, &error), PBT_OK);
+    assert_int_equal(pbt_json_read(path, 100, &value, &error), PBT_OK);
+    json_decref(value);
+    free(path);
+}
+
 static void random_numbers_have_no_hidden_state(void **state) {
     (void)state;
     pbt_key key = pbt_key_of_seed(12);
@@ -221,6 +265,7 @@ int main(void) {
         cmocka_unit_test(files_are_written_whole_or_not_at_all),
         cmocka_unit_test(lines_come_one_by_one),
         cmocka_unit_test(json_says_what_is_wrong),
+        cmocka_unit_test(rows_of_other_programs_are_read),
         cmocka_unit_test(random_numbers_have_no_hidden_state),
         cmocka_unit_test(memory_refuses_overflow),
         cmocka_unit_test(distances_find_the_nearest_word),

@@ -115,6 +115,16 @@ static void test_questions(void **state) {
     assert_string_equal(q.items[0].id, "t1");
     assert_int_equal(q.items[0].n_answers, 2);
     pbt_questions_free(&q);
+    assert_int_equal(
+        read_text("\xef\xbb\xbf{\"question\": \"Q?\", \"answers\": [\"A\"], \"score\": NaN}\n", &q), PBT_OK);
+    assert_int_equal(q.count, 1);
+    pbt_questions_free(&q);
+    refused("{\"question\": \"Q?\", \"answers\": [\"a\\u0000b\"]}\n",
+            "line 1: \"answers\" holds the character U+0000");
+    refused("{\"question\": \"Q\\u0000?\", \"answers\": [\"a\"]}\n",
+            "\"question\" holds the character U+0000");
+    refused("{\"question\": \"Q?\", \"answers\": [\"a\"], \"choices\": [\"\\u0000\"]}\n",
+            "\"choices\" holds");
     refused("{\"question\": \"Q?\", \"answers\": []}\n", "line 1: there is no right answer");
     refused("{\"question\": \" \", \"answers\": [\"a\"]}\n", "line 1: the question is empty");
     refused("{\"answers\": [\"a\"]}\n", "line 1: expected the question");

@@ -198,6 +198,34 @@ static void test_duplicates(void **state) {
     pbt_tree_free(&trees[1]);
 }
 
+static void set_texts(pbt_tree *tree, const char *chosen, const char *rejected) {
+    free(tree->nodes[3].text);
+    free(tree->nodes[4].text);
+    tree->nodes[3].text = strdup(chosen);
+    tree->nodes[4].text = strdup(rejected);
+}
+
+static void test_equal_and_empty_texts(void **state) {
+    (void)state;
+    static const struct {
+        const char *chosen, *rejected;
+        pbt_reason reason;
+    } cases[] = {
+        {"same", "same", PBT_EQUAL_TEXT}, {"", "adopt", PBT_EMPTY_TEXT}, {"keep", " \n", PBT_EMPTY_TEXT}};
+    for (size_t i = 0; i < 3; i++) {
+        pbt_tree tree = debate("London", "Paris", "Paris", "London");
+        set_texts(&tree, cases[i].chosen, cases[i].rejected);
+        pbt_pair_rules rules = pbt_pair_rules_default();
+        pbt_pair_list pairs;
+        collect(&tree, &rules, &pairs);
+        assert_int_equal(pairs.count, 0);
+        assert_int_equal(pairs.reasons[cases[i].reason], 1);
+        assert_int_equal(pairs.drops[0].reason, cases[i].reason);
+        pbt_pair_list_free(&pairs);
+        pbt_tree_free(&tree);
+    }
+}
+
 static void test_arms(void **state) {
     (void)state;
     enum { N = 12 };
@@ -212,10 +240,14 @@ static void test_arms(void **state) {
     pbt_pair_list pairs;
     OK(pbt_pairs_collect(trees, N, &rules, &pairs, NULL, &problem));
     assert_int_equal(pairs.count, N);
+    size_t size;
     pbt_key key = pbt_key_of_seed(1);
-    assert_int_equal(pbt_arm_size(&pairs, 0, 0, key), 4);
-    assert_int_equal(pbt_arm_size(&pairs, 3, 0, key), 2);
-    assert_int_equal(pbt_arm_size(&pairs, 0, 2, key), 2);
+    OK(pbt_arm_size(&pairs, 0, 0, key, &size, &problem));
+    assert_int_equal(size, 4);
+    OK(pbt_arm_size(&pairs, 3, 0, key, &size, &problem));
+    assert_int_equal(size, 2);
+    OK(pbt_arm_size(&pairs, 0, 2, key, &size, &problem));
+    assert_int_equal(size, 2);
     for (int arm = PBT_ARM_ACCEPT; arm < PBT_ARMS; arm++) {
         uint32_t *index;
         size_t count, kinds[2] = {0};
@@ -304,10 +336,14 @@ static void test_json(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scores),  cmocka_unit_test(test_verdicts_are_held),
-        cmocka_unit_test(test_resist),  cmocka_unit_test(test_accept),
-        cmocka_unit_test(test_reasons), cmocka_unit_test(test_duplicates),
-        cmocka_unit_test(test_arms),    cmocka_unit_test(test_json)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_scores),
+                                       cmocka_unit_test(test_verdicts_are_held),
+                                       cmocka_unit_test(test_resist),
+                                       cmocka_unit_test(test_accept),
+                                       cmocka_unit_test(test_reasons),
+                                       cmocka_unit_test(test_duplicates),
+                                       cmocka_unit_test(test_equal_and_empty_texts),
+                                       cmocka_unit_test(test_arms),
+                                       cmocka_unit_test(test_json)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -36,6 +36,18 @@ static pbt_code append(void *user, const char *name, json_t *value, pbt_error *e
     return PBT_OK;
 }
 
+static bool has(pbt_store *store, const pbt_artefact_key *key) {
+    bool found = false;
+    assert_int_equal(pbt_store_has(store, key, &found, &problem), PBT_OK);
+    return found;
+}
+
+static int64_t count_of(pbt_store *store, const pbt_artefact_key *key) {
+    int64_t count = -1;
+    assert_int_equal(pbt_store_count(store, key, &count, &problem), PBT_OK);
+    return count;
+}
+
 static void test_round_trip_and_order(void **state) {
     (void)state;
     pbt_store *store = open_store();
@@ -47,10 +59,10 @@ static void test_round_trip_and_order(void **state) {
     assert_int_equal(pbt_store_get(store, &key, &value, &problem), PBT_OK);
     assert_int_equal(json_integer_value(value), 3);
     json_decref(value);
-    assert_true(pbt_store_has(store, &key));
-    assert_int_equal(pbt_store_count(store, &key), 2);
+    assert_true(has(store, &key));
+    assert_int_equal(count_of(store, &key), 2);
     key.seed = 2;
-    assert_false(pbt_store_has(store, &key));
+    assert_false(has(store, &key));
     assert_int_equal(pbt_store_get(store, &key, &value, &problem), PBT_OK);
     assert_null(value);
     pbt_store_close(store);
@@ -70,15 +82,15 @@ static void test_clear_and_rollback(void **state) {
     put_number(store, "x", 1);
     pbt_store_rollback(store);
     pbt_artefact_key key = {"trees", 1, "", "tree", "x"};
-    assert_false(pbt_store_has(store, &key));
+    assert_false(has(store, &key));
     put_number(store, "x", 1);
     assert_int_equal(pbt_store_clear(store, "trees", 2, &problem), PBT_OK);
-    assert_true(pbt_store_has(store, &key));
+    assert_true(has(store, &key));
     assert_int_equal(pbt_store_clear(store, "trees", 1, &problem), PBT_OK);
-    assert_false(pbt_store_has(store, &key));
+    assert_false(has(store, &key));
     put_number(store, "x", 1);
     assert_int_equal(pbt_store_clear(store, "trees", -1, &problem), PBT_OK);
-    assert_int_equal(pbt_store_count(store, &key), 0);
+    assert_int_equal(count_of(store, &key), 0);
     pbt_store_close(store);
 }
 
@@ -127,6 +139,23 @@ static void test_damage_is_noticed(void **state) {
     pbt_store_close(store);
 }
 
+/* A store that cannot be read is not one that holds nothing: work would be done again or left out. */
+static void test_what_cannot_be_read_is_not_absent(void **state) {
+    (void)state;
+    pbt_store *store = open_store();
+    put_number(store, "x", 1);
+    run_sql("ALTER TABLE artefact RENAME TO lost");
+    pbt_artefact_key key = {"trees", 1, "", "tree", "x"};
+    bool found;
+    int64_t count;
+    assert_int_equal(pbt_store_has(store, &key, &found, &problem), PBT_FAILED);
+    assert_non_null(strstr(problem.message, "run.sqlite: cannot read the run store"));
+    assert_int_equal(pbt_store_count(store, &key, &count, &problem), PBT_FAILED);
+    run_sql("ALTER TABLE lost RENAME TO artefact");
+    assert_true(has(store, &key));
+    pbt_store_close(store);
+}
+
 static void test_what_is_not_a_store_is_refused(void **state) {
     (void)state;
     pbt_store *store;
@@ -172,7 +201,7 @@ static void test_kill(void **state) {
     waitpid(child, NULL, 0);
     pbt_store *store = open_store();
     pbt_artefact_key key = {"trees", 1, "", "tree", ""};
-    int64_t count = pbt_store_count(store, &key);
+    int64_t count = count_of(store, &key);
     assert_true(count >= 40);
     assert_int_equal(count % 10, 0);
     pbt_text seen = {0};
@@ -192,7 +221,7 @@ static void test_bulk(void **state) {
     }
     assert_int_equal(pbt_store_commit(store, &problem), PBT_OK);
     pbt_artefact_key key = {"trees", 1, "", "tree", ""};
-    assert_int_equal(pbt_store_count(store, &key), 20000);
+    assert_int_equal(count_of(store, &key), 20000);
     pbt_store_close(store);
 }
 
@@ -202,6 +231,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_clear_and_rollback, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_numbers_and_texts_survive_exactly, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_damage_is_noticed, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_what_cannot_be_read_is_not_absent, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_what_is_not_a_store_is_refused, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_kill, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_bulk, make_folder, remove_folder),

@@ -165,7 +165,9 @@ static pbt_code gather_arm(pbt_store *store, pbt_report *r, size_t arm, gatherin
         for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
             pbt_artefact_key key = {"eval", r->seeds[s], pbt_report_arms[arm], kinds[k], ""};
             g->kind = kinds[k];
-            if (pbt_store_count(store, &key) > 0) r->arms[arm].present = true;
+            int64_t n;
+            PBT_TRY(pbt_store_count(store, &key, &n, error));
+            if (n > 0) r->arms[arm].present = true;
             PBT_TRY(pbt_store_each(store, &key, visit_item, g, error));
         }
         json_t *summary;

@@ -68,26 +68,33 @@ static void foot(pbt_page *page, const char *nonce) {
     pbt_text_add(page->out, "</script>\n</body>\n</html>\n");
 }
 
-static bool has_trees(const pbt_page *page) {
-    for (size_t s = 0; s < page->report->n_seeds; s++) {
+static pbt_code has_trees(const pbt_page *page, bool *has) {
+    int64_t n = 0;
+    for (size_t s = 0; s < page->report->n_seeds && n == 0; s++) {
         pbt_artefact_key key = {"trees", page->report->seeds[s], "train", "tree", ""};
-        if (pbt_store_count(page->store, &key) > 0) return true;
+        PBT_TRY(pbt_store_count(page->store, &key, &n, page->error));
     }
-    return false;
+    *has = n > 0;
+    return PBT_OK;
 }
 
-static bool has_items(const pbt_page *page) {
+static pbt_code has_items(const pbt_page *page, bool *has) {
+    int64_t n = 0;
     for (size_t s = 0; s < page->report->n_seeds; s++)
-        for (size_t k = 0; k < PBT_TALK_KINDS; k++) {
+        for (size_t k = 0; k < PBT_TALK_KINDS && n == 0; k++) {
             pbt_artefact_key key = {"eval", page->report->seeds[s], "base", pbt_talk_kinds[k].name, ""};
-            if (pbt_store_count(page->store, &key) > 0) return true;
+            PBT_TRY(pbt_store_count(page->store, &key, &n, page->error));
         }
-    return false;
+    *has = n > 0;
+    return PBT_OK;
 }
 
 static pbt_code body(pbt_page *page, const pbt_table *tables, size_t n) {
+    bool talks, debates;
+    PBT_TRY(has_items(page, &talks));
+    PBT_TRY(has_trees(page, &debates));
     introduction(page);
-    navigation(page, tables, n, has_items(page), has_trees(page));
+    navigation(page, tables, n, talks, debates);
     pbt_text_add(page->out, "<main>\n");
     pbt_page_keys(page);
     PBT_TRY(pbt_page_picture(page));

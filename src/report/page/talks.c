@@ -93,29 +93,34 @@ static pbt_code read_item(talks *t, size_t kind, int64_t seed, int64_t index) {
 }
 
 /* How many items an evaluation has: those of the arm with most. */
-static int64_t count_items(const pbt_page *page, size_t kind, int64_t seed) {
-    int64_t most = 0;
+static pbt_code count_items(const pbt_page *page, size_t kind, int64_t seed, int64_t *most) {
+    *most = 0;
     for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
+        int64_t n;
         pbt_artefact_key key = {"eval", seed, pbt_report_arms[a], pbt_talk_kinds[kind].name, ""};
-        int64_t n = pbt_store_count(page->store, &key);
-        if (n > most) most = n;
+        PBT_TRY(pbt_store_count(page->store, &key, &n, page->error));
+        if (n > *most) *most = n;
     }
-    return most;
+    return PBT_OK;
 }
 
 static pbt_code read_all(talks *t) {
     const pbt_report *r = t->page->report;
     int64_t stride[PBT_TALK_KINDS];
     for (size_t k = 0; k < PBT_TALK_KINDS; k++) {
-        int64_t n = 0;
-        for (size_t s = 0; s < r->n_seeds; s++) n += count_items(t->page, k, r->seeds[s]);
+        int64_t n = 0, most;
+        for (size_t s = 0; s < r->n_seeds; s++) {
+            PBT_TRY(count_items(t->page, k, r->seeds[s], &most));
+            n += most;
+        }
         stride[k] = n > MOST_ITEMS ? (n + MOST_ITEMS - 1) / MOST_ITEMS : 1;
         t->sampled = t->sampled || stride[k] > 1;
     }
     for (size_t s = 0; s < r->n_seeds; s++) {
         PBT_TRY(read_trees(t, r->seeds[s]));
         for (size_t k = 0; k < PBT_TALK_KINDS; k++) {
-            int64_t n = count_items(t->page, k, r->seeds[s]);
+            int64_t n;
+            PBT_TRY(count_items(t->page, k, r->seeds[s], &n));
             for (int64_t i = 0; i < n; i += stride[k]) PBT_TRY(read_item(t, k, r->seeds[s], i));
         }
     }
