@@ -35,7 +35,7 @@ endfunction()
 
 # Every tests/FOLDER/test_*.c is one cmocka program, linked with pbt_FOLDER and what that needs. Tests run in the
 # source folder, with PBT_BINARY (the program) and PBT_TEST_DATA (tests/data) in the environment. Tests in
-# tests/cli/ drive the program itself; tests/cli/*.sh are run with bash.
+# tests/cli/ drive the program itself; tests/FOLDER/test_*.sh are run with bash.
 function(pbt_tests)
   file(GLOB folders CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR}/tests/*)
   foreach(folder ${folders})
@@ -54,13 +54,16 @@ function(pbt_tests)
       set_tests_properties(${folder}/${stem} PROPERTIES TIMEOUT 300 ENVIRONMENT
         "PBT_BINARY=$<TARGET_FILE:pbt>;PBT_TEST_DATA=${PROJECT_SOURCE_DIR}/tests/data;OMP_NUM_THREADS=2")
     endforeach()
-  endforeach()
-  file(GLOB scripts CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/cli/*.sh)
-  foreach(script ${scripts})
-    get_filename_component(stem ${script} NAME_WE)
-    add_test(NAME cli/${stem} COMMAND bash ${script} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-    set_tests_properties(cli/${stem} PROPERTIES TIMEOUT 600 ENVIRONMENT
-      "PBT_BINARY=$<TARGET_FILE:pbt>;PBT_TEST_DATA=${PROJECT_SOURCE_DIR}/tests/data")
+    file(GLOB scripts CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${folder}/test_*.sh)
+    if(folder STREQUAL "install" AND (PBT_SANITIZE OR PBT_SANITIZE_THREAD))
+      continue() # its programs would be built without the sanitizer that the library needs
+    endif()
+    foreach(script ${scripts})
+      get_filename_component(stem ${script} NAME_WE)
+      add_test(NAME ${folder}/${stem} COMMAND bash ${script} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+      set_tests_properties(${folder}/${stem} PROPERTIES TIMEOUT 600 ENVIRONMENT
+        "PBT_BINARY=$<TARGET_FILE:pbt>;PBT_BUILD_FOLDER=${PROJECT_BINARY_DIR};PBT_TEST_DATA=${PROJECT_SOURCE_DIR}/tests/data")
+    endforeach()
   endforeach()
 endfunction()
 
