@@ -197,6 +197,19 @@ static pbt_code grow_part(growing *g, pbt_part part, pbt_error *error) {
     return store_counts(g, error);
 }
 
+static pbt_code tell_what_is_there(const growing *g, pbt_error *error) {
+    int64_t there = 0, of_part;
+    for (int p = 0; p < PBT_PARTS; p++) {
+        pbt_artefact_key key = {"trees", g->seed, pbt_part_names[p], "tree", ""};
+        PBT_TRY(pbt_store_count(g->run->store, &key, &of_part, error));
+        there += of_part;
+    }
+    if (there > 0)
+        pbt_monitor_message(g->run->monitor, 1, "seed %lld: continuing after %lld of %lld trees",
+                            (long long)g->seed, (long long)there, (long long)g->total);
+    return PBT_OK;
+}
+
 pbt_code pbt_stage_trees(pbt_run *run, int64_t seed, pbt_error *error) {
     const pbt_experiment *e = &run->experiment;
     growing g = {.run = run, .seed = seed};
@@ -215,6 +228,7 @@ pbt_code pbt_stage_trees(pbt_run *run, int64_t seed, pbt_error *error) {
         for (int first = 0; first < 2; first++)
             g.total += (int64_t)run->questions.count[p] * repetitions_of(e, (pbt_part)p, first);
     }
+    PBT_TRY(tell_what_is_there(&g, error));
     /* What was there already counts as done, but not towards the time left. */
     for (int p = 0; p < PBT_PARTS; p++) {
         if (p == PBT_TRAIN_PART || e->balanced.enabled) PBT_TRY(grow_part(&g, (pbt_part)p, error));

@@ -65,15 +65,15 @@ static void decoding(void **state) {
     pbt_engine_free(engine);
     pbt_model_free(model);
 }
-#else
-static void decoding(void **state) {
-    (void)state;
-    print_message("skipped: the C library or a sanitizer keeps allocations to itself\n");
-    skip();
-}
-#endif
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(decoding)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
+#else
+#include "skip.h"
+
+int main(void) {
+    return skipped("the C library or a sanitizer keeps allocations to itself");
+}
+#endif

@@ -16,9 +16,12 @@ static int make_larger_folder(void **state) {
     return 0;
 }
 
+static int64_t replies; /* given so far */
+
 /* Says what comes to mind first, keeps it when resistant or persuading, adopts the other's when acceptant. */
 static char *reply(void *user, const pbt_message *messages, size_t n, pbt_key key) {
     (void)user;
+    replies++;
     const char *own = NULL, *other = NULL;
     for (size_t i = 0; i < n; i++) {
         const char *claim = claim_in(messages[i].content);
@@ -86,7 +89,9 @@ static void test_interrupted_run_is_the_same(void **state) {
     (void)state;
     pbt_run *run;
     assert_int_equal(open_it("whole", "", NULL, &run), PBT_OK);
+    replies = 0;
     run_stages(run);
+    const int64_t replies_of_whole = replies;
     char *whole = contents(run);
     pbt_artefact_key key = {"trees", 1, "train", "tree", ""};
     int64_t count;
@@ -99,6 +104,8 @@ static void test_interrupted_run_is_the_same(void **state) {
     stopper stop = {0};
     pbt_monitor monitor = {.user = &stop, .stopped = stopped};
     int interruptions = 0;
+    int64_t there = 0;
+    replies = 0;
     for (;;) {
         stop.left = 100;
         assert_int_equal(open_it("pieces", "", &monitor, &run), PBT_OK);
@@ -106,12 +113,20 @@ static void test_interrupted_run_is_the_same(void **state) {
         if (code == PBT_OK) break;
         assert_int_equal(code, PBT_INTERRUPTED);
         interruptions++;
+        key = (pbt_artefact_key){"trees", 1, "train", "tree", ""};
+        assert_int_equal(pbt_store_count(run->store, &key, &count, &problem), PBT_OK);
+        assert_true(count >= there);
+        there = count;
         assert_true(interruptions < 100);
         pbt_run_close(run);
     }
     stop.left = -1;
     assert_int_equal(pbt_run_stage(run, "pairs", &problem), PBT_OK);
-    assert_true(interruptions > 2);
+    assert_true(interruptions > 2 && there > 0);
+    /* What was committed was not said again, only what was in work. */
+    print_message("%d interruptions, %d replies instead of %d\n", interruptions, (int)replies,
+                  (int)replies_of_whole);
+    assert_true(replies >= replies_of_whole && replies < 2 * replies_of_whole);
     char *pieces = contents(run);
     assert_string_equal(whole, pieces);
     pbt_run_close(run);

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the fuzzers (preset fuzz, clang) and runs each for SECONDS, two at a time. The last line says how many
-# found nothing and how many something; inputs that broke one are left in build/fuzz/found.
+# found nothing ("passed") and how many something ("failed"); inputs that broke one are left in build/fuzz/found.
 # Usage: tests/fuzz/run.sh [SECONDS [TARGET...]]
 set -eu
 cd "$(dirname "$0")/../.."
@@ -49,5 +49,5 @@ while [ $# -gt 0 ]; do
 done
 failed=0
 [ -e "$work/failed" ] && failed=$(wc -l <"$work/failed")
-echo "$((total - failed)) fuzzers found nothing, $failed something"
+echo "$((total - failed)) passed, $failed failed, 0 skipped"
 [ "$failed" -eq 0 ]

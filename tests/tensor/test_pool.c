@@ -1,5 +1,4 @@
-/* The threads that share loops: every piece once, whoever calls, nested, from several threads, after a fork.
- */
+/* The threads that share loops: every piece once, whoever calls, nested, from several threads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,31 +7,11 @@
 #include <cmocka.h>
 
 #include "tensor/cpu/cpu.h"
+#include "tensor/pieces.h"
 
 #include <pthread.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-enum { PIECES = 1000 };
-
-/* How often each piece was run: pieces belong to one thread each, so that this needs no lock. */
-typedef struct counts {
-    int of[PIECES];
-} counts;
-
-static void count(void *user, int64_t first, int64_t last) {
-    counts *c = user;
-    for (int64_t i = first; i < last; i++) c->of[i]++;
-}
-
-static bool all_once(int threads, int64_t n) {
-    counts c = {0};
-    pbt_pool_run(threads, n, count, &c);
-    for (int64_t i = 0; i < PIECES; i++)
-        if (c.of[i] != (i < n)) return false;
-    return true;
-}
 
 static void test_every_piece_once(void **state) {
     (void)state;
@@ -79,21 +58,6 @@ static void test_sleepers_wake(void **state) {
     }
 }
 
-static void test_forked_child(void **state) {
-    (void)state;
-#ifdef __SANITIZE_THREAD__
-    print_message("skipped: ThreadSanitizer allows no new threads after a fork\n");
-    skip();
-#endif
-    assert_true(all_once(3, 100));
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) _exit(all_once(3, 100) ? 0 : 1);
-    int status = -1;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
-
 static void test_memory_of_a_thread(void **state) {
     (void)state;
     char *small = pbt_thread_memory(PBT_MEMORY_RUNS, 100), *other = pbt_thread_memory(PBT_MEMORY_CHUNKS, 100);
@@ -107,9 +71,9 @@ static void test_memory_of_a_thread(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_piece_once), cmocka_unit_test(test_a_loop_inside_a_loop),
-        cmocka_unit_test(test_several_callers),  cmocka_unit_test(test_sleepers_wake),
-        cmocka_unit_test(test_forked_child),     cmocka_unit_test(test_memory_of_a_thread),
+        cmocka_unit_test(test_every_piece_once),   cmocka_unit_test(test_a_loop_inside_a_loop),
+        cmocka_unit_test(test_several_callers),    cmocka_unit_test(test_sleepers_wake),
+        cmocka_unit_test(test_memory_of_a_thread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,8 @@
 #include "train/fixture.h"
 
 #include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 typedef struct result {
@@ -34,17 +36,27 @@ static char *metrics_without_times(const char *folder) {
     return pbt_text_take(&text);
 }
 
-typedef struct stop_at {
-    int64_t step;
-    bool kill;
-} stop_at;
+/* What the attempts at a training did, in memory that parent and children share. */
+typedef struct record {
+    _Atomic int64_t first, steps; /* of the attempt: its first step, how many it finished */
+} record;
+static record *shared;
 
-static pbt_code stop(void *user, int64_t step, const pbt_metrics *metrics, pbt_error *error) {
-    const stop_at *at = user;
+/* What an attempt does after its steps: dies, fails, or waits to be killed. */
+typedef struct plan {
+    int64_t kill_at, fail_at;
+    int64_t wait_after; /* so many steps of its own */
+} plan;
+
+static pbt_code after_step(void *user, int64_t step, const pbt_metrics *metrics, pbt_error *error) {
+    const plan *p = user;
     (void)metrics;
-    if (step != at->step) return PBT_OK;
-    if (at->kill) raise(SIGKILL);
-    return pbt_fail(error, PBT_FAILED, "stopped on purpose");
+    if (step == 0) return PBT_OK; /* DPO's look at the start */
+    if (shared->steps == 0) shared->first = step;
+    shared->steps++;
+    if (step == p->kill_at) raise(SIGKILL);
+    while (p->wait_after > 0 && shared->steps >= p->wait_after) pause();
+    return step == p->fail_at ? pbt_fail(error, PBT_FAILED, "stopped on purpose") : PBT_OK;
 }
 
 static pbt_train_settings settings_of(pbt_objective objective) {
@@ -60,8 +72,9 @@ static pbt_train_settings settings_of(pbt_objective objective) {
 }
 
 /* One attempt; whatever it gives. */
-static pbt_code attempt(const char *folder, const pbt_train_settings *settings, const stop_at *at,
+static pbt_code attempt(const char *folder, const pbt_train_settings *settings, const plan *planned,
                         const pbt_monitor *monitor, uint64_t *hash, pbt_error *error) {
+    static const plan none = {0};
     pbt_model *model = fixture_model(1);
     pbt_adapter *adapter = fixture_adapter(model, 2, 0.2);
     pbt_dataset dataset = fixture_data(11, settings->objective == PBT_DPO);
@@ -71,17 +84,37 @@ static pbt_code attempt(const char *folder, const pbt_train_settings *settings, 
                            .dataset = &dataset,
                            .folder = folder,
                            .resume = true,
-                           .monitor = monitor};
-    if (at) {
-        trainer.after_step = stop;
-        trainer.after_step_user = (void *)at;
-    }
+                           .monitor = monitor,
+                           .after_step = after_step,
+                           .after_step_user = (void *)(uintptr_t)(planned ? planned : &none)};
+    *shared = (record){0};
     pbt_code code = pbt_train(&trainer, error);
     *hash = pbt_adapter_hash(adapter);
     pbt_dataset_free(&dataset);
     pbt_adapter_free(adapter);
     pbt_model_free(model);
     return code;
+}
+
+/* An attempt in a child that ends by SIGKILL and in no other way. One that waits is killed from outside, so
+ * many microseconds after it finished `steps`. */
+static void killed_attempt(const char *folder, const pbt_train_settings *settings, const plan *planned,
+                           int64_t steps, useconds_t wait) {
+    *shared = (record){0};
+    pid_t child = fork();
+    if (child == 0) {
+        uint64_t hash;
+        attempt(folder, settings, planned, NULL, &hash, NULL);
+        _exit(0);
+    }
+    int status;
+    if (planned->wait_after > 0) {
+        while (shared->steps < steps && waitpid(child, &status, WNOHANG) == 0) usleep(200);
+        usleep(wait);
+        kill(child, SIGKILL);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
 static result straight(const pbt_train_settings *settings) {
@@ -93,10 +126,14 @@ static result straight(const pbt_train_settings *settings) {
     return r;
 }
 
-/* Trains to the end and finds what an undisturbed training gave. */
-static void finish(const char *folder, const pbt_train_settings *settings, const result *expected) {
+/* Trains to the end, from step `first` on (0: nothing is left to do), and finds what an undisturbed training
+ * gave. */
+static void finish(const char *folder, const pbt_train_settings *settings, int64_t first, int64_t total,
+                   const result *expected) {
     uint64_t hash;
     assert_ok(attempt(folder, settings, NULL, NULL, &hash, error));
+    assert_int_equal(shared->first, first);
+    assert_int_equal(shared->steps, first ? total - first + 1 : 0);
     assert_true(hash == expected->adapter_hash);
     char *metrics = metrics_without_times(folder);
     assert_string_equal(metrics, expected->metrics);
@@ -109,47 +146,49 @@ static void killed_anywhere(void **state) {
         pbt_train_settings settings = settings_of((pbt_objective)objective);
         result expected = straight(&settings);
         char *folder = fixture_folder();
+        int64_t saved = 0;
         for (int64_t step = 1; step <= 12; step += 2 + step % 3) {
-            stop_at at = {step, true};
-            pid_t child = fork();
-            if (child == 0) {
-                uint64_t hash;
-                attempt(folder, &settings, &at, NULL, &hash, NULL);
-                _exit(0);
-            }
-            int status;
-            assert_int_equal(waitpid(child, &status, 0), child);
-            assert_true(WIFSIGNALED(status) || WIFEXITED(status));
+            killed_attempt(folder, &settings, &(plan){.kill_at = step}, 0, 0);
+            /* It went on where the one before had saved, and died before it saved this step. */
+            assert_int_equal(shared->first, saved + 1);
+            assert_int_equal(shared->steps, step - saved);
+            saved = (step - 1) / 3 * 3;
         }
-        finish(folder, &settings, &expected);
-        finish(folder, &settings, &expected); /* after the end: nothing is left to do, and nothing changes */
+        assert_int_equal(saved, 9);
+        finish(folder, &settings, saved + 1, 12, &expected);
+        finish(folder, &settings, 0, 12, &expected); /* after the end nothing is done, and nothing changes */
         free(expected.metrics);
         fixture_remove(folder);
     }
 }
 
-/* SIGKILL at a random moment, not between steps. */
+/* SIGKILL at a random moment, not between steps, or, every second time, after 16 steps. None makes more than
+ * these, so eight attempts cannot finish 160. */
 static void killed_at_random_moments(void **state) {
     (void)state;
+    enum { TOTAL = 160 };
     pbt_train_settings settings = settings_of(PBT_SFT);
     settings.num_train_epochs = 40;
     settings.save_steps = 5;
     result expected = straight(&settings);
+    assert_int_equal(shared->steps, TOTAL);
     char *folder = fixture_folder();
     pbt_key key = pbt_key_of_seed(17);
+    int64_t reached = 0;
     for (uint64_t i = 0; i < 8; i++) {
-        pid_t child = fork();
-        if (child == 0) {
-            uint64_t hash;
-            attempt(folder, &settings, NULL, NULL, &hash, NULL);
-            _exit(0);
-        }
-        usleep((useconds_t)(2000 + pbt_random_below(key, i, 30000)));
-        kill(child, SIGKILL);
-        int status;
-        assert_int_equal(waitpid(child, &status, 0), child);
+        killed_attempt(folder, &settings, &(plan){.wait_after = 16}, i % 2 ? 16 : 1,
+                       (useconds_t)pbt_random_below(key, i, 12000));
+        /* At the last checkpoint, or at one before it where the kill came while it was written. */
+        assert_int_equal(shared->first % 5, 1);
+        assert_true(shared->first <= reached / 5 * 5 + 1 && shared->first + 5 >= reached / 5 * 5 + 1);
+        reached = shared->first + shared->steps - 1;
     }
-    finish(folder, &settings, &expected);
+    assert_true(reached >= 4 * 11 && reached < TOTAL);
+    uint64_t hash;
+    assert_ok(attempt(folder, &settings, NULL, NULL, &hash, error));
+    assert_true(shared->first > 5 && shared->first <= reached / 5 * 5 + 1);
+    assert_int_equal(shared->first + shared->steps - 1, TOTAL);
+    finish(folder, &settings, 0, TOTAL, &expected);
     free(expected.metrics);
     fixture_remove(folder);
 }
@@ -158,9 +197,10 @@ static void an_error_of_after_step_ends_it(void **state) {
     (void)state;
     pbt_train_settings settings = settings_of(PBT_SFT);
     char *folder = fixture_folder();
-    stop_at at = {5, false};
     uint64_t hash;
-    assert_fails(attempt(folder, &settings, &at, NULL, &hash, error), PBT_FAILED, "stopped on purpose");
+    assert_fails(attempt(folder, &settings, &(plan){.fail_at = 5}, NULL, &hash, error), PBT_FAILED,
+                 "stopped on purpose");
+    assert_int_equal(shared->steps, 5);
     fixture_remove(folder);
 }
 
@@ -180,10 +220,13 @@ static void interrupted_saves_its_state(void **state) {
     uint64_t hash;
     pbt_error error;
     assert_int_equal(attempt(folder, &settings, NULL, &monitor, &hash, &error), PBT_INTERRUPTED);
+    assert_int_equal(shared->steps, 4);
     char *path = pbt_path_join(folder, "checkpoint.pbt");
     assert_true(pbt_file_exists(path));
     free(path);
     assert_int_equal(attempt(folder, &settings, NULL, NULL, &hash, &error), PBT_OK);
+    assert_int_equal(shared->first, 5);
+    assert_int_equal(shared->steps, 8);
     assert_true(hash == expected.adapter_hash);
     free(expected.metrics);
     fixture_remove(folder);
@@ -261,6 +304,8 @@ int main(void) {
         cmocka_unit_test(foreign_and_damaged_checkpoints),
         cmocka_unit_test(files_of_a_finished_training),
     };
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED) return 1;
     pbt_threads_set(1); /* children are forked: no thread may be left behind in the parent */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
