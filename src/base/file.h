@@ -53,6 +53,9 @@ pbt_code pbt_lines_open(const char *path, pbt_lines **lines, pbt_error *error);
 pbt_code pbt_lines_next(pbt_lines *lines, char **line, size_t *length, size_t *number, pbt_error *error);
 void pbt_lines_close(pbt_lines *lines);
 
+/* PBT_OK where something is there or nothing is; else why that cannot be told: a folder on the way may not be
+ * entered, say. Before a sentence that says that something is missing. */
+pbt_code pbt_path_look(const char *path, pbt_error *error);
 bool pbt_file_exists(const char *path);
 bool pbt_folder_exists(const char *path);
 /* mkdir -p, on disk when it returns; what exists must be a folder. */

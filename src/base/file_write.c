@@ -97,6 +97,8 @@ static pbt_code open_temporary(pbt_file_writer *w, const struct stat *before, pb
     }
     w->temporary = temporary; /* ours now, with whatever a killed process left in it */
     if (ftruncate(w->fd, 0) != 0) return pbt_fail_errno(error, w->path, "write");
+    /* To another owner only where the system lets us; the file is written all the same. */
+    if (before && fchown(w->fd, before->st_uid, before->st_gid) != 0) errno = 0;
     if (before && fchmod(w->fd, before->st_mode & 07777) != 0)
         return pbt_fail_errno(error, w->path, "keep the permissions of");
     return PBT_OK;

@@ -76,6 +76,7 @@ static pbt_code find_snapshot(const char *id, const char *cache, const char *rep
                               pbt_error *error) {
     const char *at = strchr(id, '@'), *revision = at ? at + 1 : "main", *name = strrchr(repository, '/') + 1;
     char *commit;
+    PBT_TRY(pbt_path_look(repository, error));
     if (!pbt_folder_exists(repository))
         return pbt_fail_at(error, PBT_BAD_INPUT, id, NULL,
                            "there is no such folder, and no %s in the Hugging Face cache %s; give a path, or "
@@ -104,6 +105,7 @@ pbt_code pbt_hub_folder(const char *name, char **folder, pbt_error *error) {
         *folder = pbt_string_copy(name);
         return *folder ? PBT_OK : pbt_fail_memory(error, strlen(name), "a path");
     }
+    PBT_TRY(pbt_path_look(name, error));
     if (!pbt_hub_is_id(name))
         return pbt_fail_at(error, PBT_BAD_INPUT, name, NULL,
                            "expected a folder or an id of the Hugging Face Hub, found none");

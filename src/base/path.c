@@ -55,6 +55,12 @@ static char *resolve(const char *path, int links) {
     return whole;
 }
 
+pbt_code pbt_path_look(const char *path, pbt_error *error) {
+    struct stat info;
+    if (stat(path, &info) == 0 || errno == ENOENT || errno == ENOTDIR) return PBT_OK;
+    return pbt_fail_errno(error, path, "look at");
+}
+
 char *pbt_path_resolve(const char *path) {
     return resolve(path, 0);
 }

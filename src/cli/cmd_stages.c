@@ -19,11 +19,14 @@ static pbt_code run_trees(const pbt_cli *cli, const void *settings, int n_argume
     const pbt_output_input run_folder = {"RUN", arguments[0], pbt_output_run.names};
     const pbt_output_request request = {"--output", o->output, NULL, &run_folder, 1, false};
     if (o->output) PBT_TRY(pbt_output_check(&request, error));
-    PBT_TRY(pbt_cli_run_stage(cli, "trees", arguments[0], error));
+    /* Standard output is for the table or for the trees. */
+    bool beside = o->output && pbt_cli_is_stdout(o->output);
+    if (!beside) PBT_TRY(pbt_cli_run_stage(cli, "trees", arguments[0], error));
     if (!o->output) return PBT_OK;
     pbt_run *run;
     PBT_TRY(pbt_run_open(arguments[0], NULL, cli->device, cli->monitor, &run, error));
-    pbt_code code = pbt_trees_export(&run->context, o->output, error);
+    pbt_code code = beside ? pbt_run_stage(run, "trees", error) : PBT_OK;
+    if (code == PBT_OK) code = pbt_trees_export(&run->context, o->output, error);
     pbt_run_close(run);
     return code;
 }

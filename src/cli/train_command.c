@@ -162,6 +162,8 @@ static pbt_code keep_last(void *user, int64_t step, const pbt_metrics *metrics, 
 
 static pbt_code print_result(const training_job *job, int64_t steps, const pbt_metrics *last,
                              pbt_error *error) {
+    const char *exported = job->options->export_ref_log_probs;
+    if (exported && pbt_cli_is_stdout(exported)) return PBT_OK; /* the rows have it */
     if (!job->cli->json) {
         if (!job->cli->quiet)
             printf("%" PRId64 " steps; %s in %s\n", steps, job->trainer.adapter ? "adapter" : "model",

@@ -61,6 +61,7 @@ static pbt_code split_lines(const char *text, char ***lines, size_t *n, pbt_erro
 
 static pbt_code read_all(const char *folder, pbt_prompts *p, pbt_error *error) {
     char *challenges = NULL;
+    PBT_TRY(pbt_path_look(folder, error));
     if (!pbt_folder_exists(folder))
         return pbt_fail_at(error, PBT_BAD_INPUT, folder, NULL, "expected a folder of prompts, found none");
     for (int role = 0; role < PBT_ROLES; role++)

@@ -3,9 +3,11 @@
 #include "base/text.h"
 #include "model/bitsandbytes.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const int64_t SHARD_LIMIT = 5000000000;
 
@@ -116,8 +118,9 @@ static pbt_code write_shards(const char *folder, pbt_tensor_out *out, size_t n, 
     return code;
 }
 
+/* *written: the files that were written. */
 static pbt_code write_weights(pbt_model *model, const char *folder, pbt_dtype dtype, const drawing *drawn,
-                              int64_t shard_limit, pbt_error *error) {
+                              int64_t shard_limit, size_t *written, pbt_error *error) {
     pbt_slot *slots;
     size_t n, n_shards = 1;
     list l;
@@ -140,6 +143,7 @@ static pbt_code write_weights(pbt_model *model, const char *folder, pbt_dtype dt
     if (code == PBT_OK)
         code = n_shards == 1 ? write_file(folder, "model.safetensors", l.items, l.n, dtype, error)
                              : write_shards(folder, l.items, l.n, first, n_shards, total, dtype, error);
+    *written = n_shards;
     free_list(&l);
     free(first);
     free(slots);
@@ -191,11 +195,34 @@ static pbt_code set_config(const pbt_model *model, pbt_dtype dtype, json_t *raw,
     return code;
 }
 
+static bool is_of(const char *name, size_t n_shards) {
+    size_t shard = 0, of = 0;
+    int end = 0;
+    if (strcmp(name, "model.safetensors") == 0) return n_shards == 1;
+    if (strcmp(name, "model.safetensors.index.json") == 0) return n_shards > 1;
+    bool is_shard =
+        sscanf(name, "model-%5zu-of-%5zu.safetensors%n", &shard, &of, &end) == 2 && end > 0 && !name[end];
+    return !is_shard || (n_shards > 1 && of == n_shards);
+}
+
+/* Weights that an earlier model left in other files: who opens the folder would take them for these. */
+static void remove_others(const char *folder, size_t n_shards) {
+    DIR *listing = opendir(folder);
+    for (const struct dirent *entry; listing && (entry = readdir(listing));) {
+        char *path = is_of(entry->d_name, n_shards) ? NULL : pbt_path_join(folder, entry->d_name);
+        if (path) unlink(path);
+        free(path);
+    }
+    if (listing) closedir(listing);
+}
+
 static pbt_code save(const pbt_model *model, const char *folder, pbt_dtype dtype, const drawing *drawn,
                      int64_t max_shard_size, pbt_error *error) {
+    size_t n_shards;
     PBT_TRY(pbt_folder_make(folder, error));
     PBT_TRY(write_weights((pbt_model *)model, folder, dtype, drawn,
-                          max_shard_size > 0 ? max_shard_size : SHARD_LIMIT, error));
+                          max_shard_size > 0 ? max_shard_size : SHARD_LIMIT, &n_shards, error));
+    remove_others(folder, n_shards);
     json_t *raw = json_deep_copy(model->config.raw);
     char *path = pbt_path_join(folder, "config.json");
     pbt_code code =

@@ -49,8 +49,9 @@ static pbt_code fail_sql(pbt_store *s, const char *doing, pbt_error *error) {
         return pbt_fail_at(error, PBT_FAILED, s->path, NULL,
                            "cannot %s: another program is writing to this run; wait for it or stop it",
                            doing);
-    return pbt_fail_at(error, broken ? PBT_BAD_INPUT : PBT_FAILED, s->path, NULL, "cannot %s: %s", doing,
-                       sqlite3_errmsg(s->database));
+    int reason = result == SQLITE_CANTOPEN ? sqlite3_system_errno(s->database) : 0;
+    return pbt_fail_at(error, broken ? PBT_BAD_INPUT : PBT_FAILED, s->path, NULL, "cannot %s: %s%s%s", doing,
+                       sqlite3_errmsg(s->database), reason ? ": " : "", reason ? strerror(reason) : "");
 }
 
 static pbt_code execute(pbt_store *s, const char *text, const char *doing, pbt_error *error) {
@@ -116,6 +117,7 @@ pbt_code pbt_store_open(const char *run_folder, bool create, pbt_store **store, 
     if (!s) return pbt_fail_memory(error, sizeof *s, "the run store");
     s->path = pbt_path_join(run_folder, "run.sqlite");
     pbt_code code = s->path ? PBT_OK : pbt_fail_memory(error, strlen(run_folder), "a path");
+    if (code == PBT_OK) code = pbt_path_look(s->path, error);
     if (code == PBT_OK && !create && !pbt_file_exists(s->path))
         code = pbt_fail_at(
             error, PBT_BAD_INPUT, s->path, NULL,

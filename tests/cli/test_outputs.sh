@@ -160,6 +160,8 @@ wait $!
 cmp -s pairs.jsonl "$work/stdout" || fail "standard output has something else than the pairs"
 grep -q "1 trees" "$work/err" || fail "the table is not on standard error"
 [ "$("${pairs[@]}" --output /dev/stdout 2>/dev/null | cmp - pairs.jsonl && echo same)" = same ] || fail "a pipe"
+"${dpo[@]}" --json --output_dir "$work/ref" --export_ref_log_probs ref.jsonl >/dev/null || fail "export"
+"${dpo[@]}" --json --output_dir "$work/ref" --export_ref_log_probs /dev/stdout | cmp - ref.jsonl || fail "export to a pipe"
 : >elsewhere.jsonl && ln -s elsewhere.jsonl to.jsonl
 "${pairs[@]}" --output to.jsonl >/dev/null || fail "pairs to a symlink"
 [ -L to.jsonl ] && cmp -s pairs.jsonl elsewhere.jsonl || fail "the symlink was not followed"
@@ -174,6 +176,12 @@ for command in sft dpo random merge quantize; do
     expect 3 "Permission denied" "${as[@]}" "$work/pbt" "${words[@]:1}" --output_dir "$work/closed/x/y"
 done
 expect 3 "Permission denied" "${as[@]}" "$work/pbt" "${pairs[@]:1}" --output "$work/closed/pairs.jsonl"
+mkdir -p "$work/secret/run" && touch "$work/secret/run/run.sqlite" && chmod 700 "$work/secret"
+[ "$(id -u)" = 0 ] || chmod 000 "$work/secret"
+expect 3 "Permission denied" "${as[@]}" "$work/pbt" report "$work/secret/run"
+expect 3 "Permission denied" "${as[@]}" "$work/pbt" model inspect "$work/secret/model"
+expect 3 "Permission denied" "${as[@]}" "$work/pbt" "${pairs[@]:1}" --prompts "$work/secret/p" --output o.jsonl
+chmod 755 "$work/secret"
 
 # Beside a run, but not over its files.
 if [ -e "${golden%/tests/data/golden/train}/pocket/models/agent-a/model.safetensors" ]; then
@@ -188,6 +196,7 @@ if [ -e "${golden%/tests/data/golden/train}/pocket/models/agent-a/model.safetens
     expect 2 "a file of RUN" "$pbt" compare run --output run/report.html
     [ "$sum" = "$(sha256sum <run/report.json)" ] || fail "the report was changed"
     expect 0 "" "$pbt" trees run --output run/trees.jsonl
+    "$pbt" trees run --output /dev/stdout 2>/dev/null | cmp - run/trees.jsonl || fail "trees to standard output"
     expect 0 "" "$pbt" compare run --output run/compared.html
     expect 2 "holds files that pbt dpo did not write" "${dpo[@]}" --output_dir run
 fi
