@@ -15,6 +15,7 @@
 #include "base/random.h"
 #include "base/status.h"
 #include "base/text.h"
+#include "base/version.h"
 
 #include "tensor/device.h"
 #include "tensor/ops.h"

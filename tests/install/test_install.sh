@@ -79,6 +79,13 @@ nm -D --undefined-only "$library" | awk '{print $2}' | sed 's/@.*//' |
     grep -xE 'exit|_exit|_Exit|quick_exit|abort|__assert_fail|v?printf|__v?printf_chk|puts|putchar|perror|stdout|stderr|err|errx|warn|warnx' >"$work/out"
 [ ! -s "$work/out" ] || fail "the library prints or exits: $(tr '\n' ' ' <"$work/out")"
 
+# One version everywhere. Compiled as C++, so that C linkage is tried too.
+printf '#include <pbt/pbt.h>\n#include <cstdio>\nint main() { std::puts(pbt_version()); }\n' >"$work/version.cpp"
+# shellcheck disable=SC2046
+quietly "${CXX:-c++}" "$work/version.cpp" $(pkg-config --cflags --libs pbt) -o "$work/version"
+said="$(LD_LIBRARY_PATH="$folder" "$work/version") $(pkg-config --modversion pbt) $("$prefix/bin/pbt" --version)"
+[ "$said" = "${said%% *} ${said%% *} pbt ${said%% *}" ] || fail "versions differ: $said"
+
 # try FOLDER: the examples in FOLDER run on the pocket model and on a file of trees.
 try() {
     "$1/ask" "$prefix/share/pbt/pocket/models/agent-a" "In what California city is Knotts Berry Farm located?" \

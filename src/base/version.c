@@ -1,0 +1,5 @@
+#include "base/version.h"
+
+const char *pbt_version(void) {
+    return PBT_VERSION;
+}
