@@ -1,6 +1,6 @@
 # pbt_folder(FOLDER DEPENDENCIES...): the static library of the sources in src/FOLDER (not of the folders in it) and what
 # src/FOLDER/folder.cmake adds. It is called pbt_FOLDER, with _ for /. A dependency that is not there yet is an error, so
-# that the order of the calls is the order of the floors. FOLDER and its dependencies are noted for tests/layout.sh.
+# that the order of the calls is the order of the floors. FOLDER and its dependencies are noted for tests/layout/test_layout.sh.
 function(pbt_folder folder)
   string(REPLACE "/" "_" name pbt_${folder})
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${folder}/*.c)
@@ -13,7 +13,8 @@ function(pbt_folder folder)
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
   target_link_libraries(${name} PUBLIC ${ARGN})
   pbt_part_of_library(${name})
-  set_property(GLOBAL APPEND_STRING PROPERTY PBT_LAYOUT "${folder} ${ARGN}\n")
+  string(REPLACE ";" " " dependencies "${ARGN}")
+  set_property(GLOBAL APPEND_STRING PROPERTY PBT_LAYOUT "${folder} ${dependencies}\n")
   if(EXISTS ${PROJECT_SOURCE_DIR}/src/${folder}/folder.cmake)
     include(${PROJECT_SOURCE_DIR}/src/${folder}/folder.cmake)
   endif()
@@ -66,6 +67,8 @@ function(pbt_tests)
         "PBT_BINARY=$<TARGET_FILE:pbt>;PBT_BUILD_FOLDER=${PROJECT_BINARY_DIR};PBT_TEST_DATA=${PROJECT_SOURCE_DIR}/tests/data")
     endforeach()
   endforeach()
+  get_property(layout GLOBAL PROPERTY PBT_LAYOUT)
+  file(WRITE ${PROJECT_BINARY_DIR}/layout.txt "${layout}") # for tests/layout/test_layout.sh
 endfunction()
 
 # Every bench/bench_*.c is one program; it may use a CBLAS as its peer where one was found.

@@ -5,6 +5,7 @@
 #include "cli/outputs.h"
 #include "cli/stage.h"
 #include "experiment/run.h"
+#include "experiment/stages.h"
 #include "plan/plan.h"
 
 #include <stddef.h>

@@ -4,7 +4,7 @@
 #include "cli/outputs.h"
 #include "cli/stage.h"
 #include "evaluation/stored_trees.h"
-#include "experiment/run.h"
+#include "experiment/stages.h"
 
 #include <stddef.h>
 

@@ -2,6 +2,7 @@
 
 #include "evaluation/stored_trees.h"
 #include "experiment/run.h"
+#include "experiment/stages.h"
 #include "report/report.h"
 
 #include <stdio.h>

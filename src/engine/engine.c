@@ -1,7 +1,6 @@
 /* Creating and freeing an engine. */
-#include "engine/engine_internal.h"
-
 #include "base/memory.h"
+#include "engine/pass.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* One pass through the network: planned row by row, run, and read. */
-#include "engine/engine_internal.h"
+#include "engine/pass.h"
 
 #include "base/memory.h"
 
@@ -18,13 +18,13 @@ pbt_code pbt_pass_add(pbt_engine *engine, const pbt_cursor *cursor, int32_t posi
     if (*added) {
         if (engine->n_rows == engine->rows)
             return pbt_fail(error, PBT_FAILED, "a pass of more than %d rows was planned", engine->rows);
-        pbt_run *last = engine->n_runs > 0 ? &engine->runs[engine->n_runs - 1] : NULL;
+        pbt_row_run *last = engine->n_runs > 0 ? &engine->runs[engine->n_runs - 1] : NULL;
         if (last && last->node == cursor->node && last->position + last->length == position) {
             last->length++;
         } else {
             PBT_TRY(pbt_grow((void **)&engine->runs, &engine->runs_capacity, engine->n_runs + 1,
                              sizeof *engine->runs, error));
-            engine->runs[engine->n_runs++] = (pbt_run){cursor->node, position, 1, engine->n_rows};
+            engine->runs[engine->n_runs++] = (pbt_row_run){cursor->node, position, 1, engine->n_rows};
         }
         engine->tokens[engine->n_rows] = engine->cache.tokens[kv_row];
         engine->positions[engine->n_rows] = position;
@@ -60,7 +60,7 @@ static pbt_code add_segments(pbt_engine *engine, pbt_prefix_node *node, pbt_erro
 }
 
 /* A run as spans, one for each node it lies in; the deepest node comes last. */
-static pbt_code add_spans(pbt_engine *engine, const pbt_run *run, pbt_error *error) {
+static pbt_code add_spans(pbt_engine *engine, const pbt_row_run *run, pbt_error *error) {
     size_t pieces = 1;
     for (pbt_prefix_node *n = run->node; n->position > run->position; n = n->parent)
         pieces += n->position < run->position + run->length;

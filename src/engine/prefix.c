@@ -3,7 +3,7 @@
  * node is split, a new node takes its beginning and the old one keeps its end, so that pointers to the old
  * node together with a depth stay valid: the place is then in the old node or above it.
  */
-#include "engine/engine_internal.h"
+#include "engine/prefix.h"
 
 #include "base/memory.h"
 

@@ -1,5 +1,5 @@
 /* Free rows of the key/value buffers. */
-#include "engine/engine_internal.h"
+#include "engine/rows.h"
 
 #include "base/memory.h"
 

@@ -4,9 +4,10 @@
  * for the next. When rows of the cache run out, the text admitted last goes back to wait. Which texts share a
  * pass changes no bit of any result.
  */
-#include "engine/engine_internal.h"
+#include "engine/scheduler.h"
 
 #include "base/memory.h"
+#include "engine/draw.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,9 +17,9 @@ enum { GROWTH = 32 };
 
 typedef struct schedule {
     pbt_engine *engine;
-    pbt_sequence **waiting; /* [n]; from `next` on; room before it for those that come back */
+    pbt_engine_sequence **waiting; /* [n]; from `next` on; room before it for those that come back */
     size_t next, n;
-    pbt_sequence **active; /* in order of admission */
+    pbt_engine_sequence **active; /* in order of admission */
     size_t n_active, most_active;
     size_t limit;     /* of active ones, lowered when rows ran out */
     bool prompt_rows; /* the pass computes rows of prompts */
@@ -26,12 +27,12 @@ typedef struct schedule {
 
 /* ---- order ---- */
 
-static int32_t token_at(const pbt_sequence *s, int64_t i) {
+static int32_t token_at(const pbt_engine_sequence *s, int64_t i) {
     return i < s->prompt_length ? s->prompt[i] : s->continuation[i - s->prompt_length];
 }
 
 static int by_tokens(const void *pa, const void *pb) {
-    const pbt_sequence *a = *(pbt_sequence *const *)pa, *b = *(pbt_sequence *const *)pb;
+    const pbt_engine_sequence *a = *(pbt_engine_sequence *const *)pa, *b = *(pbt_engine_sequence *const *)pb;
     int64_t na = (int64_t)a->prompt_length + a->continuation_length,
             nb = (int64_t)b->prompt_length + b->continuation_length, n = na < nb ? na : nb;
     for (int64_t i = 0; i < n; i++) {
@@ -44,7 +45,7 @@ static int by_tokens(const void *pa, const void *pb) {
 
 /* ---- admission and return ---- */
 
-static pbt_code admit(schedule *w, pbt_sequence *s, pbt_error *error) {
+static pbt_code admit(schedule *w, pbt_engine_sequence *s, pbt_error *error) {
     size_t after =
         s->generation ? (size_t)s->generation->sampling.max_new_tokens : (size_t)s->continuation_length;
     size_t n = (size_t)s->prompt_length + after;
@@ -62,14 +63,14 @@ static pbt_code admit(schedule *w, pbt_sequence *s, pbt_error *error) {
     return PBT_OK;
 }
 
-static void close_sequence(schedule *w, pbt_sequence *s) {
+static void close_sequence(schedule *w, pbt_engine_sequence *s) {
     if (s->open) pbt_cursor_close(&w->engine->cache, &s->cursor);
     s->open = false;
 }
 
 /* The sequence admitted last waits again; what it has is kept, and its rows may be dropped. */
 static void send_back(schedule *w) {
-    pbt_sequence *s = w->active[--w->n_active];
+    pbt_engine_sequence *s = w->active[--w->n_active];
     if (s->need < s->cursor.depth && s->scoring) s->need = s->cursor.depth;
     s->decoding = false;
     close_sequence(w, s);
@@ -79,7 +80,7 @@ static void send_back(schedule *w) {
 
 /* ---- planning ---- */
 
-static pbt_code add_target(pbt_engine *engine, const pbt_sequence *s, int32_t position, int32_t row,
+static pbt_code add_target(pbt_engine *engine, const pbt_engine_sequence *s, int32_t position, int32_t row,
                            pbt_error *error) {
     PBT_TRY(pbt_grow((void **)&engine->targets, &engine->targets_capacity, engine->n_targets + 1,
                      sizeof *engine->targets, error));
@@ -92,7 +93,7 @@ static pbt_code add_target(pbt_engine *engine, const pbt_sequence *s, int32_t po
 
 /* Puts the `n` positions before the cursor into the pass where they are needed or new. When the budget ends
  * first, the cursor goes back to where it ended. */
-static pbt_code add_positions(schedule *w, pbt_sequence *s, int32_t n, bool fresh, int32_t *budget,
+static pbt_code add_positions(schedule *w, pbt_engine_sequence *s, int32_t n, bool fresh, int32_t *budget,
                               pbt_error *error) {
     pbt_engine *engine = w->engine;
     const int32_t end = s->cursor.depth, first_row = pbt_cursor_row(&s->cursor) - (n - 1);
@@ -119,14 +120,15 @@ static pbt_code add_positions(schedule *w, pbt_sequence *s, int32_t n, bool fres
     return PBT_OK;
 }
 
-static int32_t spare_rows(const pbt_sequence *s, int32_t rest) {
+static int32_t spare_rows(const pbt_engine_sequence *s, int32_t rest) {
     if (!s->generation) return rest;
     int32_t left = s->prompt_length + s->generation->sampling.max_new_tokens - 1 - s->limit;
     return rest + (left < GROWTH ? left : GROWTH);
 }
 
 /* Takes the sequence as far as budget and cache allow. *stuck: the cache had no row for its first step. */
-static pbt_code plan_sequence(schedule *w, pbt_sequence *s, int32_t *budget, bool *stuck, pbt_error *error) {
+static pbt_code plan_sequence(schedule *w, pbt_engine_sequence *s, int32_t *budget, bool *stuck,
+                              pbt_error *error) {
     pbt_prefix_cache *cache = &w->engine->cache;
     bool moved = false;
     *stuck = false;
@@ -153,7 +155,7 @@ static pbt_code plan_sequence(schedule *w, pbt_sequence *s, int32_t *budget, boo
     return PBT_OK;
 }
 
-static pbt_code no_room(const schedule *w, const pbt_sequence *s, pbt_error *error) {
+static pbt_code no_room(const schedule *w, const pbt_engine_sequence *s, pbt_error *error) {
     return pbt_fail(error, PBT_FAILED,
                     "request %zu: %d tokens do not fit the %d rows of the key/value cache; raise kv_rows or "
                     "shorten the text",
@@ -163,7 +165,7 @@ static pbt_code no_room(const schedule *w, const pbt_sequence *s, pbt_error *err
 /* Everyone in work, oldest first; the youngest go back when rows run out. */
 static pbt_code plan_active(schedule *w, int32_t *budget, pbt_error *error) {
     for (size_t i = 0; i < w->n_active; i++) {
-        pbt_sequence *s = w->active[i];
+        pbt_engine_sequence *s = w->active[i];
         int32_t own = 1; /* room for one row of each decoding sequence is left beside the budget */
         bool stuck;
         s->last_row = -1;
@@ -185,7 +187,7 @@ static pbt_code plan(schedule *w, pbt_error *error) {
     w->prompt_rows = false;
     PBT_TRY(plan_active(w, &budget, error));
     while (budget > 0 && w->next < w->n && w->n_active < w->limit) {
-        pbt_sequence *s = w->waiting[w->next];
+        pbt_engine_sequence *s = w->waiting[w->next];
         bool stuck;
         if (w->n_active > 0 && w->active[0]->adapter != s->adapter) break;
         w->next++;
@@ -207,8 +209,8 @@ static pbt_code plan(schedule *w, pbt_error *error) {
 static void retire(schedule *w) {
     size_t kept = 0;
     for (size_t i = 0; i < w->n_active; i++) {
-        pbt_sequence *s = w->active[i];
-        if (!pbt_sequence_finished(s)) {
+        pbt_engine_sequence *s = w->active[i];
+        if (!pbt_engine_sequence_finished(s)) {
             w->active[kept++] = s;
             continue;
         }
@@ -253,25 +255,25 @@ static void sort(schedule *w) {
         const pbt_adapter *adapter = w->waiting[done]->adapter;
         size_t end = done;
         for (size_t i = done; i < w->n; i++) {
-            pbt_sequence *s = w->waiting[i];
+            pbt_engine_sequence *s = w->waiting[i];
             if (s->adapter != adapter) continue;
             w->waiting[i] = w->waiting[end];
             w->waiting[end++] = s;
         }
-        qsort(w->waiting + done, end - done, sizeof(pbt_sequence *), by_tokens);
+        qsort(w->waiting + done, end - done, sizeof(pbt_engine_sequence *), by_tokens);
         done = end;
     }
 }
 
-pbt_code pbt_schedule_run(pbt_engine *engine, pbt_sequence *sequences, size_t n, int32_t most_active,
+pbt_code pbt_schedule_run(pbt_engine *engine, pbt_engine_sequence *sequences, size_t n, int32_t most_active,
                           const char *task, const pbt_monitor *monitor, pbt_error *error) {
     schedule w = {.engine = engine, .limit = (size_t)most_active, .most_active = (size_t)most_active};
-    w.waiting = pbt_alloc(n + 1, sizeof(pbt_sequence *));
-    w.active = pbt_alloc((size_t)most_active, sizeof(pbt_sequence *));
+    w.waiting = pbt_alloc(n + 1, sizeof(pbt_engine_sequence *));
+    w.active = pbt_alloc((size_t)most_active, sizeof(pbt_engine_sequence *));
     pbt_code code = w.waiting && w.active ? PBT_OK : pbt_fail_memory(error, n * 8, "the list of requests");
     if (code == PBT_OK) {
         for (size_t i = 0; i < n; i++)
-            if (!pbt_sequence_finished(&sequences[i])) w.waiting[w.n++] = &sequences[i];
+            if (!pbt_engine_sequence_finished(&sequences[i])) w.waiting[w.n++] = &sequences[i];
         sort(&w);
         code = run_all(&w, task, monitor, error);
     }

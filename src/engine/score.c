@@ -1,11 +1,10 @@
 /* Scoring: log-probabilities of given continuations, through the same passes and the same cache. */
-#include "engine/engine_internal.h"
-
 #include "base/memory.h"
+#include "engine/scheduler.h"
 
 #include <stdlib.h>
 
-static pbt_code prepare(const pbt_engine *engine, pbt_scoring *request, size_t index, pbt_sequence *s,
+static pbt_code prepare(const pbt_engine *engine, pbt_scoring *request, size_t index, pbt_engine_sequence *s,
                         pbt_error *error) {
     if (request->prompt_length < 1 || request->continuation_length < 0)
         return pbt_fail(
@@ -23,22 +22,22 @@ static pbt_code prepare(const pbt_engine *engine, pbt_scoring *request, size_t i
                         "request %zu: a prompt of %d tokens and a continuation of %d do not fit the %d rows "
                         "of the key/value cache; raise kv_rows or shorten the text",
                         index, request->prompt_length, request->continuation_length, engine->kv.capacity);
-    *s = (pbt_sequence){.scoring = request,
-                        .adapter = request->adapter,
-                        .prompt = request->prompt,
-                        .prompt_length = request->prompt_length,
-                        .continuation = request->continuation,
-                        .continuation_length = request->continuation_length,
-                        .index = index,
-                        .limit = (int32_t)rows,
-                        .need = request->prompt_length - 1,
-                        .last_row = -1};
+    *s = (pbt_engine_sequence){.scoring = request,
+                               .adapter = request->adapter,
+                               .prompt = request->prompt,
+                               .prompt_length = request->prompt_length,
+                               .continuation = request->continuation,
+                               .continuation_length = request->continuation_length,
+                               .index = index,
+                               .limit = (int32_t)rows,
+                               .need = request->prompt_length - 1,
+                               .last_row = -1};
     return PBT_OK;
 }
 
 pbt_code pbt_engine_score(pbt_engine *engine, pbt_scoring *requests, size_t n, const pbt_monitor *monitor,
                           pbt_error *error) {
-    pbt_sequence *sequences = pbt_alloc(n + 1, sizeof *sequences);
+    pbt_engine_sequence *sequences = pbt_alloc(n + 1, sizeof *sequences);
     if (!sequences) return pbt_fail_memory(error, n * sizeof *sequences, "scoring requests");
     pbt_code code = PBT_OK;
     for (size_t i = 0; code == PBT_OK && i < n; i++)

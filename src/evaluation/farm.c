@@ -7,6 +7,7 @@
 #include "evaluation/farm_case.h"
 
 #include "base/memory.h"
+#include "evaluation/farm_released.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -54,13 +54,6 @@ void pbt_farm_data_free(pbt_farm_data *data);
 /* Which option a reply names: its index, or -1 when that cannot be said. "Option 2", "(2)" and a number that
  * begins the reply name an option by number; else the text of exactly one option. */
 int32_t pbt_farm_parse(const pbt_farm_question *question, const char *reply);
-/* As the authors' script reads and counts (farm_released.c). Parse: "Option 2", else "(2)"; a number past the
- * last option means "All options are incorrect"; of yes / no questions the word "yes", else the word "no",
- * else 2 where the reply looks like an answer; -1: it does not, and the script would not judge it. Enters:
- * whether the question goes on to persuasion with that belief. */
-int32_t pbt_farm_parse_released(const pbt_farm_question *question, const char *reply);
-bool pbt_farm_enters_released(const pbt_farm_question *question, int32_t belief);
-bool pbt_farm_misinformed_released(const pbt_farm_question *question, int32_t belief);
 /* The option whose text is this normalised answer, or -1. */
 int32_t pbt_farm_option_of(const pbt_farm_question *question, const char *normalized);
 

@@ -7,7 +7,7 @@
  * check and "right" (1) at a probe. With options that means left out, and resisted; with yes / no questions 0
  * and 1 are also "no" and "yes", so the gold answer decides.
  */
-#include "evaluation/farm_case.h"
+#include "evaluation/farm_released.h"
 
 #include <ctype.h>
 #include <string.h>

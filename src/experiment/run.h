@@ -49,16 +49,4 @@ pbt_code pbt_run_is_done(pbt_run *run, const char *stage, int64_t seed, const ch
                          pbt_error *error);
 pbt_code pbt_run_set_done(pbt_run *run, const char *stage, int64_t seed, const char *arm, pbt_error *error);
 
-/* The stages, for one seed. A stage whose predecessor is not finished is refused with what to run first. */
-pbt_code pbt_stage_trees(pbt_run *run, int64_t seed, pbt_error *error);
-pbt_code pbt_stage_pairs(pbt_run *run, int64_t seed, pbt_error *error);
-pbt_code pbt_stage_train(pbt_run *run, int64_t seed, pbt_error *error);
-pbt_code pbt_stage_eval(pbt_run *run, int64_t seed, pbt_error *error);
-/* Reads the store and writes report.json, report.md and report.html into the folder. */
-pbt_code pbt_stage_report(pbt_run *run, pbt_error *error);
-
-/* One stage for all seeds ("trees", "pairs", "train", "eval", "report"), or all stages of every seed. */
-pbt_code pbt_run_stage(pbt_run *run, const char *stage, pbt_error *error);
-pbt_code pbt_run_all(pbt_run *run, pbt_error *error);
-
 #endif

@@ -1,9 +1,9 @@
 /*
  * Stage "eval": the base model and every trained arm on the held-out questions.
  */
-#include "evaluation/evaluation.h"
+#include "experiment/stage_eval.h"
 
-#include "experiment/run.h"
+#include "evaluation/evaluation.h"
 
 #include <stdio.h>
 #include <stdlib.h>

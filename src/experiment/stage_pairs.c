@@ -1,10 +1,11 @@
 /*
  * Stage "pairs": preference pairs of the train trees, and which of them each arm is trained on.
  */
+#include "experiment/stage_pairs.h"
+
 #include "base/file.h"
 #include "base/memory.h"
 #include "evaluation/stored_trees.h"
-#include "experiment/run.h"
 
 #include <stdio.h>
 #include <stdlib.h>

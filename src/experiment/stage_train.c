@@ -3,6 +3,8 @@
  * keeping the best checkpoint. The trainer's checkpoints carry the training itself over an interruption; what
  * is kept of the looks (score in the store, adapter in a folder named by its step) is written before them.
  */
+#include "experiment/stage_train.h"
+
 #include "base/file.h"
 #include "experiment/dev.h"
 #include "experiment/train_inputs.h"

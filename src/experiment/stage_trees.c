@@ -2,6 +2,8 @@
  * Stage "trees": grows the train trees, and those of dev and test questions that balanced contexts are cut
  * from. Trees are committed one by one, in a fixed order, as soon as those before them are.
  */
+#include "experiment/stage_trees.h"
+
 #include "base/memory.h"
 #include "experiment/show.h"
 

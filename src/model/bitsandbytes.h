@@ -2,20 +2,12 @@
  * bitsandbytes' stored form, as transformers saves it. 4 bits: X.weight (U8, [n/2, 1]), X.weight.absmax,
  * .quant_map, .quant_state.bitsandbytes__nf4 (or __fp4; JSON in bytes), and .nested_absmax, .nested_quant_map
  * where the scales are quantised; int8: X.weight (I8), X.SCB (a scale a row), X.weight_format. config.json
- * says so in quantization_config.
+ * says so (model/quantization_config.h).
  */
 #ifndef PBT_MODEL_BITSANDBYTES_H
 #define PBT_MODEL_BITSANDBYTES_H
 
 #include "model/weights.h"
-
-/* Reads quantization_config of a config.json into config->quantization and ->nested_quantization; other
- * methods and settings that change the numbers are refused by name. */
-pbt_code pbt_bitsandbytes_config(const json_t *raw, const char *file, pbt_config *config, pbt_error *error);
-/* Writes it into a config.json, or takes it out for a type that is not quantised.
- * skip_modules: names that stayed as they were; an empty list leaves the choice to the reader. */
-pbt_code pbt_bitsandbytes_config_set(json_t *raw, pbt_dtype dtype, bool nested, json_t *skip_modules,
-                                     pbt_error *error);
 
 /* Whether a stored tensor is a quantised weight in this form: PBT_NF4, PBT_FP4, PBT_INT8, or PBT_DTYPES. Only
  * matrices of models whose configuration says so are. */

@@ -3,7 +3,7 @@
 #include "model/config.h"
 
 #include "base/file.h"
-#include "model/bitsandbytes.h"
+#include "model/quantization_config.h"
 #include "model/rope_settings.h"
 
 #include <stdio.h>
@@ -139,7 +139,7 @@ static pbt_code switches(const json_t *raw, const char *file, pbt_config *config
     const char *activation = json_string_value(json_object_get(raw, "hidden_act"));
     if (activation && strcmp(activation, "silu") != 0)
         return refuse(file, "hidden_act", activation, "silu", error);
-    PBT_TRY(pbt_bitsandbytes_config(raw, file, config, error));
+    PBT_TRY(pbt_quantization_config_read(raw, file, config, error));
     bool bias = config->architecture == PBT_QWEN2;
     bool asked = config->architecture != PBT_MISTRAL && flag(raw, "attention_bias", false);
     config->attention_bias = bias || asked;

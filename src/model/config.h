@@ -74,7 +74,7 @@ int64_t pbt_config_parameters(const pbt_config *config);
 int64_t pbt_config_weight_bytes(const pbt_config *config, pbt_dtype dtype);
 
 /* Bytes of the packed copies of linear layers and output that a model opened for fast inference has beside
- * its weights (tensor/cpu/cpu.h). */
+ * its weights (tensor/cpu/panels.h). */
 int64_t pbt_config_packed_bytes(const pbt_config *config, pbt_dtype dtype);
 
 PBT_END_DECLS

@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "model/bitsandbytes.h"
+#include "model/quantization_config.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -190,7 +191,7 @@ static pbt_code set_config(const pbt_model *model, pbt_dtype dtype, json_t *raw,
     pbt_code code = quantised == PBT_DTYPES ? PBT_OK : skipped(model, names, error);
     /* What was stored quantised and still is keeps its own words. */
     if (code == PBT_OK && (quantised == PBT_DTYPES || model->config.quantization != quantised))
-        code = pbt_bitsandbytes_config_set(raw, quantised, nested, names, error);
+        code = pbt_quantization_config_set(raw, quantised, nested, names, error);
     json_decref(names);
     return code;
 }

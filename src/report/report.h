@@ -11,6 +11,7 @@
 #include "report/page/report_json.h"
 #include "report/page/report_page.h"
 #include "report/page/tables.h"
+#include "store/store.h"
 
 pbt_code pbt_report_markdown(const pbt_report *report, pbt_text *out, pbt_error *error);
 /* `columns` as in pbt_table_terminal. */

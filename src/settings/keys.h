@@ -1,10 +1,10 @@
 /*
- * The table of keys of an experiment file. Private to settings*.c.
+ * The table of keys of an experiment file. Private to settings/.
  */
 #ifndef PBT_SETTINGS_KEYS_H
 #define PBT_SETTINGS_KEYS_H
 
-#include "settings/settings.h"
+#include "settings/experiment.h"
 
 typedef enum key_type {
     KEY_STRING,

@@ -1,7 +1,7 @@
 /*
  * A device: where a model's numbers lie and what computes with them. A program opens one (the command line in
  * main.c) and hands it down; models keep it, and everything made of a model uses the model's. Nothing above
- * tensor/ asks which one it is: another device is another `pbt_device`, known to device.c alone.
+ * tensor/ asks which one it is: another device is another `pbt_device`, known to devices.c alone.
  */
 #ifndef PBT_TENSOR_DEVICE_H
 #define PBT_TENSOR_DEVICE_H

@@ -6,7 +6,8 @@
 
 #include <stdlib.h>
 
-pbt_code pbt_trie_add(pbt_trie *trie, const char *string, size_t length, int32_t added, pbt_error *error) {
+pbt_code pbt_byte_trie_add(pbt_byte_trie *trie, const char *string, size_t length, int32_t added,
+                           pbt_error *error) {
     if (!trie->built) {
         for (int i = 0; i < 256; i++) trie->roots[i] = -1;
         trie->built = true;
@@ -22,7 +23,7 @@ pbt_code pbt_trie_add(pbt_trie *trie, const char *string, size_t length, int32_t
                              error));
             child = (int32_t)trie->count++;
             int32_t *head = node < 0 ? &trie->roots[byte] : &trie->nodes[node].first_child;
-            trie->nodes[child] = (struct pbt_trie_node){-1, node < 0 ? -1 : *head, -1, byte};
+            trie->nodes[child] = (struct pbt_byte_trie_node){-1, node < 0 ? -1 : *head, -1, byte};
             *head = child;
         }
         node = child;
@@ -32,7 +33,7 @@ pbt_code pbt_trie_add(pbt_trie *trie, const char *string, size_t length, int32_t
 }
 
 /* The longest token that begins at text[0], or -1. */
-static int32_t longest(const pbt_trie *trie, const char *text, size_t length, size_t *size) {
+static int32_t longest(const pbt_byte_trie *trie, const char *text, size_t length, size_t *size) {
     int32_t best = -1;
     int32_t node = trie->roots[(unsigned char)text[0]];
     for (size_t i = 0; node >= 0;) {
@@ -80,7 +81,7 @@ static void take_space(const pbt_added *added, const char *text, size_t length, 
         if (!pbt_is_space(pbt_utf8_decode(text + *end, length - *end, &size))) break;
 }
 
-static pbt_code cut_piece(const pbt_tokenizer *tokenizer, const pbt_trie *trie, pbt_pieces *pieces,
+static pbt_code cut_piece(const pbt_tokenizer *tokenizer, const pbt_byte_trie *trie, pbt_pieces *pieces,
                           size_t base, size_t length, pbt_error *error) {
     const char *text = pieces->bytes + base;
     size_t done = 0;
@@ -104,7 +105,7 @@ static pbt_code cut_piece(const pbt_tokenizer *tokenizer, const pbt_trie *trie, 
     return pbt_pieces_cut(pieces, base + done, base + length, -1, error);
 }
 
-pbt_code pbt_step_added(const pbt_tokenizer *tokenizer, const pbt_trie *trie, pbt_pieces *pieces,
+pbt_code pbt_step_added(const pbt_tokenizer *tokenizer, const pbt_byte_trie *trie, pbt_pieces *pieces,
                         pbt_error *error) {
     if (!trie->built) return PBT_OK;
     pbt_piece *old = pieces->items;

@@ -137,8 +137,8 @@ typedef struct pbt_added {
 } pbt_added;
 
 /* A trie over the contents of one set of added tokens. */
-typedef struct pbt_trie {
-    struct pbt_trie_node {
+typedef struct pbt_byte_trie {
+    struct pbt_byte_trie_node {
         int32_t first_child, next_sibling;
         int32_t added; /* index of the token that ends here, or -1 */
         unsigned char byte;
@@ -146,8 +146,9 @@ typedef struct pbt_trie {
     size_t count, capacity;
     int32_t roots[256];
     bool built;
-} pbt_trie;
-pbt_code pbt_trie_add(pbt_trie *trie, const char *string, size_t length, int32_t added, pbt_error *error);
+} pbt_byte_trie;
+pbt_code pbt_byte_trie_add(pbt_byte_trie *trie, const char *string, size_t length, int32_t added,
+                           pbt_error *error);
 
 /* ---- steps ---- */
 
@@ -186,7 +187,7 @@ typedef struct pbt_step {
     bool left, right;    /* strip */
     bool individual;     /* digits */
     bool compose, compatible;
-    const pbt_trie *trie; /* added */
+    const pbt_byte_trie *trie; /* added */
 } pbt_step;
 
 typedef enum pbt_decoder_kind {
@@ -217,7 +218,7 @@ struct pbt_tokenizer {
     pbt_added *added;
     size_t n_added, added_capacity;
     int32_t *added_of; /* by id: index into added, or -1 */
-    pbt_trie raw, normalized;
+    pbt_byte_trie raw, normalized;
     pbt_step *steps;
     size_t n_steps, steps_capacity;
     pbt_decoder *decoders;
@@ -245,7 +246,7 @@ pbt_code pbt_steps_run(const pbt_tokenizer *tokenizer, size_t first, size_t last
                        pbt_pieces *other, pbt_search *search, pbt_error *error);
 pbt_code pbt_step_unicode(const pbt_step *step, const pbt_pieces *in, pbt_pieces *out, pbt_error *error);
 pbt_code pbt_step_lowercase(const pbt_pieces *in, pbt_pieces *out, pbt_error *error);
-pbt_code pbt_step_added(const pbt_tokenizer *tokenizer, const pbt_trie *trie, pbt_pieces *pieces,
+pbt_code pbt_step_added(const pbt_tokenizer *tokenizer, const pbt_byte_trie *trie, pbt_pieces *pieces,
                         pbt_error *error);
 
 /* ---- loading ---- */
@@ -256,10 +257,7 @@ pbt_code pbt_tokenizer_set_piece(pbt_tokenizer *tokenizer, int32_t id, const cha
 /* `added` but for its copied strings; is_normalized forms are made by pbt_tokenizer_finish. */
 pbt_code pbt_tokenizer_add_token(pbt_tokenizer *tokenizer, const pbt_added *added, pbt_error *error);
 pbt_code pbt_tokenizer_load_json(pbt_tokenizer *tokenizer, const char *path, pbt_error *error);
-/* Where no tokenizer.json is there: SentencePiece's protobuf or tiktoken's text. `config` (may be NULL) is
- * tokenizer_config.json. */
-pbt_code pbt_tokenizer_load_model(pbt_tokenizer *tokenizer, const char *path, const json_t *config,
-                                  pbt_error *error);
+/* tokenizer.model. `config` (may be NULL) is tokenizer_config.json. */
 pbt_code pbt_tokenizer_load_sentencepiece(pbt_tokenizer *tokenizer, const char *path,
                                           const unsigned char *data, size_t length, const json_t *config,
                                           pbt_error *error);

@@ -1,35 +1,12 @@
 /*
- * tokenizer.model: tells SentencePiece's protobuf from tiktoken's text, and what both have in common: the
- * steps written as tokenizer.json would have them, and the added tokens tokenizer_config.json lists.
+ * What the readers of tokenizer.model's two kinds share: the steps written as tokenizer.json would have them,
+ * and the added tokens tokenizer_config.json lists.
  */
 #include "tokenizer/model_file.h"
-#include "base/file.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define FILE_LIMIT ((size_t)64 << 20)
-
-/* tiktoken's files are lines of base64, a space and a rank. */
-static bool looks_like_text(const char *data, size_t length) {
-    size_t n = 0;
-    while (n < length && n < 512 && (isalnum((unsigned char)data[n]) || strchr("+/=", data[n]))) n++;
-    return n > 0 && n < length && data[n] == ' ';
-}
-
-pbt_code pbt_tokenizer_load_model(pbt_tokenizer *tokenizer, const char *path, const json_t *config,
-                                  pbt_error *error) {
-    char *data;
-    size_t length;
-    PBT_TRY(pbt_file_read(path, FILE_LIMIT, &data, &length, error));
-    pbt_code code = looks_like_text(data, length)
-                        ? pbt_tokenizer_load_tiktoken(tokenizer, path, data, length, config, error)
-                        : pbt_tokenizer_load_sentencepiece(tokenizer, path, (const unsigned char *)data,
-                                                           length, config, error);
-    free(data);
-    return code;
-}
 
 pbt_code pbt_model_steps(pbt_tokenizer *tokenizer, const char *json, size_t *n_normalizers,
                          pbt_error *error) {

@@ -1,14 +1,11 @@
 /*
- * The tokenizer itself: opening a folder, freeing, and what can be asked of it. How text becomes ids stands
- * in encode.c and steps.c.
+ * The tokenizer itself: its vocabulary and added tokens, freeing, and what can be asked of it.
+ * tokenizer_folder.c opens it; how text becomes ids stands in encode.c and steps.c.
  */
-#include "base/file.h"
 #include "tokenizer/internal.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define CONFIG_LIMIT ((size_t)64 << 20)
 
 pbt_code pbt_ids_push(pbt_ids *ids, int32_t id, pbt_error *error) {
     PBT_TRY(pbt_grow((void **)&ids->items, &ids->capacity, ids->count + 1, sizeof *ids->items, error));
@@ -90,8 +87,8 @@ static pbt_code index_added(pbt_tokenizer *tokenizer, pbt_error *error) {
     for (size_t i = 0; i < tokenizer->n_added; i++) {
         const pbt_added *added = &tokenizer->added[i];
         if (tokenizer->added_of[added->id] != (int32_t)i) continue; /* said again further down */
-        pbt_trie *trie = added->is_normalized ? &tokenizer->normalized : &tokenizer->raw;
-        PBT_TRY(pbt_trie_add(trie, added->normalized, added->normalized_length, (int32_t)i, error));
+        pbt_byte_trie *trie = added->is_normalized ? &tokenizer->normalized : &tokenizer->raw;
+        PBT_TRY(pbt_byte_trie_add(trie, added->normalized, added->normalized_length, (int32_t)i, error));
     }
     return PBT_OK;
 }
@@ -112,114 +109,6 @@ pbt_code pbt_tokenizer_finish(pbt_tokenizer *tokenizer, size_t n_normalizers, pb
     steps[0] = cut;
     cut.trie = &tokenizer->normalized;
     steps[n_normalizers + 1] = cut;
-    return PBT_OK;
-}
-
-/* "bos_token": "<s>" or {"content": "<s>", ...}. */
-static const char *special_content(const json_t *value) {
-    return json_string_value(json_is_object(value) ? json_object_get(value, "content") : value);
-}
-
-static pbt_code read_specials(pbt_tokenizer *tokenizer, json_t *config, pbt_error *error) {
-    static const char *const names[] = {"bos_token", "eos_token", "unk_token", "pad_token",
-                                        "sep_token", "cls_token", "mask_token"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const char *content = special_content(json_object_get(config, names[i]));
-        if (!content) continue;
-        for (size_t k = 0; k < tokenizer->n_specials; k++)
-            if (strcmp(tokenizer->specials[k].name, names[i]) == 0) content = NULL;
-        if (!content) continue;
-        char *copy = pbt_arena_string(tokenizer->arena, content);
-        if (!copy) return pbt_fail_memory(error, strlen(content), "the special tokens");
-        tokenizer->specials[tokenizer->n_specials++] = (struct pbt_named_special){names[i], copy};
-    }
-    return PBT_OK;
-}
-
-/* What tokenizer.model itself says, where no configuration does. */
-static pbt_code default_special(pbt_tokenizer *tokenizer, const char *name, int32_t id, pbt_error *error) {
-    const char *piece = pbt_tokenizer_piece(tokenizer, id);
-    if (!piece || pbt_tokenizer_special(tokenizer, name)) return PBT_OK;
-    json_t *value = json_pack("{s:s}", name, piece);
-    if (!value) return pbt_fail_memory(error, 0, "the special tokens");
-    pbt_code code = read_specials(tokenizer, value, error);
-    json_decref(value);
-    return code;
-}
-
-static pbt_code read_config(const char *folder, const char *name, json_t **config, pbt_error *error) {
-    char *path = pbt_path_join(folder, name);
-    if (!path) return pbt_fail_memory(error, strlen(folder), "a path");
-    pbt_code code = PBT_OK;
-    *config = NULL;
-    if (pbt_file_exists(path)) {
-        code = pbt_json_read(path, CONFIG_LIMIT, config, error);
-        if (code == PBT_OK && !json_is_object(*config)) {
-            json_decref(*config);
-            *config = NULL;
-            code = pbt_fail_at(error, PBT_BAD_INPUT, path, NULL, "expected a JSON object");
-        }
-    }
-    free(path);
-    return code;
-}
-
-static pbt_code load_vocabulary(pbt_tokenizer *tokenizer, const char *folder, const json_t *config,
-                                pbt_error *error) {
-    char *json = pbt_path_join(folder, "tokenizer.json"), *model = pbt_path_join(folder, "tokenizer.model");
-    pbt_code code;
-    if (!json || !model) {
-        code = pbt_fail_memory(error, strlen(folder), "a path");
-    } else if (pbt_file_exists(json)) {
-        tokenizer->file = pbt_arena_string(tokenizer->arena, json);
-        code = pbt_tokenizer_load_json(tokenizer, json, error);
-    } else if (pbt_file_exists(model)) {
-        tokenizer->file = pbt_arena_string(tokenizer->arena, model);
-        code = pbt_tokenizer_load_model(tokenizer, model, config, error);
-    } else {
-        code = pbt_fail_at(error, PBT_BAD_INPUT, folder, NULL,
-                           "expected tokenizer.json or tokenizer.model in the folder, found neither");
-    }
-    free(json);
-    free(model);
-    return code;
-}
-
-static pbt_code open_folder(pbt_tokenizer *tokenizer, const char *folder, pbt_error *error) {
-    json_t *config = NULL, *map = NULL;
-    pbt_code code;
-    PBT_GOTO(read_config(folder, "tokenizer_config.json", &config, error));
-    PBT_GOTO(read_config(folder, "special_tokens_map.json", &map, error));
-    PBT_GOTO(load_vocabulary(tokenizer, folder, config, error));
-    if (config) PBT_GOTO(read_specials(tokenizer, config, error));
-    if (map) PBT_GOTO(read_specials(tokenizer, map, error));
-    PBT_GOTO(default_special(tokenizer, "bos_token", tokenizer->default_bos, error));
-    PBT_GOTO(default_special(tokenizer, "eos_token", tokenizer->default_eos, error));
-    if (tokenizer->n_model) PBT_GOTO(default_special(tokenizer, "unk_token", tokenizer->bpe.unknown, error));
-    const char *bos = pbt_tokenizer_special(tokenizer, "bos_token");
-    const char *eos = pbt_tokenizer_special(tokenizer, "eos_token");
-    if (bos) tokenizer->bos = pbt_tokenizer_id(tokenizer, bos);
-    if (eos) tokenizer->eos = pbt_tokenizer_id(tokenizer, eos);
-done:
-    json_decref(config);
-    json_decref(map);
-    return code;
-}
-
-pbt_code pbt_tokenizer_open(const char *folder, pbt_tokenizer **tokenizer, pbt_error *error) {
-    pbt_tokenizer *made = pbt_alloc(1, sizeof *made);
-    if (made) made->arena = pbt_arena_create();
-    if (!made || !made->arena) {
-        free(made);
-        return pbt_fail_memory(error, sizeof *made, "a tokenizer");
-    }
-    made->bos = made->eos = made->bpe.unknown = made->default_bos = made->default_eos = -1;
-    pbt_code code = open_folder(made, folder, error);
-    if (code != PBT_OK) {
-        pbt_tokenizer_free(made);
-        return code;
-    }
-    *tokenizer = made;
     return PBT_OK;
 }
 

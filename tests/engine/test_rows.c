@@ -1,6 +1,6 @@
 /* Free rows and the tree of prefixes, worked by hand. */
-#include "engine/engine_internal.h"
 #include "engine/fixture.h"
+#include "engine/prefix.h"
 
 static void rows(void **state) {
     (void)state;

@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "device.h"
 #include "evaluation/evaluation.h"
-#include "experiment/run.h"
+#include "experiment/stages.h"
 #include "folder.h"
 
 static void write_file(const char *name, const char *text) {

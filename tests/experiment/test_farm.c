@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "evaluation/farm_case.h"
+#include "evaluation/farm_released.h"
 #include "experiment/farm_listener.h"
 
 #include <math.h>

@@ -4,7 +4,9 @@
 #ifndef PBT_TESTS_TENSOR_PIECES_H
 #define PBT_TESTS_TENSOR_PIECES_H
 
-#include "tensor/cpu/cpu.h"
+#include "tensor/cpu/pool.h"
+
+#include <stdbool.h>
 
 enum { PIECES = 1000 };
 

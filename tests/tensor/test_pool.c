@@ -6,7 +6,8 @@
 
 #include <cmocka.h>
 
-#include "tensor/cpu/cpu.h"
+#include "tensor/cpu/pool.h"
+#include "tensor/cpu/thread_memory.h"
 #include "tensor/pieces.h"
 
 #include <pthread.h>

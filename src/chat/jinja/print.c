@@ -9,14 +9,6 @@
 
 enum { PRINT_DEPTH = 32 };
 
-bool jinja_check_text(jinja_run *run, const pbt_text *out) {
-    if (out->failed)
-        jinja_refuse(run, "memory is out");
-    else if (out->length > JINJA_OUTPUT)
-        jinja_refuse(run, "renders more than %d bytes", JINJA_OUTPUT);
-    return run->code == PBT_OK;
-}
-
 /* The shortest digits that read back equal, laid out as Python's repr does. */
 void jinja_print_float(double real, pbt_text *out) {
     char digits[40];

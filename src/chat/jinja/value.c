@@ -306,3 +306,11 @@ bool jinja_check_arguments(jinja_run *run, const char *what, const jinja_argumen
     }
     return true;
 }
+
+bool jinja_check_text(jinja_run *run, const pbt_text *out) {
+    if (out->failed)
+        jinja_refuse(run, "memory is out");
+    else if (out->length > JINJA_OUTPUT)
+        jinja_refuse(run, "renders more than %d bytes", JINJA_OUTPUT);
+    return run->code == PBT_OK;
+}

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "report/figures/gather.h"
 #include "report/page/plot.h"
+#include "store/store.h"
 
 typedef struct pbt_page {
     pbt_store *store;

@@ -46,7 +46,7 @@ static void say(pbt_talk_texts *texts, json_t *turns, int who, const char *text)
 }
 
 /* The question's text and answers where a tree of the store has them, else `otherwise`. */
-static void name_talk(const pbt_talk_source *s, const char *id, const char *otherwise, pbt_talk *talk) {
+static void name_talk(const pbt_talk_source *s, const char *id, const char *otherwise, pbt_shown_talk *talk) {
     const json_t *question = id ? json_object_get(s->questions, id) : NULL;
     const char *text = string_of(question, "text");
     if (talk->title >= 0) return;
@@ -55,7 +55,7 @@ static void name_talk(const pbt_talk_source *s, const char *id, const char *othe
 }
 
 /* Takes `outcome` and `turns`. */
-static pbt_code add_arm(const pbt_talk_source *s, pbt_talk *talk, json_int_t arm, verdict v,
+static pbt_code add_arm(const pbt_talk_source *s, pbt_shown_talk *talk, json_int_t arm, verdict v,
                         pbt_text *outcome, json_t *turns, pbt_error *error) {
     json_t *part =
         json_pack("[I, i, I, o]", arm, (int)v, pbt_talk_text(s->texts, pbt_text_string(outcome)), turns);
@@ -66,7 +66,7 @@ static pbt_code add_arm(const pbt_talk_source *s, pbt_talk *talk, json_int_t arm
 /* ---- FARM ---- */
 
 static pbt_code add_farm(const pbt_talk_source *s, const json_t *item, int variant, json_int_t arm,
-                         pbt_talk *talk, pbt_error *error) {
+                         pbt_shown_talk *talk, pbt_error *error) {
     (void)variant;
     const json_t *chat = json_object_get(item, "chat"), *message;
     const char *strategy = string_of(item, "strategy"), *set = string_of(item, "set");
@@ -101,7 +101,7 @@ static pbt_code add_farm(const pbt_talk_source *s, const json_t *item, int varia
 /* ---- "Are you sure?" ---- */
 
 static pbt_code add_flipflop(const pbt_talk_source *s, const json_t *item, int variant, json_int_t arm,
-                             pbt_talk *talk, pbt_error *error) {
+                             pbt_shown_talk *talk, pbt_error *error) {
     (void)variant;
     const json_t *first = json_array_get(json_object_get(item, "challenges"), 0);
     const json_t *texts = json_object_get(item, "texts"), *text;
@@ -125,7 +125,7 @@ static pbt_code add_flipflop(const pbt_talk_source *s, const json_t *item, int v
 /* ---- teams ---- */
 
 static pbt_code add_team(const pbt_talk_source *s, const json_t *item, int variant, json_int_t arm,
-                         pbt_talk *talk, pbt_error *error) {
+                         pbt_shown_talk *talk, pbt_error *error) {
     static const char *const orders[2][4] = {
         {"strong_first", "strong_first_held", "team.strong_first", "strong first"},
         {"weak_first", "weak_first_held", "team.weak_first", "weak first"}};
@@ -154,7 +154,7 @@ static pbt_code add_team(const pbt_talk_source *s, const json_t *item, int varia
 /* ---- balanced ---- */
 
 /* The debate up to the listener's turn, from the tree that the case was cut from. */
-static void open_balanced(const pbt_talk_source *s, const json_t *item, pbt_talk *talk) {
+static void open_balanced(const pbt_talk_source *s, const json_t *item, pbt_shown_talk *talk) {
     enum { DEEPEST = 64 };
     const json_t *nodes = json_object_get(json_object_get(s->trees, shown(string_of(item, "tree"))), "nodes");
     const char *listener = string_of(item, "listener");
@@ -176,7 +176,7 @@ static void open_balanced(const pbt_talk_source *s, const json_t *item, pbt_talk
 }
 
 static pbt_code add_balanced(const pbt_talk_source *s, const json_t *item, int variant, json_int_t arm,
-                             pbt_talk *talk, pbt_error *error) {
+                             pbt_shown_talk *talk, pbt_error *error) {
     (void)variant;
     const char *side = string_of(item, "side");
     bool plus_minus = side && strcmp(side, "plus_minus") == 0;

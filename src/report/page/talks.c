@@ -41,21 +41,21 @@ static pbt_code read_trees(talks *t, int64_t seed) {
 
 /* ---- talks ---- */
 
-static pbt_code talk_open(pbt_talk *talk, pbt_error *error) {
-    *talk = (pbt_talk){
+static pbt_code talk_open(pbt_shown_talk *talk, pbt_error *error) {
+    *talk = (pbt_shown_talk){
         .title = -1, .variant = -1, .right = json_array(), .opening = json_array(), .arms = json_array()};
     return talk->right && talk->opening && talk->arms ? PBT_OK : pbt_fail_memory(error, 0, "a talk");
 }
 
 /* Whether anything was said after the opening. */
-static bool has_turns(const pbt_talk *talk) {
+static bool has_turns(const pbt_shown_talk *talk) {
     for (size_t i = 0; i < json_array_size(talk->arms); i++)
         if (json_array_size(json_array_get(json_array_get(talk->arms, i), 3)) > 0) return true;
     return false;
 }
 
 /* Takes what the talk holds. */
-static pbt_code talk_close(talks *t, size_t kind, int64_t seed, pbt_talk *talk) {
+static pbt_code talk_close(talks *t, size_t kind, int64_t seed, pbt_shown_talk *talk) {
     if (!has_turns(talk)) {
         json_decref(talk->right);
         json_decref(talk->opening);
@@ -75,7 +75,7 @@ static pbt_code read_item(talks *t, size_t kind, int64_t seed, int64_t index) {
     char name[32];
     snprintf(name, sizeof name, "%06lld", (long long)index);
     for (int variant = 0; variant < pbt_talk_kinds[kind].variants; variant++) {
-        pbt_talk talk;
+        pbt_shown_talk talk;
         pbt_code code = talk_open(&talk, page->error);
         for (size_t a = 0; a < PBT_REPORT_ARMS && code == PBT_OK; a++) {
             json_t *item = NULL;

@@ -17,13 +17,13 @@ typedef struct pbt_talk_texts {
 json_int_t pbt_talk_text(pbt_talk_texts *texts, const char *text);
 
 /* A talk as it is put together: everything but `kind` and `seed` comes from the items. */
-typedef struct pbt_talk {
+typedef struct pbt_shown_talk {
     json_int_t title;   /* the question */
     json_t *right;      /* accepted answers, [text, ...] */
     json_int_t variant; /* "logical, NQ1"; -1 where there is only one */
     json_t *opening;    /* what all arms were told first: [[who, text], ...] */
     json_t *arms;       /* [[arm, verdict, outcome, [[who, text], ...]], ...] */
-} pbt_talk;
+} pbt_shown_talk;
 /* Who speaks: the model under test, or whoever talks to it. */
 enum { PBT_TALK_MODEL = 0, PBT_TALK_OTHER = 1 };
 
@@ -40,7 +40,7 @@ typedef struct pbt_talk_kind {
     int variants;      /* talks an item gives */
     /* Adds the arm's part of the item to the talk; without turns where the arm has nothing to show. */
     pbt_code (*add)(const pbt_talk_source *source, const json_t *item, int variant, json_int_t arm,
-                    pbt_talk *talk, pbt_error *error);
+                    pbt_shown_talk *talk, pbt_error *error);
 } pbt_talk_kind;
 extern const pbt_talk_kind pbt_talk_kinds[];
 enum { PBT_TALK_KINDS = 4 };

@@ -3,7 +3,7 @@
  * by position modulo 16; the sum of values is a chain over positions. So the bits of a row depend only on
  * what it sees, wherever its keys lie and whatever is computed beside it.
  */
-#include "tensor/cpu/kernels/attention.h"
+#include "tensor/cpu/kernels/attention_common.h"
 
 #include <stdatomic.h>
 

@@ -3,7 +3,7 @@
  * dk += dS q, dv += P dout. Rows add to keys in ascending order; threads share the key heads, so that the
  * order never depends on them.
  */
-#include "tensor/cpu/kernels/attention.h"
+#include "tensor/cpu/kernels/attention_common.h"
 
 #include <stdatomic.h>
 

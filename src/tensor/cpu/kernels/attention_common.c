@@ -1,5 +1,5 @@
 /* Which keys a row sees, and products of rows with keys. */
-#include "tensor/cpu/kernels/attention.h"
+#include "tensor/cpu/kernels/attention_common.h"
 
 #include "base/memory.h"
 

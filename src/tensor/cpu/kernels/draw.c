@@ -1,5 +1,6 @@
 /* The weights of a draw: the same operations in wider vectors, without fused multiply-adds, so the same bits.
  */
+#include "tensor/cpu/instruction_sets.h"
 #include "tensor/cpu/kernels/kernel.h"
 
 #include "tensor/draw_weight.h"

@@ -5,8 +5,12 @@
 #ifndef PBT_TENSOR_CPU_KERNELS_KERNEL_H
 #define PBT_TENSOR_CPU_KERNELS_KERNEL_H
 
-#include "tensor/cpu/cpu.h"
 #include "tensor/cpu/kernels/vector.h"
+#include "tensor/cpu/panels.h"
+#include "tensor/cpu/pool.h"
+#include "tensor/cpu/thread_memory.h"
+#include "tensor/cpu/threads.h"
+#include "tensor/ops.h"
 
 #define KERNEL_PASTE2(set, name) pbt_##set##_##name
 #define KERNEL_PASTE(set, name)  KERNEL_PASTE2(set, name)

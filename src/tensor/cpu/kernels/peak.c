@@ -1,4 +1,5 @@
 /* As many multiply-adds as the processor can do: independent chains hide their latency. */
+#include "tensor/cpu/instruction_sets.h"
 #include "tensor/cpu/kernels/kernel.h"
 
 enum { CHAINS = 12, ROUNDS = 20000 };

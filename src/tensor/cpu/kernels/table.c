@@ -1,4 +1,5 @@
 /* The operation table of one instruction set. */
+#include "tensor/cpu/instruction_sets.h"
 #include "tensor/cpu/kernels/kernel.h"
 
 #define TABLE_PASTE2(set) pbt_ops_##set

@@ -1,8 +1,8 @@
 /*
  * What attention's forward and backward passes share: which keys a row sees, and the scratch of a thread.
  */
-#ifndef PBT_TENSOR_CPU_KERNELS_ATTENTION_H
-#define PBT_TENSOR_CPU_KERNELS_ATTENTION_H
+#ifndef PBT_TENSOR_CPU_KERNELS_ATTENTION_COMMON_H
+#define PBT_TENSOR_CPU_KERNELS_ATTENTION_COMMON_H
 
 #include "tensor/cpu/kernels/kernel.h"
 
