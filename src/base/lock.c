@@ -71,7 +71,8 @@ pbt_code pbt_lock_take(const char *path, const char *what, const pbt_monitor *mo
     int fd = -1;
     for (int i = 0; i < PBT_LOCK_TRIES; i++) {
         if (fd < 0) fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-        if (fd < 0) return pbt_fail_errno(error, what, "write");
+        if (fd < 0) /* a folder or a symlink of that name is in the way, or the place itself is closed */
+            return pbt_fail_errno(error, errno == EISDIR || errno == ELOOP ? path : what, "write");
         pbt_code code = pbt_monitor_check(monitor, error);
         bool locked = code == PBT_OK && flock(fd, LOCK_EX | LOCK_NB) == 0;
         if (code == PBT_OK && !locked && errno != EWOULDBLOCK && errno != EINTR)

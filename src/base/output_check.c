@@ -40,6 +40,8 @@ static bool is(const identity *known, const struct stat *info) {
 
 static pbt_code add(identities *list, const struct stat *info, const pbt_output_input *input, bool itself,
                     pbt_error *error) {
+    /* A terminal is read and written at once, and loses nothing by it. */
+    if (S_ISCHR(info->st_mode) || S_ISSOCK(info->st_mode)) return PBT_OK;
     void *items = list->items;
     pbt_code code = pbt_grow(&items, &list->capacity, list->count + 1, sizeof *list->items, error);
     list->items = items;

@@ -136,6 +136,7 @@ static pbt_code read_set(const pbt_experiment *e, pbt_question_set *set, pbt_err
 /* A file that is not there: named before the attempt to read it, with how to get it. */
 static pbt_code check_file(const pbt_experiment *e, const char *path, pbt_error *error) {
     if (!path || !e->questions.obtain || pbt_file_exists(path)) return PBT_OK;
+    PBT_TRY(pbt_path_look(path, error));
     return pbt_fail_at(error, PBT_BAD_INPUT, path, NULL, "expected the questions, found no such file. %s",
                        e->questions.obtain);
 }

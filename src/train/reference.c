@@ -6,6 +6,7 @@
 #include "train/train_internal.h"
 
 #include "base/file.h"
+#include "base/leftover.h"
 #include "base/memory.h"
 
 #include <inttypes.h>
@@ -89,6 +90,7 @@ static void take_columns(const pbt_reference *reference) {
 static pbt_code look_up(pbt_training *training, const pbt_reference *reference, const char *folder,
                         uint64_t hash, pbt_error *error) {
     PBT_TRY(pbt_folder_make(folder, error));
+    pbt_leftovers_remove(folder);
     char *path = pbt_string_format("%s/reference-%016" PRIx64 ".bin", folder, hash);
     if (!path) return pbt_fail_memory(error, strlen(folder), "a path");
     pbt_code code = PBT_OK;

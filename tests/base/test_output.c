@@ -292,6 +292,10 @@ static void lock_failures_say_why(void **state) {
     says("No locks available");
     lock_errno = 0;
     assert_false(there("unlockable"));
+    make("blocked");
+    make("blocked/" PBT_OUTPUT_LOCK);
+    assert_int_equal(open_folder(&kind, at("blocked"), false, &output), PBT_BAD_INPUT);
+    says(PBT_OUTPUT_LOCK ": cannot write: Is a directory");
 }
 
 static bool stop(void *user) {
@@ -394,6 +398,8 @@ static void inputs_are_never_outputs(void **state) {
         if (code != PBT_USAGE) fail_msg("%s was not refused", refused[i].output);
         says(refused[i].says);
     }
+    assert_int_equal(symlink("/dev/null", at("device")), 0);
+    assert_int_equal(check(NULL, "device", "device", false), PBT_OK);
     assert_int_equal(check(NULL, "data3", "data", false), PBT_OK);
     assert_int_equal(check(&kind, "adapter2", "adapter", false), PBT_OK);
     holds("adapter/weights", "w");
