@@ -58,13 +58,21 @@ static bool names_data(const char *path) {
            pbt_string_starts(path, "pocket/");
 }
 
-static const char *resolve(const reader *r, const char *value) {
-    if (!r->data_folder || !pbt_string_starts(value, "pbt:")) return value;
+static pbt_code resolve(const reader *r, const char *value, const char **resolved, pbt_error *error) {
+    *resolved = value;
+    if (!r->data_folder || !pbt_string_starts(value, "pbt:")) return PBT_OK;
+    if (names_data(value + 4) && !pbt_folder_exists(r->data_folder))
+        return pbt_fail_at(
+            error, PBT_BAD_INPUT, value, NULL,
+            "expected the files that come with pbt in %s, found no such folder; install them, or set "
+            "PBT_DATA to the folder that holds prompts/, experiments/ and pocket/",
+            r->data_folder);
     char *path = pbt_path_join(r->data_folder, value + 4);
     bool meant = path && (names_data(value + 4) || access(path, F_OK) == 0);
-    const char *found = meant ? pbt_arena_string(r->parsed->arena, path) : NULL;
+    if (meant) *resolved = pbt_arena_string(r->parsed->arena, path);
+    bool lost = !path;
     free(path);
-    return found ? found : value;
+    return !lost && *resolved ? PBT_OK : pbt_fail_memory(error, strlen(value), "a path");
 }
 
 static bool known_choice(const char *choices, const char *value) {
@@ -119,10 +127,10 @@ static pbt_code set_value(reader *r, place at, const char *value, pbt_error *err
         return PBT_OK;
     }
     case PBT_OPTION_STRING:
-        FIELD(const char *, at.base, o->offset) = resolve(r, value);
-        return PBT_OK;
+        return resolve(r, value, &FIELD(const char *, at.base, o->offset), error);
     case PBT_OPTION_LIST:
-        return add_to_list(r, &FIELD(pbt_strings, at.base, o->offset), resolve(r, value), error);
+        PBT_TRY(resolve(r, value, &value, error));
+        return add_to_list(r, &FIELD(pbt_strings, at.base, o->offset), value, error);
     }
     return pbt_fail(error, PBT_FAILED, "option --%s has an unknown type", o->name);
 }
@@ -330,7 +338,8 @@ pbt_code pbt_command_line_parse(const pbt_command *const *commands, size_t n_com
         } else if (!parsed->command && !parsed->group) {
             PBT_TRY(read_command(&r, argc, argv, &i, error));
         } else {
-            parsed->arguments[parsed->n_arguments++] = (char *)(uintptr_t)resolve(&r, text);
+            PBT_TRY(resolve(&r, text, &text, error));
+            parsed->arguments[parsed->n_arguments++] = (char *)(uintptr_t)text;
             i++;
         }
     }

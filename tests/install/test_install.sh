@@ -31,7 +31,8 @@ export PKG_CONFIG_PATH="$folder/pkgconfig"
 unset PKG_CONFIG_LIBDIR LD_LIBRARY_PATH
 
 for path in bin/pbt share/man/man1/pbt.1 share/bash-completion/completions/pbt share/doc/pbt/LICENSE \
-    share/pbt/prompts/paper/standard.txt share/pbt/pocket/data/LICENSE.md share/pbt/pocket/models/agent-a/config.json; do
+    share/pbt/prompts/paper/standard.txt share/pbt/pocket/data/LICENSE.md \
+    share/pbt/pocket/models/LICENSE.md share/pbt/pocket/models/agent-a/config.json; do
     [ -s "$prefix/$path" ] || fail "no $path"
 done
 left="$(grep -rlF -e "$source" -e "$work/made" "$prefix")"
@@ -41,7 +42,7 @@ left="$(grep -rlF -e "$source" -e "$work/made" "$prefix")"
 (cd / && env -i "$prefix/bin/pbt" tokens pbt:pocket/models/agent-a "Hello") >"$work/out" 2>&1 ||
     fail "the moved program does not find its data: $(cat "$work/out")"
 (cd / && PBT_DATA="$work/none" "$prefix/bin/pbt" run pbt:experiments/smoke.yaml) >"$work/out" 2>&1
-grep -qF "$work/none/experiments/smoke.yaml" "$work/out" || fail "PBT_DATA is not heeded: $(cat "$work/out")"
+grep -qF "with pbt in $work/none, found no such folder; install them, or set PBT_DATA" "$work/out" || fail "PBT_DATA is not heeded: $(cat "$work/out")"
 
 # Headers, each alone.
 (cd "$prefix/include" && find pbt -name '*.h' | sort) >"$work/headers"
