@@ -14,6 +14,7 @@ typedef struct pbt_output_kind {
     const char *lock;         /* the file that is locked, and that marks the folder as the command's */
     const char *signature;    /* a file that knows a folder without marker, of an older version; or NULL */
     const char *const *names; /* patterns (fnmatch) of what is written into it; NULL at the end */
+    const char *rival; /* a file beside which the output would not be found: programs open that; or NULL */
 } pbt_output_kind;
 /* The lock of most kinds. */
 #define PBT_OUTPUT_LOCK ".pbt-output"
@@ -36,7 +37,7 @@ typedef struct pbt_output_request {
 
 /* PBT_USAGE where the name is empty; where the output is an input, lies in one, or would replace one (files
  * are known by device and inode, through symlinks and hard links); where the folder holds files that the
- * command did not write. Changes nothing. */
+ * command did not write, or the kind's rival. Changes nothing. */
 pbt_code pbt_output_check(const pbt_output_request *request, pbt_error *error);
 
 /* A folder that is being written. */

@@ -262,6 +262,19 @@ pbt_code pbt_output_check_contents(const pbt_output_request *request, pbt_error 
     return code;
 }
 
+static pbt_code check_rival(const pbt_output_request *request, pbt_error *error) {
+    const char *rival = request->kind->rival;
+    char *path = rival ? pbt_path_join(request->path, rival) : NULL;
+    bool there = path && pbt_file_exists(path);
+    free(path);
+    if (!there) return PBT_OK;
+    return pbt_fail(
+        error, PBT_USAGE,
+        "%s %s: holds %s, which programs would open instead of what pbt %s writes; choose another "
+        "folder",
+        request->option, request->path, rival, request->kind->command);
+}
+
 pbt_code pbt_output_check(const pbt_output_request *request, pbt_error *error) {
     struct stat info;
     if (!request->path || !*request->path)
@@ -272,5 +285,6 @@ pbt_code pbt_output_check(const pbt_output_request *request, pbt_error *error) {
     if (stat(request->path, &info) == 0 && !S_ISDIR(info.st_mode))
         return pbt_fail(error, PBT_USAGE, "%s %s: expected a folder, found %s", request->option,
                         request->path, S_ISREG(info.st_mode) ? "a file" : "something else");
-    return pbt_output_check_contents(request, error);
+    PBT_TRY(pbt_output_check_contents(request, error));
+    return check_rival(request, error);
 }

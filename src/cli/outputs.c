@@ -19,17 +19,22 @@ static const char *const training_names[] = {
 static const char *const pocket_train_names[] = {MODEL_NAMES, TOKENIZER_NAMES, "training", NULL};
 static const char *const pocket_make_names[] = {"agent-a", "agent-b", NULL};
 
-const pbt_output_kind pbt_output_sft = {"sft", PBT_OUTPUT_LOCK, "checkpoint.pbt", training_names};
-const pbt_output_kind pbt_output_dpo = {"dpo", PBT_OUTPUT_LOCK, "checkpoint.pbt", training_names};
-const pbt_output_kind pbt_output_model_random = {"model random", PBT_OUTPUT_LOCK, NULL, model_names};
-const pbt_output_kind pbt_output_model_merge = {"model merge", PBT_OUTPUT_LOCK, NULL, model_names};
-const pbt_output_kind pbt_output_model_quantize = {"model quantize", PBT_OUTPUT_LOCK, NULL, model_names};
-const pbt_output_kind pbt_output_pocket_make = {"pocket make", PBT_OUTPUT_LOCK,
-                                                "agent-a/training/checkpoint.pbt", pocket_make_names};
-const pbt_output_kind pbt_output_pocket_train = {"pocket train", PBT_OUTPUT_LOCK, "training/checkpoint.pbt",
-                                                 pocket_train_names};
-const pbt_output_kind pbt_output_pocket_tokenizer = {"pocket tokenizer", PBT_OUTPUT_LOCK, NULL,
-                                                     tokenizer_names};
+#define LOCK PBT_OUTPUT_LOCK
+/* transformers, and pbt, take a folder with an adapter in it for that adapter over its own base model. */
+#define ADAPTER "adapter_config.json"
+
+const pbt_output_kind pbt_output_sft = {"sft", LOCK, "checkpoint.pbt", training_names, NULL};
+const pbt_output_kind pbt_output_sft_full = {"sft", LOCK, "checkpoint.pbt", training_names, ADAPTER};
+const pbt_output_kind pbt_output_dpo = {"dpo", LOCK, "checkpoint.pbt", training_names, NULL};
+const pbt_output_kind pbt_output_dpo_full = {"dpo", LOCK, "checkpoint.pbt", training_names, ADAPTER};
+const pbt_output_kind pbt_output_model_random = {"model random", LOCK, NULL, model_names, ADAPTER};
+const pbt_output_kind pbt_output_model_merge = {"model merge", LOCK, NULL, model_names, ADAPTER};
+const pbt_output_kind pbt_output_model_quantize = {"model quantize", LOCK, NULL, model_names, ADAPTER};
+const pbt_output_kind pbt_output_pocket_make = {"pocket make", LOCK, "agent-a/training/checkpoint.pbt",
+                                                pocket_make_names, NULL};
+const pbt_output_kind pbt_output_pocket_train = {"pocket train", LOCK, "training/checkpoint.pbt",
+                                                 pocket_train_names, ADAPTER};
+const pbt_output_kind pbt_output_pocket_tokenizer = {"pocket tokenizer", LOCK, NULL, tokenizer_names, NULL};
 
 bool pbt_cli_is_stdout(const char *path) {
     return pbt_path_descriptor(path) == STDOUT_FILENO;

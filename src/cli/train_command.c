@@ -218,8 +218,9 @@ static void make_outputs(training_job *job) {
 /* Checks where output_dir and exported data would go, and with `open` takes hold of output_dir. */
 static pbt_code look_at_outputs(training_job *job, bool open, pbt_error *error) {
     const pbt_training_options *o = job->options;
-    const pbt_output_kind *kind =
-        job->trainer.settings.objective == PBT_DPO ? &pbt_output_dpo : &pbt_output_sft;
+    const pbt_output_kind *kind = job->trainer.settings.objective == PBT_DPO
+                                      ? (o->full ? &pbt_output_dpo_full : &pbt_output_dpo)
+                                      : (o->full ? &pbt_output_sft_full : &pbt_output_sft);
     const pbt_output_input inputs[] = {
         {"--model_name_or_path", job->model_folder, NULL}, {"--adapter", job->adapter_folder, NULL},
         {"--frozen_adapter", job->frozen_folder, NULL},    {"--dataset", dataset_path(o), NULL},

@@ -15,7 +15,7 @@ static const pbt_artefact_key inputs_key = {"plan", 0, "", "experiment", "inputs
 
 static const char *const names[] = {"run.sqlite*", "run.lock", "report.json", "report.md",
                                     "report.html", "seed-*",   NULL};
-const pbt_output_kind pbt_output_run = {"run", "run.lock", "run.sqlite", names};
+const pbt_output_kind pbt_output_run = {"run", "run.lock", "run.sqlite", names, NULL};
 
 /* Takes hold of the folder; one that holds no run is left for the store to tell of. */
 static pbt_code take_folder(pbt_run *run, bool create, pbt_error *error) {

@@ -102,8 +102,8 @@ static bool was_synced(const char *name) {
 }
 
 static const char *const names[] = {"weights", "metrics.jsonl", "checkpoint-*", NULL};
-static const pbt_output_kind kind = {"dpo", PBT_OUTPUT_LOCK, "checkpoint.pbt", names};
-static const pbt_output_kind other_kind = {"sft", PBT_OUTPUT_LOCK, "checkpoint.pbt", names};
+static const pbt_output_kind kind = {"dpo", PBT_OUTPUT_LOCK, "checkpoint.pbt", names, NULL};
+static const pbt_output_kind other_kind = {"sft", PBT_OUTPUT_LOCK, "checkpoint.pbt", names, NULL};
 
 static pbt_code check(const pbt_output_kind *of, const char *output, const char *input, bool overwrite) {
     char path[512], in[512];

@@ -117,6 +117,8 @@ expect 0 "" "${dpo[@]}" --output_dir shared
 expect 2 "holds what pbt dpo wrote" "${sft[@]}" --output_dir shared
 rm shared/checkpoint.pbt
 expect 0 "" "${dpo[@]}" --output_dir shared
+expect 2 "holds adapter_config.json" "${dpo[@]}" --full --output_dir shared --overwrite_output_dir
+expect 2 "holds adapter_config.json" "${random[@]}" --output_dir shared --overwrite_output_dir
 expect 0 "" "${random[@]}" --output_dir r
 expect 0 "" "${random[@]}" --output_dir r --seed 2
 expect 2 "holds what pbt model random wrote" "${merge[@]}" --output_dir r
@@ -137,7 +139,7 @@ expect 3 "bad.jsonl" "$pbt" dpo --model_name_or_path m --dataset bad.jsonl --out
 # Two at once: the second is refused, and says which process is at work.
 "$pbt" dpo --model_name_or_path m --dataset dpo.jsonl --max_steps 1000000 --quiet --output_dir two 2>"$work/first" &
 first=$!
-for _ in $(seq 100); do [ -s two/metrics.jsonl ] && break; sleep 0.1; done
+for _ in $(seq 600); do [ -s two/metrics.jsonl ] && break; sleep 0.1; done
 expect 1 "another pbt (process $first) is writing here" "${dpo[@]}" --output_dir two
 kill -9 "$first"
 wait "$first" 2>/dev/null
