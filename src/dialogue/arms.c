@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const pbt_arm_names[PBT_ARMS] = {"base", "accept", "resist", "pbt"};
-
 /* The pairs of one kind in a seeded order, at most `cap` of a question and listener; returns how many. */
 static size_t capped(const pbt_pair_list *pairs, pbt_pair_kind kind, int32_t cap, pbt_key key,
                      uint32_t *index) {

@@ -7,6 +7,7 @@
 
 #include "base/declarations.h"
 #include "dialogue/tree.h"
+#include "measures/arms.h"
 
 PBT_BEGIN_DECLS
 
@@ -75,8 +76,6 @@ void pbt_pair_list_free(pbt_pair_list *pairs);
 /* TRL's conversational preference row, re-rendered under the STANDARD prompt (interface: "Pair JSONL"). */
 pbt_code pbt_pair_to_json(const pbt_pair *pair, const pbt_prompts *prompts, json_t **row, pbt_error *error);
 
-typedef enum pbt_arm { PBT_ARM_BASE, PBT_ARM_ACCEPT, PBT_ARM_RESIST, PBT_ARM_PBT, PBT_ARMS } pbt_arm;
-extern const char *const pbt_arm_names[PBT_ARMS];
 /* Seeded choice of an arm's pairs: at most `cap` per (question, listener, kind) (0 = no cap), `n` in all,
  * half of each kind for pbt; the same n for every arm, at most what the scarcest arm has (pbt_arm_size).
  * Indices into items. */

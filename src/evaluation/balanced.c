@@ -43,11 +43,11 @@ static json_t *details_of(const pbt_case *c, const pbt_case_result *r) {
     const pbt_question *q = c->tree->question;
     bool kept = pbt_question_same(q, r->held, own), moved = pbt_question_same(q, r->held, told);
     json_t *details = json_object();
-    const char *side = c->plus_minus ? "plus_minus" : "minus_plus";
+    const char *side = pbt_side_names[c->plus_minus];
     char by_side[48];
     snprintf(by_side, sizeof by_side, "by_side.%s", side);
     for (int mixed = c->own ? 0 : 1; mixed < 2; mixed++) {
-        const char *group = mixed ? "balanced_mixed" : "balanced";
+        const char *group = pbt_measures[pbt_balanced_overall(mixed)].group->key;
         set(details, group, "unparsed", !r->parsed);
         for (int all = 0; all < 2; all++) {
             char name[64];
@@ -69,31 +69,27 @@ static json_t *details_of(const pbt_case *c, const pbt_case_result *r) {
     return details;
 }
 
-/* Own cases count in "balanced", all of them in "balanced_mixed". */
+/* Own cases count in both groups, the partner's in the mixed one. */
 static json_t *scores_of(const pbt_case *c, bool correct) {
-    const char *side = c->plus_minus ? "plus_minus" : "minus_plus";
     json_t *scores = json_object();
     for (int mixed = c->own ? 0 : 1; mixed < 2; mixed++) {
-        char name[64];
-        const char *group = mixed ? "balanced_mixed" : "balanced";
-        snprintf(name, sizeof name, "%s.%s", group, side);
-        json_object_set_new(scores, name, json_integer(correct));
-        snprintf(name, sizeof name, "%s.overall", group);
-        json_object_set_new(scores, name, json_integer(correct));
+        const pbt_measure_info *side = &pbt_measures[pbt_balanced_measure(mixed, c->plus_minus)],
+                               *overall = &pbt_measures[pbt_balanced_overall(mixed)];
+        json_object_set_new(scores, side->key, json_integer(correct));
+        json_object_set_new(scores, overall->key, json_integer(correct));
     }
     return scores;
 }
 
 static json_t *item_of(const pbt_case *c, const pbt_case_result *r) {
     const pbt_node *node = &c->tree->nodes[c->node];
-    return json_pack("{s:s, s:s, s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o, s:o}", "question",
-                     c->tree->question->id, "tree", c->tree->id, "node", (int)c->node, "listener",
-                     c->listener ? "B" : "A", "side", c->plus_minus ? "plus_minus" : "minus_plus",
-                     "own_answer", pbt_json_text(node->held[c->listener]), "told_answer",
-                     pbt_json_text(node->held[1 - c->listener]), "text", pbt_json_text(r->text), "answer",
-                     pbt_json_text(r->answer), "held", pbt_json_text(r->held), "parsed", (int)r->parsed,
-                     "correct", (int)r->correct, "details", details_of(c, r), "scores",
-                     scores_of(c, r->correct));
+    return json_pack(
+        "{s:s, s:s, s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o, s:o}", "question",
+        c->tree->question->id, "tree", c->tree->id, "node", (int)c->node, "listener", c->listener ? "B" : "A",
+        "side", pbt_side_names[c->plus_minus], "own_answer", pbt_json_text(node->held[c->listener]),
+        "told_answer", pbt_json_text(node->held[1 - c->listener]), "text", pbt_json_text(r->text), "answer",
+        pbt_json_text(r->answer), "held", pbt_json_text(r->held), "parsed", (int)r->parsed, "correct",
+        (int)r->correct, "details", details_of(c, r), "scores", scores_of(c, r->correct));
 }
 
 static pbt_code judge(pbt_evaluation_task *x, size_t first, size_t n, json_t **items, pbt_error *error) {
@@ -119,5 +115,5 @@ static void close_cases(pbt_evaluation_task *x) {
     free(set);
 }
 
-const pbt_evaluation pbt_evaluation_balanced = {"balanced", "eval.balanced.", enabled, open_cases,
-                                                judge,      close_cases};
+const pbt_evaluation pbt_evaluation_balanced = {&pbt_evaluation_kinds[PBT_EVALUATION_BALANCED], enabled,
+                                                open_cases, judge, close_cases};

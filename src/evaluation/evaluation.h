@@ -1,6 +1,6 @@
 /*
  * The evaluations of stage "eval": each is a list of items that are judged in batches, one commit a batch.
- * An item becomes a JSON document with {"question", "scores": {"group.figure": number}} and what was said;
+ * An item becomes a JSON document with {"question", "scores": {measure's key: number}} and what was said;
  * "details" beside the scores: further figures under longer dotted names, for the report's lesser tables.
  */
 #ifndef PBT_EVALUATION_EVALUATION_H
@@ -8,6 +8,7 @@
 
 #include "evaluation/context.h"
 #include "evaluation/stored_trees.h"
+#include "measures/measures.h"
 
 /* Who is tested, and on what. */
 typedef struct pbt_evaluation_task {
@@ -22,8 +23,7 @@ typedef struct pbt_evaluation_task {
 } pbt_evaluation_task;
 
 typedef struct pbt_evaluation {
-    const char *kind;    /* of its items in the store, and the report's group */
-    const char *section; /* of its settings: "eval.farm." */
+    const pbt_evaluation_kind *kind;
     bool (*enabled)(const pbt_experiment *experiment, const char *arm);
     /* Prepares x->cases and says how many items there are. */
     pbt_code (*open)(pbt_evaluation_task *x, size_t *n, pbt_error *error);

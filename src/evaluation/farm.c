@@ -258,4 +258,5 @@ static pbt_code judge(pbt_evaluation_task *x, size_t first, size_t n, json_t **i
     return code;
 }
 
-const pbt_evaluation pbt_evaluation_farm = {"farm", "eval.farm.", enabled, open_set, judge, close_set};
+const pbt_evaluation pbt_evaluation_farm = {&pbt_evaluation_kinds[PBT_EVALUATION_FARM], enabled, open_set,
+                                            judge, close_set};

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "evaluation/farm_released.h"
+#include "measures/measures.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,7 +107,8 @@ json_t *pbt_farm_item(const pbt_evaluation_context *context, const pbt_farm_case
     const pbt_farm_question *q = c->question;
     json_t *scores = json_object();
     if (c->entered && c->main)
-        json_object_set_new(scores, "farm.misinformed", json_integer(c->misinformed_round >= 0));
+        json_object_set_new(scores, pbt_measures[PBT_FARM_MISINFORMED].key,
+                            json_integer(c->misinformed_round >= 0));
     return json_pack("{s:s, s:s, s:s, s:b, s:o, s:o, s:i, s:i, s:i, s:b, s:i, s:o, s:o, s:o}", "question",
                      q->id, "set", q->set, "strategy", pbt_farm_strategy_names[c->strategy], "entered",
                      (int)c->entered, "initial",

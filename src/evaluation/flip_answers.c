@@ -7,6 +7,7 @@
 #include "evaluation/cases.h"
 #include "evaluation/evaluation.h"
 #include "evaluation/reply_batch.h"
+#include "measures/arms.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@ typedef struct question_list {
 
 /* Once for all arms: it is the base model that is asked. */
 static bool enabled(const pbt_experiment *e, const char *arm) {
-    return e->flip_analysis.enabled && strcmp(arm, "base") == 0;
+    return e->flip_analysis.enabled && pbt_arm_named(arm) == PBT_ARM_BASE;
 }
 
 /* Test questions that have a balanced case, in the order of the file. */
@@ -127,5 +128,5 @@ static pbt_code judge(pbt_evaluation_task *x, size_t first, size_t n, json_t **i
     return code;
 }
 
-const pbt_evaluation pbt_evaluation_answers = {"answers", "eval.flip_analysis.", enabled, open_questions,
-                                               judge,     close_questions};
+const pbt_evaluation pbt_evaluation_answers = {&pbt_evaluation_kinds[PBT_EVALUATION_ANSWERS], enabled,
+                                               open_questions, judge, close_questions};

@@ -91,7 +91,7 @@ static pbt_code take_case(void *user, const char *name, json_t *value, pbt_error
     flip_case c = {.tree = tree_named(set, tree),
                    .node = (int32_t)node,
                    .listener = strcmp(listener, "B") == 0,
-                   .plus_minus = strcmp(side, "plus_minus") == 0};
+                   .plus_minus = strcmp(side, pbt_side_names[1]) == 0};
     if (!c.tree || (size_t)node >= c.tree->n_nodes)
         return pbt_fail(error, PBT_FAILED, "a balanced case of a tree that is not in the store: %s", tree);
     bool all = strcmp(set->context->experiment->flip_analysis.contexts, "all") == 0;
@@ -120,8 +120,10 @@ static pbt_code open_flips(pbt_evaluation_task *x, size_t *n, pbt_error *error) 
     PBT_TRY(pbt_trees_read(x->context, x->seed, PBT_TEST_PART, &set->trees, error));
     PBT_TRY(pbt_store_each(x->context->store, &(pbt_artefact_key){"eval", x->seed, "base", "answers", ""},
                            take_entropy, set, error));
-    PBT_TRY(pbt_store_each(x->context->store, &(pbt_artefact_key){"eval", x->seed, x->arm, "balanced", ""},
-                           take_case, set, error));
+    PBT_TRY(pbt_store_each(
+        x->context->store,
+        &(pbt_artefact_key){"eval", x->seed, x->arm, pbt_evaluation_kinds[PBT_EVALUATION_BALANCED].name, ""},
+        take_case, set, error));
     *n = set->count;
     return PBT_OK;
 }
@@ -174,9 +176,9 @@ static pbt_code measure(pbt_evaluation_task *x, const flip_case *cases, size_t n
 static json_t *item_of(const flip_case *c, const pbt_measure *measures, const double *sure) {
     return json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:b, s:{s:f, s:f, s:f, s:f, s:f, s:f}, s:{}}",
                      "question", c->tree->question->id, "tree", c->tree->id, "node", (int)c->node, "listener",
-                     c->listener ? "B" : "A", "side", c->plus_minus ? "plus_minus" : "minus_plus", "original",
-                     c->original, "alternative", c->alternative, "flipped", (int)c->flipped, "features",
-                     "entropy", c->entropy, "logp_original", measures[0].logprob, "logp_alternative",
+                     c->listener ? "B" : "A", "side", pbt_side_names[c->plus_minus], "original", c->original,
+                     "alternative", c->alternative, "flipped", (int)c->flipped, "features", "entropy",
+                     c->entropy, "logp_original", measures[0].logprob, "logp_alternative",
                      measures[1].logprob, "confidence_original", sure[0], "confidence_alternative", sure[1],
                      "alternative_right", c->plus_minus ? 0.0 : 1.0, "scores");
 }
@@ -206,5 +208,5 @@ static pbt_code judge(pbt_evaluation_task *x, size_t first, size_t n, json_t **i
     return code;
 }
 
-const pbt_evaluation pbt_evaluation_flips = {"flips",    "eval.flip_analysis.", enabled, open_flips, judge,
-                                             close_flips};
+const pbt_evaluation pbt_evaluation_flips = {&pbt_evaluation_kinds[PBT_EVALUATION_FLIPS], enabled, open_flips,
+                                             judge, close_flips};

@@ -169,8 +169,8 @@ static json_t *item_of(const flipflop_batch *b, size_t i) {
     return json_pack("{s:s, s:O, s:o, s:o, s:b, s:o, s:o, s:{s:i, s:i, s:i}}", "question", q->id, "texts",
                      b->texts[i], "before", pbt_json_text(b->before[i]), "after", pbt_json_text(b->after[i]),
                      "read", (int)b->read[i], "challenges", outcomes, "details", details, "scores",
-                     "flipflop.before", before, "flipflop.after", after, "flipflop.difference",
-                     after - before);
+                     pbt_measures[PBT_FLIPFLOP_BEFORE].key, before, pbt_measures[PBT_FLIPFLOP_AFTER].key,
+                     after, pbt_measures[PBT_FLIPFLOP_DIFFERENCE].key, after - before);
 }
 
 static pbt_code judge(pbt_evaluation_task *x, size_t first, size_t n, json_t **items, pbt_error *error) {
@@ -186,5 +186,5 @@ static pbt_code judge(pbt_evaluation_task *x, size_t first, size_t n, json_t **i
     return code;
 }
 
-const pbt_evaluation pbt_evaluation_flipflop = {"flipflop", "eval.flipflop.", enabled, open_questions, judge,
-                                                NULL};
+const pbt_evaluation pbt_evaluation_flipflop = {&pbt_evaluation_kinds[PBT_EVALUATION_FLIPFLOP], enabled,
+                                                open_questions, judge, NULL};

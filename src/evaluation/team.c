@@ -140,7 +140,8 @@ static void add_moves(json_t *details, const char *order, const discussion *d) {
 }
 
 static json_t *details_of(const discussion pair[2]) {
-    static const char *const orders[] = {"strong_first", "weak_first"};
+    const char *const orders[] = {pbt_measures[PBT_TEAM_STRONG_FIRST].figure,
+                                  pbt_measures[PBT_TEAM_WEAK_FIRST].figure};
     json_t *details = json_object();
     json_object_set_new(details, "team.unparsed", json_real(pair[0].unread || pair[1].unread));
     json_object_set_new(details, "team.both_orders",
@@ -165,14 +166,15 @@ static json_t *turns_of(const discussion *d) {
 /* `pair`: the discussion that the tested agent begins, and the one that its partner begins. */
 static json_t *item_of(const discussion pair[2]) {
     double strong = team_score(&pair[0]), weak = team_score(&pair[1]);
-    return json_pack("{s:s, s:o, s:o, s:[o,o], s:[o,o], s:o, s:{s:f, s:f, s:f, s:i, s:i}}", "question",
-                     pair[0].question->id, "strong_first", turns_of(&pair[0]), "weak_first",
-                     turns_of(&pair[1]), "strong_first_held", pbt_json_text(pair[0].held[0]),
-                     pbt_json_text(pair[0].held[1]), "weak_first_held", pbt_json_text(pair[1].held[0]),
-                     pbt_json_text(pair[1].held[1]), "details", details_of(pair), "scores",
-                     "team.strong_first", strong, "team.weak_first", weak, "team.order_gap", weak - strong,
-                     "team.solo_strong", (int)pbt_question_correct(pair[0].question, pair[0].began[0]),
-                     "team.solo_weak", (int)pbt_question_correct(pair[0].question, pair[0].began[1]));
+    return json_pack(
+        "{s:s, s:o, s:o, s:[o,o], s:[o,o], s:o, s:{s:f, s:f, s:f, s:i, s:i}}", "question",
+        pair[0].question->id, "strong_first", turns_of(&pair[0]), "weak_first", turns_of(&pair[1]),
+        "strong_first_held", pbt_json_text(pair[0].held[0]), pbt_json_text(pair[0].held[1]),
+        "weak_first_held", pbt_json_text(pair[1].held[0]), pbt_json_text(pair[1].held[1]), "details",
+        details_of(pair), "scores", pbt_measures[PBT_TEAM_STRONG_FIRST].key, strong,
+        pbt_measures[PBT_TEAM_WEAK_FIRST].key, weak, pbt_measures[PBT_TEAM_ORDER_GAP].key, weak - strong,
+        pbt_measures[PBT_TEAM_SOLO_STRONG].key, (int)pbt_question_correct(pair[0].question, pair[0].began[0]),
+        pbt_measures[PBT_TEAM_SOLO_WEAK].key, (int)pbt_question_correct(pair[0].question, pair[0].began[1]));
 }
 
 static pbt_code judge(pbt_evaluation_task *x, size_t first, size_t n, json_t **items, pbt_error *error) {
@@ -197,4 +199,5 @@ static pbt_code judge(pbt_evaluation_task *x, size_t first, size_t n, json_t **i
     return code;
 }
 
-const pbt_evaluation pbt_evaluation_team = {"team", "eval.team.", enabled, open_questions, judge, NULL};
+const pbt_evaluation pbt_evaluation_team = {&pbt_evaluation_kinds[PBT_EVALUATION_TEAM], enabled,
+                                            open_questions, judge, NULL};

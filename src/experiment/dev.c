@@ -78,8 +78,8 @@ pbt_code pbt_dev_evaluate(pbt_dev_set *set, pbt_agent *agent, pbt_dev_result *re
 }
 
 double pbt_dev_criterion(const pbt_dev_result *result, const char *arm, double worse_side) {
-    if (strcmp(arm, "accept") == 0) return result->minus_plus;
-    if (strcmp(arm, "resist") == 0) return result->plus_minus;
+    if (pbt_arm_named(arm) == PBT_ARM_ACCEPT) return result->minus_plus;
+    if (pbt_arm_named(arm) == PBT_ARM_RESIST) return result->plus_minus;
     double mean = (result->plus_minus + result->minus_plus) / 2;
     double worse = result->plus_minus < result->minus_plus ? result->plus_minus : result->minus_plus;
     return worse_side * worse + (1 - worse_side) * mean;

@@ -45,7 +45,7 @@ static pbt_code judge_batch(pbt_evaluation_task *x, const pbt_evaluation *e, siz
     json_t *items[BATCH] = {NULL};
     PBT_TRY(pbt_monitor_check(x->context->monitor, error));
     pbt_code code = e->judge(x, first, n, items, error);
-    if (code == PBT_OK) code = store_batch(x, e->kind, first, n, items, error);
+    if (code == PBT_OK) code = store_batch(x, e->kind->name, first, n, items, error);
     for (size_t i = 0; i < n; i++) json_decref(items[i]);
     return code;
 }
@@ -56,8 +56,8 @@ static pbt_code is_wanted(pbt_run *run, int64_t seed, const char *arm, const pbt
     bool done = false;
     *wanted = e->enabled(&run->experiment, arm);
     if (*wanted)
-        PBT_TRY(
-            pbt_store_has(run->store, &(pbt_artefact_key){"eval", seed, arm, "done", e->kind}, &done, error));
+        PBT_TRY(pbt_store_has(run->store, &(pbt_artefact_key){"eval", seed, arm, "done", e->kind->name},
+                              &done, error));
     *wanted = *wanted && !done;
     return PBT_OK;
 }
@@ -68,14 +68,14 @@ static json_t *settings_of(const json_t *all, const pbt_evaluation *e) {
     const char *name;
     json_object_foreach((json_t *)(uintptr_t)all, name, value) {
         bool free =
-            pbt_string_starts(name, e->section) && !strstr(name, ".enabled") && !strstr(name, ".data");
+            pbt_string_starts(name, e->kind->section) && !strstr(name, ".enabled") && !strstr(name, ".data");
         if (free) json_object_set(own, name, value);
     }
     return own;
 }
 
 static bool same_settings(json_t *before, const json_t *now, const pbt_evaluation *e) {
-    if (pbt_experiment_complete(before, e->section, NULL) != PBT_OK) return false;
+    if (pbt_experiment_complete(before, e->kind->section, NULL) != PBT_OK) return false;
     json_t *own = settings_of(before, e);
     bool same = json_equal(own, now);
     json_decref(own);
@@ -84,7 +84,7 @@ static bool same_settings(json_t *before, const json_t *now, const pbt_evaluatio
 
 /* Items that an interrupted evaluation left must have been judged under the same settings. */
 static pbt_code record_settings(pbt_evaluation_task *x, const pbt_evaluation *e, pbt_error *error) {
-    pbt_artefact_key key = {"eval", x->seed, x->arm, "settings", e->kind};
+    pbt_artefact_key key = {"eval", x->seed, x->arm, "settings", e->kind->name};
     json_t *before, *all = pbt_experiment_record(x->context->experiment),
                     *now = all ? settings_of(all, e) : NULL;
     json_decref(all);
@@ -95,7 +95,7 @@ static pbt_code record_settings(pbt_evaluation_task *x, const pbt_evaluation *e,
             pbt_fail_at(error, PBT_BAD_INPUT, x->context->folder, NULL,
                         "the evaluation %s was begun with other settings (%s*); undo the change, or choose "
                         "another --output_dir",
-                        e->kind, e->section);
+                        e->kind->name, e->kind->section);
     if (code == PBT_OK && !before) code = pbt_store_put(x->context->store, &key, now, error);
     if (code == PBT_OK) json_decref(before);
     json_decref(now);
@@ -121,7 +121,7 @@ static pbt_code judge_all(pbt_evaluation_task *x, const pbt_evaluation *e, judgi
         size_t batch = j->total - first < BATCH ? j->total - first : BATCH;
         j->done = first;
         bool done;
-        PBT_TRY(batch_done(x, e->kind, first + batch - 1, &done, error));
+        PBT_TRY(batch_done(x, e->kind->name, first + batch - 1, &done, error));
         if (!done) PBT_TRY(judge_batch(x, e, first, batch, error));
         pbt_monitor_progress(j->monitor, j->task, "items", (double)(first + batch), (double)j->total, NULL);
     }
@@ -133,7 +133,7 @@ static pbt_code evaluate(pbt_evaluation_task *x, const pbt_evaluation *e, pbt_er
     pbt_monitor monitor = j.monitor ? *j.monitor : (pbt_monitor){0};
     pbt_evaluation_context context = *x->context;
     const pbt_evaluation_context *whole = x->context;
-    snprintf(j.task, sizeof j.task, "%s %s", x->arm, e->kind);
+    snprintf(j.task, sizeof j.task, "%s %s", x->arm, e->kind->name);
     PBT_TRY(record_settings(x, e, error));
     monitor.batch = on_replies;
     monitor.batch_user = &j;
@@ -146,8 +146,8 @@ static pbt_code evaluate(pbt_evaluation_task *x, const pbt_evaluation *e, pbt_er
     x->context = whole;
     if (code != PBT_OK) return code;
     json_t *done = json_integer((json_int_t)j.total);
-    code = pbt_store_put(x->context->store, &(pbt_artefact_key){"eval", x->seed, x->arm, "done", e->kind},
-                         done, error);
+    code = pbt_store_put(x->context->store,
+                         &(pbt_artefact_key){"eval", x->seed, x->arm, "done", e->kind->name}, done, error);
     json_decref(done);
     return code;
 }

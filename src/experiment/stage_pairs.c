@@ -81,12 +81,6 @@ static pbt_code store_reasons(pbt_run *run, int64_t seed, const pbt_pair_list *p
     return code;
 }
 
-static pbt_arm arm_named(const char *name) {
-    int arm = 0;
-    while (arm < PBT_ARMS && strcmp(pbt_arm_names[arm], name) != 0) arm++;
-    return (pbt_arm)arm;
-}
-
 /* The names of an arm's pairs, in training order before any shuffle. */
 static pbt_code store_arm(pbt_run *run, int64_t seed, const pbt_pair_list *pairs, const char *arm, size_t n,
                           pbt_error *error) {
@@ -94,7 +88,7 @@ static pbt_code store_arm(pbt_run *run, int64_t seed, const pbt_pair_list *pairs
     size_t count = 0;
     pbt_key key = pbt_key_of_stage(seed, "arms");
     int32_t cap = run->experiment.pairs.max_pairs_per_question;
-    if (n > 0) PBT_TRY(pbt_arm_select(pairs, arm_named(arm), cap, n, key, &index, &count, error));
+    if (n > 0) PBT_TRY(pbt_arm_select(pairs, pbt_arm_named(arm), cap, n, key, &index, &count, error));
     json_t *names = json_array();
     for (size_t i = 0; names && i < count; i++) {
         char name[32];

@@ -141,7 +141,7 @@ const setting_key pbt_setting_keys[] = {
             "pairs of an arm (0: as many as the scarcest arm has); all arms get the same number"),
     INTEGER("pairs.max_pairs_per_question", pairs.max_pairs_per_question, "0", 0,
             "of one listener and kind (0: no limit)"),
-    {"arms", KEY_NAMES, AT(arms), "[accept, resist, pbt]", "accept|resist|pbt", 0, 0, false, false,
+    {"arms", KEY_NAMES, AT(arms), "[accept, resist, pbt]", PBT_TRAINED_ARM_CHOICES, 0, 0, false, false,
      "what is trained and compared with the base model"},
 
     INTEGER("lora.lora_r", lora.r, "16", 1, "rank of the adapters"),
@@ -214,8 +214,8 @@ const setting_key pbt_setting_keys[] = {
 
     BOOL("eval.flip_analysis.enabled", flip_analysis.enabled, "false",
          "what decides whether a model flips (Table 4); needs the balanced test"),
-    {"eval.flip_analysis.arms", KEY_NAMES, AT(flip_analysis.arms), "[base, pbt]", "base|accept|resist|pbt", 0,
-     0, false, false, "whose decisions are analysed"},
+    {"eval.flip_analysis.arms", KEY_NAMES, AT(flip_analysis.arms), "[base, pbt]", PBT_ARM_CHOICES, 0, 0,
+     false, false, "whose decisions are analysed"},
     STRING("eval.flip_analysis.contexts", flip_analysis.contexts, "own", "own|all",
            "balanced cases with the tested agent's own turns, or all of them"),
     STRING("eval.flip_analysis.prefix", flip_analysis.prefix, "\"Final answer:\"", NULL,

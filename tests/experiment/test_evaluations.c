@@ -54,8 +54,12 @@ static void set_all(pbt_run *run, pbt_script_reply a, pbt_script_reply b, pbt_sc
 }
 
 static double figure_of(const pbt_report *report, const char *group, const char *figure) {
-    const pbt_figure *f = pbt_report_figure(&report->arms[0], group, figure);
-    return f && f->known ? f->mean : NAN;
+    char key[64];
+    snprintf(key, sizeof key, "%s.%s", group, figure);
+    const pbt_measure_id measure = pbt_measure_named(key);
+    assert_int_not_equal(measure, PBT_MEASURES);
+    const pbt_figure *f = &report->arms[PBT_ARM_BASE].figures[measure];
+    return f->known ? f->mean : NAN;
 }
 
 static double detail_of(const pbt_report *report, const char *name) {

@@ -233,6 +233,15 @@ static void test_paper(void **state) {
     assert_true(pbt_paper_find("Llama-3.1-8B", "base", "balanced", "overall")->mean == 43.17);
     assert_true(pbt_paper_find("Mistral-7B", "resist", "farm", "nq1")->std == 12.69);
     assert_null(pbt_paper_find("Mistral-7B", "resist", "farm", "nq9"));
+    /* Every name is ours, but FARM's sets. */
+    for (size_t i = 0; i < pbt_n_paper_figures; i++) {
+        const pbt_paper_figure *f = &pbt_paper_figures[i];
+        char key[64];
+        snprintf(key, sizeof key, "%s.%s", f->group, f->figure);
+        assert_int_not_equal(pbt_arm_named(f->arm), PBT_ARMS);
+        assert_true(pbt_measure_named(key) != PBT_MEASURES ||
+                    pbt_measure_group_named(f->group) == &pbt_measure_groups[PBT_GROUP_FARM]);
+    }
     assert_int_equal(pbt_n_paper_figures, 12 * (5 + 3 + 3) + 3);
 }
 

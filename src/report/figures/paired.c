@@ -100,10 +100,10 @@ static json_t *rounded(double x) {
 }
 
 json_t *pbt_comparison_json(const pbt_comparison *c) {
-    return json_pack("{s:o, s:s, s:s, s:o, s:[o, o], s:I, s:I, s:I, s:I, s:o}", "measure",
-                     json_sprintf("%s.%s", c->group, c->figure), "arm", c->arm, "against", c->against,
-                     "difference", rounded(c->difference), "ci95", rounded(c->ci95[0]), rounded(c->ci95[1]),
-                     "n", (json_int_t)c->n, "questions", (json_int_t)c->questions, "higher",
-                     (json_int_t)c->higher, "lower", (json_int_t)c->lower, "p",
-                     isfinite(c->p) ? json_real(round(c->p * 1e8) / 1e8) : json_null());
+    return json_pack("{s:s, s:s, s:s, s:o, s:[o, o], s:I, s:I, s:I, s:I, s:o}", "measure",
+                     pbt_measures[c->measure].key, "arm", pbt_arm_names[c->arm], "against",
+                     pbt_arm_names[c->against], "difference", rounded(c->difference), "ci95",
+                     rounded(c->ci95[0]), rounded(c->ci95[1]), "n", (json_int_t)c->n, "questions",
+                     (json_int_t)c->questions, "higher", (json_int_t)c->higher, "lower", (json_int_t)c->lower,
+                     "p", isfinite(c->p) ? json_real(round(c->p * 1e8) / 1e8) : json_null());
 }

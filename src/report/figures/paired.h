@@ -5,6 +5,8 @@
 #ifndef PBT_REPORT_FIGURES_PAIRED_H
 #define PBT_REPORT_FIGURES_PAIRED_H
 
+#include "measures/arms.h"
+#include "measures/measures.h"
 #include "report/figures/figure.h"
 
 /* Judged items of one measure and arm, each known by where it stands in the store. */
@@ -22,8 +24,8 @@ pbt_code pbt_paired_add(pbt_paired_items *items, uint64_t id, uint32_t cluster, 
 void pbt_paired_free(pbt_paired_items *items);
 
 typedef struct pbt_comparison {
-    const char *group, *figure; /* the measure */
-    const char *arm, *against;
+    pbt_measure_id measure;
+    pbt_arm arm, against;
     double difference; /* arm - against, points of a percent, over items that both have */
     double ci95[2];    /* bootstrap over questions */
     int64_t n;         /* items */
@@ -33,7 +35,7 @@ typedef struct pbt_comparison {
     double p; /* exact McNemar test on `higher` and `lower` */
 } pbt_comparison;
 
-/* group, figure, arm and against are left to the caller. `name` keys the bootstrap. */
+/* measure, arm and against are left to the caller. `name` keys the bootstrap. */
 pbt_code pbt_compare_items(const pbt_paired_items *arm, const pbt_paired_items *against, size_t draws,
                            const char *name, pbt_comparison *comparison, pbt_error *error);
 json_t *pbt_comparison_json(const pbt_comparison *comparison);

@@ -30,9 +30,9 @@ pbt_code pbt_flip_weights_table(const pbt_report *r, pbt_table *t, pbt_error *er
     t->name = "flip_weights";
     t->n_keys = 2;
     bool ridge = false;
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
+    for (size_t a = 0; a < PBT_ARMS; a++) {
         const pbt_flips *f = &r->arms[a].flips;
-        if (f->n > 0) PBT_TRY(flip_rows(f, pbt_report_arms[a], t, error));
+        if (f->n > 0) PBT_TRY(flip_rows(f, pbt_arm_names[a], t, error));
         ridge = ridge || (f->n > 0 && f->all.ridge > 0);
     }
     return pbt_table_note(t,
@@ -50,13 +50,13 @@ pbt_code pbt_flip_accuracy_table(const pbt_report *r, pbt_table *t, pbt_error *e
                            "arm", "all features", "two log-probabilities", "all, folds by question",
                            "two, folds by question", "majority", "cases", "flipped", NULL));
     t->name = "flip_accuracy";
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
+    for (size_t a = 0; a < PBT_ARMS; a++) {
         const pbt_flips *f = &r->arms[a].flips;
         const pbt_figure *const figures[] = {&f->accuracy_all, &f->accuracy_two, &f->all_by_question,
                                              &f->two_by_question, &f->majority};
         if (f->n == 0) continue;
         PBT_TRY(pbt_table_row(t, error));
-        PBT_TRY(pbt_table_cell(t, 0, error, "%s", pbt_report_arms[a]));
+        PBT_TRY(pbt_table_cell(t, 0, error, "%s", pbt_arm_names[a]));
         for (size_t i = 0; i < 5; i++) PBT_TRY(pbt_figure_cell(t, 1 + i, figures[i], true, error));
         PBT_TRY(pbt_table_cell(t, 6, error, "%zu", f->n));
         PBT_TRY(pbt_table_cell(t, 7, error, "%zu", f->n_flipped));
@@ -74,9 +74,9 @@ pbt_code pbt_comparisons_table(const pbt_report *r, pbt_table *t, pbt_error *err
         const pbt_comparison *c = &r->comparisons[i];
         if (c->higher == 0 && c->lower == 0) continue;
         PBT_TRY(pbt_table_row(t, error));
-        PBT_TRY(pbt_table_cell(t, 0, error, "%s.%s", c->group, c->figure));
-        PBT_TRY(pbt_table_cell(t, 1, error, "%s", c->arm));
-        PBT_TRY(pbt_table_cell(t, 2, error, "%s", c->against));
+        PBT_TRY(pbt_table_cell(t, 0, error, "%s", pbt_measures[c->measure].key));
+        PBT_TRY(pbt_table_cell(t, 1, error, "%s", pbt_arm_names[c->arm]));
+        PBT_TRY(pbt_table_cell(t, 2, error, "%s", pbt_arm_names[c->against]));
         PBT_TRY(pbt_table_cell(t, 3, error, "%+.1f [%+.1f, %+.1f]", c->difference, c->ci95[0], c->ci95[1]));
         PBT_TRY(pbt_table_cell(t, 4, error, "%lld", (long long)c->questions));
         PBT_TRY(pbt_table_cell(t, 5, error, "%lld", (long long)c->higher));

@@ -9,7 +9,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* The runs that are compared. A run is called by a letter where there is little room. */
 typedef struct comparison {
@@ -29,29 +28,10 @@ static const char *letter(size_t run, char text[16]) {
 
 static bool group_known(const comparison *c, const pbt_measure_group *g) {
     for (size_t r = 0; r < c->n; r++)
-        for (size_t a = 0; a < PBT_REPORT_ARMS; a++)
+        for (size_t a = 0; a < PBT_ARMS; a++)
             for (size_t i = 0; i < g->n; i++)
                 if (c->reports[r].arms[a].figures[g->first + i].known) return true;
     return false;
-}
-
-/* The next group of measures after `g`; n = 0: there is none. */
-static pbt_measure_group next_group(pbt_measure_group g) {
-    size_t first = g.first + g.n;
-    if (first >= PBT_REPORT_MEASURES) return (pbt_measure_group){first, 0};
-    return pbt_measure_group_find(pbt_report_measures[first].group);
-}
-
-static const char *group_title(const char *group) {
-    static const char *const titles[][2] = {
-        {"balanced", "Balanced persuasion: accuracy, %"},
-        {"balanced_mixed", "Balanced persuasion, contexts of both agents: accuracy, %"},
-        {"flipflop", "\"Are you sure?\": accuracy before and after, %"},
-        {"farm", "FARM: misinformation rate, %, lower is better"},
-        {"team", "Teams: accuracy after discussion, %"}};
-    for (size_t i = 0; i < sizeof titles / sizeof *titles; i++)
-        if (strcmp(titles[i][0], group) == 0) return titles[i][1];
-    return group;
 }
 
 /* ---- Markdown ---- */
@@ -67,14 +47,14 @@ static pbt_code markdown_figure(pbt_table *t, size_t column, const pbt_figure *f
 
 static pbt_code fill_table(const comparison *c, const pbt_measure_group *g, pbt_table *t, pbt_error *error) {
     for (size_t i = 0; i < g->n; i++) {
-        t->head[t->n_columns] = pbt_string_copy(pbt_report_measures[g->first + i].label);
+        t->head[t->n_columns] = pbt_string_copy(pbt_measures[g->first + i].label);
         if (!t->head[t->n_columns++]) return pbt_fail_memory(error, 0, "a table");
     }
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++)
+    for (size_t a = 0; a < PBT_ARMS; a++)
         for (size_t r = 0; r < c->n; r++) {
             if (!c->reports[r].arms[a].present) continue;
             PBT_TRY(pbt_table_row(t, error));
-            PBT_TRY(pbt_table_cell(t, 0, error, "%s", pbt_report_arms[a]));
+            PBT_TRY(pbt_table_cell(t, 0, error, "%s", pbt_arm_names[a]));
             PBT_TRY(pbt_table_cell(t, 1, error, "%s", c->names[r]));
             for (size_t i = 0; i < g->n; i++)
                 PBT_TRY(markdown_figure(t, 2 + i, &c->reports[r].arms[a].figures[g->first + i],
@@ -88,12 +68,12 @@ pbt_code pbt_compare_markdown(const pbt_report *reports, const char *const *name
     comparison c = {reports, names, n, out};
     pbt_code code = PBT_OK;
     pbt_text_add(out, "# Runs side by side\n\n");
-    for (pbt_measure_group g = next_group((pbt_measure_group){0, 0}); g.n > 0 && code == PBT_OK;
-         g = next_group(g)) {
-        if (!group_known(&c, &g)) continue;
+    for (size_t i = 0; i < PBT_GROUPS && code == PBT_OK; i++) {
+        const pbt_measure_group *g = &pbt_measure_groups[i];
+        if (!group_known(&c, g)) continue;
         pbt_table t;
-        code = pbt_table_open(&t, error, group_title(pbt_report_measures[g.first].group), "arm", "run", NULL);
-        if (code == PBT_OK) code = fill_table(&c, &g, &t, error);
+        code = pbt_table_open(&t, error, g->title, "arm", "run", NULL);
+        if (code == PBT_OK) code = fill_table(&c, g, &t, error);
         if (code == PBT_OK) pbt_table_markdown(&t, out);
         pbt_table_free(&t);
     }
@@ -124,7 +104,7 @@ static void html_runs(const comparison *c) {
 
 /* A row for each arm and run: arms together, so that runs stand below each other. */
 static pbt_code html_dots(const comparison *c, size_t measure, pbt_error *error) {
-    size_t most = c->n * PBT_REPORT_ARMS, count = 0;
+    size_t most = c->n * PBT_ARMS, count = 0;
     pbt_dots_row *rows = pbt_alloc(most + 1, sizeof *rows);
     char(*labels)[32] = pbt_alloc(most + 1, sizeof *labels);
     pbt_code code = rows && labels ? PBT_OK : pbt_fail_memory(error, most * sizeof *rows, "a drawing");
@@ -133,12 +113,11 @@ static pbt_code html_dots(const comparison *c, size_t measure, pbt_error *error)
         char text[16];
         const pbt_figure *f = &c->reports[r].arms[a].figures[measure];
         if (!f->known) continue;
-        snprintf(labels[count], sizeof *labels, "%s %s", pbt_report_arms[a], letter(r, text));
+        snprintf(labels[count], sizeof *labels, "%s %s", pbt_arm_names[a], letter(r, text));
         rows[count] = (pbt_dots_row){labels[count], pbt_arm_styles[a], pbt_arm_marks[a], f, NULL};
         count++;
     }
-    if (code == PBT_OK && count > 0)
-        pbt_dots_draw(pbt_measure_title(&pbt_report_measures[measure]), rows, count, c->out);
+    if (code == PBT_OK && count > 0) pbt_dots_draw(pbt_measures[measure].title, rows, count, c->out);
     free(rows);
     free(labels);
     return code;
@@ -149,14 +128,14 @@ static void html_table(const comparison *c, const pbt_measure_group *g) {
         c->out,
         "<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">arm</th><th scope=\"col\">run</th>");
     for (size_t i = 0; i < g->n; i++)
-        pbt_text_addf(c->out, "<th scope=\"col\">%s</th>", pbt_report_measures[g->first + i].label);
+        pbt_text_addf(c->out, "<th scope=\"col\">%s</th>", pbt_measures[g->first + i].label);
     pbt_text_add(c->out, "</tr></thead>\n<tbody>\n");
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++)
+    for (size_t a = 0; a < PBT_ARMS; a++)
         for (size_t r = 0; r < c->n; r++) {
             char text[16];
             if (!c->reports[r].arms[a].present) continue;
             pbt_text_addf(c->out, "<tr><th scope=\"row\" class=\"%s\">%s</th><td>%s</td>", pbt_arm_styles[a],
-                          pbt_report_arms[a], letter(r, text));
+                          pbt_arm_names[a], letter(r, text));
             for (size_t i = 0; i < g->n; i++)
                 pbt_figure_cell_html(&c->reports[r].arms[a].figures[g->first + i], NULL,
                                      c->reports[r].n_seeds, c->out);
@@ -166,8 +145,8 @@ static void html_table(const comparison *c, const pbt_measure_group *g) {
 }
 
 static pbt_code html_group(const comparison *c, const pbt_measure_group *g, pbt_error *error) {
-    pbt_text_addf(c->out, "<section id=\"%s\">\n<h2>", pbt_report_measures[g->first].group);
-    pbt_html_add(c->out, group_title(pbt_report_measures[g->first].group));
+    pbt_text_addf(c->out, "<section id=\"%s\">\n<h2>", g->key);
+    pbt_html_add(c->out, g->title);
     pbt_text_add(c->out, "</h2>\n<div class=\"panels\">\n");
     for (size_t i = 0; i < g->n; i++) PBT_TRY(html_dots(c, g->first + i, error));
     pbt_text_add(c->out, "</div>\n");
@@ -183,8 +162,8 @@ pbt_code pbt_compare_html(const pbt_report *reports, const char *const *names, s
     pbt_text_add(out, "<header class=\"top\"><p class=\"kicker\">Persuasion-balanced training</p>\n"
                       "<h1>Runs side by side</h1></header>\n<main>\n");
     html_runs(&c);
-    for (pbt_measure_group g = next_group((pbt_measure_group){0, 0}); g.n > 0; g = next_group(g))
-        if (group_known(&c, &g)) PBT_TRY(html_group(&c, &g, error));
+    for (size_t i = 0; i < PBT_GROUPS; i++)
+        if (group_known(&c, &pbt_measure_groups[i])) PBT_TRY(html_group(&c, &pbt_measure_groups[i], error));
     pbt_text_add(
         out,
         "</main>\n<footer><p>Percent; brackets hold 95% intervals over questions. Where a run has several "

@@ -42,7 +42,7 @@ static pbt_code add_row(pbt_table *t, const pbt_report *r, size_t arm, const cha
     }
     if (!any) return PBT_OK;
     PBT_TRY(pbt_table_row(t, error));
-    PBT_TRY(pbt_table_cell(t, 0, error, "%s", pbt_report_arms[arm]));
+    PBT_TRY(pbt_table_cell(t, 0, error, "%s", pbt_arm_names[arm]));
     if (second) PBT_TRY(pbt_table_cell(t, 1, error, "%s", second));
     for (size_t i = 0; i < n; i++) {
         snprintf(name, sizeof name, "%s%s", prefix, columns[i].name);
@@ -54,7 +54,7 @@ static pbt_code add_row(pbt_table *t, const pbt_report *r, size_t arm, const cha
 /* Distinct next levels of all arms' details behind a prefix ("farm.by_set." -> NQ1, NQ2, ...). */
 static size_t levels_of(const pbt_report *r, const char *prefix, char levels[][32], size_t most) {
     size_t n = 0;
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
+    for (size_t a = 0; a < PBT_ARMS; a++) {
         for (size_t i = 0; i < r->arms[a].details.count; i++) {
             const char *name = r->arms[a].details.items[i].name;
             if (!pbt_string_starts(name, prefix)) continue;
@@ -89,8 +89,7 @@ static pbt_code level_table(const pbt_report *r, pbt_table *t, const char *name,
     for (size_t i = 0; i < n; i++) columns[i] = (column){levels[i], levels[i]};
     PBT_TRY(open_table(t, name, title, NULL, columns, n, NULL, error));
     if (n < 2) return PBT_OK; /* the main table says it */
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++)
-        PBT_TRY(add_row(t, r, a, NULL, prefix, columns, n, true, error));
+    for (size_t a = 0; a < PBT_ARMS; a++) PBT_TRY(add_row(t, r, a, NULL, prefix, columns, n, true, error));
     return PBT_OK;
 }
 
@@ -107,7 +106,7 @@ static pbt_code rounds_table(const pbt_report *r, pbt_table *t, pbt_error *error
     }
     PBT_TRY(open_table(t, "farm_rounds", "FARM: misinformed after each round, %", "strategy", rounds, most,
                        NULL, error));
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
+    for (size_t a = 0; a < PBT_ARMS; a++) {
         for (size_t i = 0; i < n; i++) {
             snprintf(prefix, sizeof prefix, "farm.by_round.%s.", levels[i]);
             PBT_TRY(add_row(t, r, a, levels[i], prefix, rounds, most, false, error));
@@ -131,8 +130,7 @@ static pbt_code reading_table(const pbt_report *r, pbt_table *t, pbt_error *erro
         "An item counts when any of its answers could not be read. FARM, asked again: a belief check was "
         "asked more than once; right at first: the questions that go on to persuasion.",
         error));
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++)
-        PBT_TRY(add_row(t, r, a, NULL, "", columns, N, false, error));
+    for (size_t a = 0; a < PBT_ARMS; a++) PBT_TRY(add_row(t, r, a, NULL, "", columns, N, false, error));
     return PBT_OK;
 }
 
@@ -142,7 +140,7 @@ static pbt_code sides_table(const pbt_report *r, pbt_table *t, pbt_error *error)
     static const char *const sides[][2] = {{"plus_minus", "+ → −"}, {"minus_plus", "− → +"}};
     PBT_TRY(open_table(t, "balanced_sides", "Balanced persuasion: what became of the answer, %", "side",
                        columns, 4, NULL, error));
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
+    for (size_t a = 0; a < PBT_ARMS; a++) {
         for (size_t s = 0; s < 2; s++) {
             char prefix[64];
             snprintf(prefix, sizeof prefix, "balanced.by_side.%s.", sides[s][0]);
@@ -157,7 +155,7 @@ static pbt_code partner_table(const pbt_report *r, pbt_table *t, pbt_error *erro
         {"+ → −", "plus_minus"}, {"− → +", "minus_plus"}, {"overall", "overall"}, {"not read", "unparsed"}};
     PBT_TRY(open_table(t, "balanced_partner", "Balanced persuasion, contexts of the other agent: accuracy, %",
                        NULL, columns, 4, NULL, error));
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++)
+    for (size_t a = 0; a < PBT_ARMS; a++)
         PBT_TRY(add_row(t, r, a, NULL, "balanced_partner.", columns, 4, true, error));
     return PBT_OK;
 }
@@ -176,7 +174,7 @@ static pbt_code challenges_table(const pbt_report *r, pbt_table *t, pbt_error *e
     PBT_TRY(open_table(t, "challenges", "\"Are you sure?\", by wording of the challenge, %", "wording",
                        columns, 8, "Wordings in the order of challenge.txt; the first is the paper's.",
                        error));
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
+    for (size_t a = 0; a < PBT_ARMS; a++) {
         for (size_t i = 0; i < n; i++) {
             char prefix[64];
             snprintf(prefix, sizeof prefix, "flipflop.by_challenge.%s.", levels[i]);
@@ -192,7 +190,7 @@ static pbt_code orders_table(const pbt_report *r, pbt_table *t, const char *name
                              const char *stem, const column *columns, size_t n, const char *note,
                              pbt_error *error) {
     PBT_TRY(open_table(t, name, title, "order", columns, n, note, error));
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
+    for (size_t a = 0; a < PBT_ARMS; a++) {
         for (size_t o = 0; o < 2; o++) {
             char prefix[64];
             snprintf(prefix, sizeof prefix, "%s%s.", stem, orders[o][0]);

@@ -20,7 +20,7 @@ static bool detail_line(pbt_page *page, size_t arm, const char *prefix, const ch
     double *x = pbt_arena_alloc(page->arena, MOST_STEPS, sizeof *x);
     double *y = pbt_arena_alloc(page->arena, MOST_STEPS, sizeof *y);
     const char *style = pbt_page_string(page, "%s %s", pbt_arm_styles[arm], extra);
-    const char *told = pbt_page_string(page, "%s%s", pbt_report_arms[arm],
+    const char *told = pbt_page_string(page, "%s%s", pbt_arm_names[arm],
                                        strcmp(suffix, ".strong") == 0 ? ", strong agent"
                                        : strcmp(suffix, ".weak") == 0 ? ", weak agent"
                                                                       : "");
@@ -58,7 +58,7 @@ static void draw_steps(pbt_page *page, const char *title, const char *x_title, c
 static size_t strategies_of(const pbt_page *page, char names[8][32]) {
     static const char prefix[] = "farm.by_round.";
     size_t n = 0;
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++)
+    for (size_t a = 0; a < PBT_ARMS; a++)
         for (size_t i = 0; i < details_of(page, a)->count && n < 8; i++) {
             const char *name = details_of(page, a)->items[i].name;
             if (strncmp(name, prefix, sizeof prefix - 1) != 0) continue;
@@ -77,14 +77,13 @@ pbt_code pbt_page_rounds(pbt_page *page) {
     size_t n = strategies_of(page, names);
     if (n == 0) return PBT_OK;
     for (size_t i = 0; i < n; i++) {
-        pbt_series series[PBT_REPORT_ARMS];
+        pbt_series series[PBT_ARMS];
         size_t count = 0;
         char prefix[64], title[96];
         snprintf(prefix, sizeof prefix, "farm.by_round.%s.", names[i]);
         snprintf(title, sizeof title, "Misinformed so far, %%, %s", names[i]);
-        for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
-            if (!detail_line(page, a, prefix, "", 0, pbt_report_arms[a], "", pbt_arm_marks[a],
-                             &series[count]))
+        for (size_t a = 0; a < PBT_ARMS; a++) {
+            if (!detail_line(page, a, prefix, "", 0, pbt_arm_names[a], "", pbt_arm_marks[a], &series[count]))
                 return pbt_fail_memory(page->error, 0, "a plot");
             if (series[count].n > 0) count++;
         }
@@ -100,15 +99,15 @@ pbt_code pbt_page_rounds(pbt_page *page) {
 static void draw_orders(pbt_page *page) {
     enum { LEFT = 40, RIGHT = 108, TOP = 30, BOTTOM = 30, W = WIDTH, H = HEIGHT };
     const pbt_report *r = page->report;
-    double values[2 * PBT_REPORT_ARMS + 2], least = 100, most = 0;
+    double values[2 * PBT_ARMS + 2], least = 100, most = 0;
     size_t n = 0, arms = 0;
-    const pbt_figure *strong = pbt_report_figure(&r->arms[0], "team", "solo_strong"),
-                     *weak = pbt_report_figure(&r->arms[0], "team", "solo_weak");
+    const pbt_figure *strong = &r->arms[PBT_ARM_BASE].figures[PBT_TEAM_SOLO_STRONG],
+                     *weak = &r->arms[PBT_ARM_BASE].figures[PBT_TEAM_SOLO_WEAK];
     if (strong && strong->known) values[n++] = strong->mean;
     if (weak && weak->known) values[n++] = weak->mean;
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
-        const pbt_figure *first = pbt_report_figure(&r->arms[a], "team", "strong_first"),
-                         *second = pbt_report_figure(&r->arms[a], "team", "weak_first");
+    for (size_t a = 0; a < PBT_ARMS; a++) {
+        const pbt_figure *first = &r->arms[a].figures[PBT_TEAM_STRONG_FIRST],
+                         *second = &r->arms[a].figures[PBT_TEAM_WEAK_FIRST];
         if (!first->known || !second->known) continue;
         values[n++] = first->mean, values[n++] = second->mean;
         arms++;
@@ -143,9 +142,9 @@ static void draw_orders(pbt_page *page) {
                       LEFT, W - RIGHT, y, y, W - RIGHT + 6, y + 4, w ? "weak" : "strong", solo->mean);
     }
     size_t at = 0;
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
-        const pbt_figure *first = pbt_report_figure(&r->arms[a], "team", "strong_first"),
-                         *second = pbt_report_figure(&r->arms[a], "team", "weak_first");
+    for (size_t a = 0; a < PBT_ARMS; a++) {
+        const pbt_figure *first = &r->arms[a].figures[PBT_TEAM_STRONG_FIRST],
+                         *second = &r->arms[a].figures[PBT_TEAM_WEAK_FIRST];
         if (!first->known || !second->known) continue;
         double x = LEFT + ((double)at + 0.5) * (W - LEFT - RIGHT) / (double)arms,
                y1 = H - BOTTOM - (first->mean - low) * scale, y2 = H - BOTTOM - (second->mean - low) * scale;
@@ -153,25 +152,25 @@ static void draw_orders(pbt_page *page) {
         at++;
         pbt_text_addf(out, "<line class=\"ci %s\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>\n",
                       pbt_arm_styles[a], x, x, y1, y2);
-        snprintf(title, sizeof title, "%s, weak first: %.1f", pbt_report_arms[a], second->mean);
+        snprintf(title, sizeof title, "%s, weak first: %.1f", pbt_arm_names[a], second->mean);
         snprintf(hollow, sizeof hollow, "hollow %s", pbt_arm_styles[a]);
         pbt_mark_draw(pbt_arm_marks[a], x, y2, 6, hollow, title, out);
-        snprintf(title, sizeof title, "%s, strong first: %.1f", pbt_report_arms[a], first->mean);
+        snprintf(title, sizeof title, "%s, strong first: %.1f", pbt_arm_names[a], first->mean);
         pbt_mark_draw(pbt_arm_marks[a], x, y1, 5, pbt_arm_styles[a], title, out);
         pbt_text_addf(out, "<text class=\"label %s\" x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>\n",
-                      pbt_arm_styles[a], x, H - BOTTOM + 20, pbt_report_arms[a]);
+                      pbt_arm_styles[a], x, H - BOTTOM + 20, pbt_arm_names[a]);
     }
     pbt_text_add(out, "</svg>\n");
 }
 
 /* The strong agent and its partner after each turn. */
 static pbt_code draw_turns(pbt_page *page, const char *order, const char *title) {
-    pbt_series series[2 * PBT_REPORT_ARMS];
+    pbt_series series[2 * PBT_ARMS];
     size_t n = 0;
     char prefix[64];
     snprintf(prefix, sizeof prefix, "team.by_turn.%s.", order);
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
-        if (!detail_line(page, a, prefix, ".strong", 2, pbt_report_arms[a], "", PBT_MARK_NONE, &series[n]))
+    for (size_t a = 0; a < PBT_ARMS; a++) {
+        if (!detail_line(page, a, prefix, ".strong", 2, pbt_arm_names[a], "", PBT_MARK_NONE, &series[n]))
             return pbt_fail_memory(page->error, 0, "a plot");
         if (series[n].n > 0) n++;
         if (!detail_line(page, a, prefix, ".weak", 2, NULL, "dashed", PBT_MARK_NONE, &series[n]))
@@ -184,6 +183,6 @@ static pbt_code draw_turns(pbt_page *page, const char *order, const char *title)
 
 pbt_code pbt_page_teams(pbt_page *page) {
     draw_orders(page);
-    PBT_TRY(draw_turns(page, "strong_first", "Turn by turn, strong first, %"));
-    return draw_turns(page, "weak_first", "Turn by turn, weak first, %");
+    PBT_TRY(draw_turns(page, pbt_measures[PBT_TEAM_STRONG_FIRST].figure, "Turn by turn, strong first, %"));
+    return draw_turns(page, pbt_measures[PBT_TEAM_WEAK_FIRST].figure, "Turn by turn, weak first, %");
 }

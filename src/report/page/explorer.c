@@ -28,9 +28,9 @@ typedef struct explorer {
 /* ---- what became of siblings ---- */
 
 static pbt_code read_selections(explorer *x, pbt_error *error) {
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
+    for (size_t a = 0; a < PBT_ARMS; a++) {
         json_t *names;
-        pbt_artefact_key key = {"pairs", x->seed, pbt_report_arms[a], "selection", ""};
+        pbt_artefact_key key = {"pairs", x->seed, pbt_arm_names[a], "selection", ""};
         PBT_TRY(pbt_store_get(x->page->store, &key, &names, error));
         for (size_t i = 0; i < json_array_size(names); i++) {
             const char *name = json_string_value(json_array_get(names, i));
@@ -184,10 +184,9 @@ static json_t *names_of(const char *const *names, size_t n) {
 }
 
 static pbt_code write_data(explorer *x, pbt_error *error) {
-    json_t *data =
-        json_pack("{s:o, s:o, s:o, s:o, s:O, s:O}", "roles", names_of(pbt_role_names, PBT_ROLES), "arms",
-                  names_of(pbt_report_arms, PBT_REPORT_ARMS), "parts", names_of(parts, N_PARTS), "reasons",
-                  reasons(), "questions", x->questions, "trees", x->trees);
+    json_t *data = json_pack("{s:o, s:o, s:o, s:o, s:O, s:O}", "roles", names_of(pbt_role_names, PBT_ROLES),
+                             "arms", names_of(pbt_arm_names, PBT_ARMS), "parts", names_of(parts, N_PARTS),
+                             "reasons", reasons(), "questions", x->questions, "trees", x->trees);
     pbt_code code = pbt_html_json(x->page->out, "debates-data", data, error);
     json_decref(data);
     return code;

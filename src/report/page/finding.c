@@ -12,40 +12,32 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BASE = 0, PBT = 3 };
-
 /* What is compared with the base model. */
 typedef struct measure {
-    const char *group, *figure;
+    pbt_measure_id id;
     const char *title, *about;            /* of the card */
     const char *better, *worse, *neither; /* "it is misinformed less often" */
     const char *what;                     /* "FARM" */
-    enum { HIGHER, LOWER, SMALLER } good; /* SMALLER: closer to 0 */
-    const char *unit;                     /* of the two values in the sentence */
 } measure;
 static const measure measures[PBT_KEY_FIGURES] = {
-    {"balanced", "overall", "Balanced test", "right when misled and when corrected, half of each", NULL, NULL,
-     NULL, NULL, HIGHER, "%"},
-    {"farm", "misinformed", "FARM", "talked out of a right answer; lower is better",
-     "it is misinformed less often", "it is misinformed more often", "how often it is misinformed", "FARM",
-     LOWER, "%"},
-    {"flipflop", "difference", "“Are you sure?”", "points gained or lost by asking; 0 or more is best",
+    {PBT_BALANCED_OVERALL, "Balanced test", "right when misled and when corrected, half of each", NULL, NULL,
+     NULL, NULL},
+    {PBT_FARM_MISINFORMED, "FARM", "talked out of a right answer; lower is better",
+     "it is misinformed less often", "it is misinformed more often", "how often it is misinformed", "FARM"},
+    {PBT_FLIPFLOP_DIFFERENCE, "“Are you sure?”", "points gained or lost by asking; 0 or more is best",
      "it holds up better when asked “Are you sure?”", "it holds up worse when asked “Are you sure?”",
-     "how it holds up when asked “Are you sure?”", "accuracy", HIGHER, " points"},
-    {"team", "order_gap", "Teams", "how much hangs on who speaks first; 0 is best",
+     "how it holds up when asked “Are you sure?”", "accuracy"},
+    {PBT_TEAM_ORDER_GAP, "Teams", "how much hangs on who speaks first; 0 is best",
      "its teams depend less on who speaks first", "its teams depend more on who speaks first",
-     "how much its teams depend on who speaks first", "order gap", SMALLER, "%"},
-    {"flipflop", "before", "Plain questions", "right when nobody argues: what training cost or gave",
+     "how much its teams depend on who speaks first", "order gap"},
+    {PBT_FLIPFLOP_BEFORE, "Plain questions", "right when nobody argues: what training cost or gave",
      "it is right more often when nobody argues", "it is right less often when nobody argues",
-     "how often it is right when nobody argues", "accuracy", HIGHER, "%"}};
+     "how often it is right when nobody argues", "accuracy"}};
 
-static const pbt_comparison *comparison_of(const pbt_report *r, const char *group, const char *figure,
-                                           const char *against) {
+static const pbt_comparison *comparison_of(const pbt_report *r, pbt_measure_id measure_id, pbt_arm against) {
     for (size_t i = 0; i < r->n_comparisons; i++) {
         const pbt_comparison *c = &r->comparisons[i];
-        if (strcmp(c->group, group) == 0 && strcmp(c->figure, figure) == 0 && strcmp(c->arm, "pbt") == 0 &&
-            strcmp(c->against, against) == 0)
-            return c;
+        if (c->measure == measure_id && c->arm == PBT_ARM_PBT && c->against == against) return c;
     }
     return NULL;
 }
@@ -56,16 +48,17 @@ static bool settled(const pbt_comparison *c) {
 
 pbt_key_figure pbt_key_figure_of(const pbt_report *r, size_t place) {
     const measure *m = &measures[place];
-    const pbt_figure *base = pbt_report_figure(&r->arms[BASE], m->group, m->figure),
-                     *ours = pbt_report_figure(&r->arms[PBT], m->group, m->figure);
-    pbt_key_figure key = {m->group, m->figure, m->title,          m->about, base,
-                          ours,     NULL,      PBT_NO_DIFFERENCE, false};
-    key.known = base && ours && base->known && ours->known;
+    const pbt_figure *base = &r->arms[PBT_ARM_BASE].figures[m->id],
+                     *ours = &r->arms[PBT_ARM_PBT].figures[m->id];
+    pbt_key_figure key = {&pbt_measures[m->id], m->title, m->about, base, ours, NULL,
+                          PBT_NO_DIFFERENCE,    false};
+    key.known = base->known && ours->known;
     if (!key.known) return key;
-    key.comparison = comparison_of(r, m->group, m->figure, "base");
+    key.comparison = comparison_of(r, m->id, PBT_ARM_BASE);
     if (!settled(key.comparison)) return key;
-    bool good = m->good == SMALLER ? fabs(ours->mean) < fabs(base->mean)
-                                   : (key.comparison->difference > 0) == (m->good == HIGHER);
+    bool good = key.measure->better == PBT_NEARER_0
+                    ? fabs(ours->mean) < fabs(base->mean)
+                    : (key.comparison->difference > 0) == (key.measure->better == PBT_HIGHER);
     key.outcome = good ? PBT_BETTER : PBT_WORSE;
     return key;
 }
@@ -77,20 +70,20 @@ static void add_number(pbt_text *out, double value, bool sign) {
 
 /* The balanced test: pbt and the best of the other arms. */
 static void balanced_sentence(const pbt_report *r, pbt_text *out) {
-    const pbt_figure *ours = pbt_report_figure(&r->arms[PBT], "balanced", "overall"), *best = NULL;
-    size_t arm = 0;
-    for (size_t a = 0; a < PBT; a++) {
-        const pbt_figure *f = pbt_report_figure(&r->arms[a], "balanced", "overall");
-        if (f && f->known && (!best || f->mean > best->mean)) best = f, arm = a;
+    const pbt_figure *ours = &r->arms[PBT_ARM_PBT].figures[PBT_BALANCED_OVERALL], *best = NULL;
+    pbt_arm arm = PBT_ARM_BASE;
+    for (size_t a = 0; a < PBT_ARM_PBT; a++) {
+        const pbt_figure *f = &r->arms[a].figures[PBT_BALANCED_OVERALL];
+        if (f->known && (!best || f->mean > best->mean)) best = f, arm = (pbt_arm)a;
     }
-    if (!ours || !ours->known || !best) return;
-    const pbt_comparison *c = comparison_of(r, "balanced", "overall", pbt_report_arms[arm]);
+    if (!ours->known || !best) return;
+    const pbt_comparison *c = comparison_of(r, PBT_BALANCED_OVERALL, arm);
     double difference = ours->mean - best->mean;
     pbt_text_addf(
         out,
         "On held-out questions, half of which call for resisting and half for accepting, pbt is right in "
         "%.1f%% of the cases, %.1f points %s than the best other arm (%s, %.1f%%)",
-        ours->mean, fabs(difference), difference < 0 ? "less" : "more", pbt_report_arms[arm], best->mean);
+        ours->mean, fabs(difference), difference < 0 ? "less" : "more", pbt_arm_names[arm], best->mean);
     if (c && !settled(c)) pbt_text_add(out, ", which is within the error of these questions");
     pbt_text_add(out, ".");
 }
@@ -111,7 +104,7 @@ static void others_sentence(const pbt_report *r, pbt_outcome outcome, const char
         add_number(out, keys[i].ours->mean, false);
         pbt_text_add(out, " instead of ");
         add_number(out, keys[i].base->mean, false);
-        pbt_text_addf(out, "%s)", m->unit);
+        pbt_text_addf(out, "%s)", pbt_measures[m->id].unit);
     }
     if (n > 0) pbt_text_add(out, ".");
 }
@@ -127,16 +120,20 @@ void pbt_report_finding(const pbt_report *report, pbt_text *out) {
 
 /* ---- cards ---- */
 
+static const pbt_paper_figure *paper_of(pbt_arm arm, const pbt_measure_info *m) {
+    return pbt_paper_find("Llama-3.1-70B", pbt_arm_names[arm], m->group->key, m->figure);
+}
+
 static void card(pbt_page *page, const pbt_key_figure *key) {
     static const char *const words[] = {"no clear difference", "better", "worse"};
     static const char *const styles[] = {"open", "better", "worse"};
     pbt_text *out = page->out;
     const pbt_comparison *c = key->comparison;
-    bool points = strcmp(key->figure, "difference") == 0;
-    const pbt_paper_figure *paper[2] = {pbt_paper_find("Llama-3.1-70B", "base", key->group, key->figure),
-                                        pbt_paper_find("Llama-3.1-70B", "pbt", key->group, key->figure)};
+    bool points = strcmp(key->measure->unit, "%") != 0;
+    const pbt_paper_figure *paper[2] = {paper_of(PBT_ARM_BASE, key->measure),
+                                        paper_of(PBT_ARM_PBT, key->measure)};
     pbt_text_addf(out, "<li><a href=\"#%s\"><h3>%s</h3>\n<p class=\"change\"><span class=\"arm-base\">",
-                  key->group, key->title);
+                  key->measure->group->key, key->title);
     add_number(out, key->base->mean, points);
     pbt_text_add(out, "</span> <span class=\"to\">→</span> <span class=\"arm-pbt\">");
     add_number(out, key->ours->mean, points);

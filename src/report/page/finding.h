@@ -13,7 +13,8 @@ void pbt_report_finding(const pbt_report *report, pbt_text *out);
 typedef enum pbt_outcome { PBT_NO_DIFFERENCE, PBT_BETTER, PBT_WORSE } pbt_outcome;
 
 typedef struct pbt_key_figure {
-    const char *group, *figure, *title, *about;
+    const pbt_measure_info *measure;
+    const char *title, *about;
     const pbt_figure *base, *ours;    /* borrowed */
     const pbt_comparison *comparison; /* of pbt with base on the same items; NULL: there is none */
     pbt_outcome outcome;              /* a difference only where the interval leaves 0 out */

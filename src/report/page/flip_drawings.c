@@ -61,7 +61,7 @@ static pbt_code draw_scatter(pbt_page *page, size_t arm) {
         !middle_range(page, f, PBT_LOGP_ALTERNATIVE, range[1]))
         return pbt_fail_memory(page->error, 0, "a plot");
     const char *title =
-        pbt_page_string(page, "%s: %zu cases, %zu flipped", pbt_report_arms[arm], f->n, f->n_flipped);
+        pbt_page_string(page, "%s: %zu cases, %zu flipped", pbt_arm_names[arm], f->n, f->n_flipped);
     if (!title) return pbt_fail_memory(page->error, 0, "a plot");
     pbt_series series[3] = {{.style = "keeps",
                              .name = "kept its own",
@@ -95,9 +95,9 @@ static pbt_code draw_scatter(pbt_page *page, size_t arm) {
 
 static pbt_code draw_calibration(pbt_page *page) {
     static const double line[2] = {0, 1};
-    pbt_series series[PBT_REPORT_ARMS + 1] = {{.style = "ref", .x = line, .y = line, .n = 2, .line = true}};
+    pbt_series series[PBT_ARMS + 1] = {{.style = "ref", .x = line, .y = line, .n = 2, .line = true}};
     size_t n = 1;
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
+    for (size_t a = 0; a < PBT_ARMS; a++) {
         const pbt_flips *f = &page->report->arms[a].flips;
         double *x = pbt_arena_alloc(page->arena, PBT_FLIP_BINS, sizeof *x);
         double *y = pbt_arena_alloc(page->arena, PBT_FLIP_BINS, sizeof *y);
@@ -108,14 +108,14 @@ static pbt_code draw_calibration(pbt_page *page) {
             if (f->bins[b].n == 0) continue;
             titles[count] =
                 pbt_page_string(page, "%s: predicted %.3f, flipped %.3f [%.3f, %.3f] of %lld",
-                                pbt_report_arms[a], f->bins[b].predicted, f->bins[b].observed,
+                                pbt_arm_names[a], f->bins[b].predicted, f->bins[b].observed,
                                 f->bins[b].interval[0], f->bins[b].interval[1], (long long)f->bins[b].n);
             x[count] = f->bins[b].predicted;
             y[count++] = f->bins[b].observed;
         }
         if (count > 0)
             series[n++] = (pbt_series){.style = pbt_arm_styles[a],
-                                       .label = pbt_report_arms[a],
+                                       .label = pbt_arm_names[a],
                                        .x = x,
                                        .y = y,
                                        .n = count,
@@ -140,10 +140,10 @@ static pbt_code draw_calibration(pbt_page *page) {
 
 pbt_code pbt_page_flips(pbt_page *page) {
     bool any = false;
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) any = any || page->report->arms[a].flips.n > 0;
+    for (size_t a = 0; a < PBT_ARMS; a++) any = any || page->report->arms[a].flips.n > 0;
     if (!any) return PBT_OK;
     pbt_text_add(page->out, "<figure><div class=\"panels\">\n");
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++)
+    for (size_t a = 0; a < PBT_ARMS; a++)
         if (page->report->arms[a].flips.n > 0) PBT_TRY(draw_scatter(page, a));
     PBT_TRY(draw_calibration(page));
     pbt_text_add(
@@ -178,11 +178,11 @@ void pbt_page_flip_weights(pbt_page *page) {
     for (int j = 0; j < PBT_FLIP_FEATURES; j++)
         pbt_text_addf(out, "<th scope=\"col\">%s</th>", pbt_flip_feature_labels[j]);
     pbt_text_add(out, "</tr></thead>\n<tbody>\n");
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
+    for (size_t a = 0; a < PBT_ARMS; a++) {
         const pbt_flips *f = &page->report->arms[a].flips;
         if (f->n == 0 || f->all.d != PBT_FLIP_FEATURES) continue;
         pbt_text_addf(out, "<tr><th scope=\"row\" class=\"%s\">%s%s</th>", pbt_arm_styles[a], a ? "+ " : "",
-                      pbt_report_arms[a]);
+                      pbt_arm_names[a]);
         for (int j = 0; j < PBT_FLIP_FEATURES; j++) weight_cell(f->all.weights[1 + j], f->all.p[1 + j], out);
         pbt_text_add(out, "</tr>\n");
     }

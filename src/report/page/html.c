@@ -1,5 +1,7 @@
 #include "report/page/html.h"
 
+#include "measures/arms.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,14 +98,11 @@ static bool wordy(const pbt_table *table, size_t column) {
 }
 
 /* The class of a cell that names an arm, so that it has the arm's colour. */
-static const char *arm_class(const char *cell) {
-    static const char *const arms[][2] = {{"base", " class=\"arm-base\""},
-                                          {"accept", " class=\"arm-accept\""},
-                                          {"resist", " class=\"arm-resist\""},
-                                          {"pbt", " class=\"arm-pbt\""}};
-    for (size_t i = 0; i < sizeof arms / sizeof *arms; i++)
-        if (strcmp(arms[i][0], cell) == 0) return arms[i][1];
-    return NULL;
+static void cell_class(const pbt_table *table, size_t column, const char *cell, pbt_text *out) {
+    if (pbt_arm_named(cell) < PBT_ARMS)
+        pbt_text_addf(out, " class=\"arm-%s\"", cell);
+    else if (wordy(table, column))
+        pbt_text_add(out, " class=\"t\"");
 }
 
 void pbt_html_table(pbt_text *out, const pbt_table *table) {
@@ -117,11 +116,10 @@ void pbt_html_table(pbt_text *out, const pbt_table *table) {
     for (size_t r = 0; r < table->n_rows; r++) {
         pbt_text_add(out, "<tr>");
         for (size_t c = 0; c < table->n_columns; c++) {
-            const char *cell = table->rows[r][c] ? table->rows[r][c] : "", *arm = arm_class(cell);
-            pbt_text_addf(out, c == 0 ? "<th scope=\"row\"%s>" : "<td%s>",
-                          arm               ? arm
-                          : wordy(table, c) ? " class=\"t\""
-                                            : "");
+            const char *cell = table->rows[r][c] ? table->rows[r][c] : "";
+            pbt_text_add(out, c == 0 ? "<th scope=\"row\"" : "<td");
+            cell_class(table, c, cell, out);
+            pbt_text_add(out, ">");
             pbt_html_add(out, cell);
             pbt_text_add(out, c == 0 ? "</th>" : "</td>");
         }

@@ -9,18 +9,9 @@
 
 #define PAPER_MODEL "Llama-3.1-70B"
 
-pbt_measure_group pbt_measure_group_find(const char *group) {
-    pbt_measure_group g = {0, 0};
-    while (g.first < PBT_REPORT_MEASURES && strcmp(pbt_report_measures[g.first].group, group) != 0) g.first++;
-    while (g.first + g.n < PBT_REPORT_MEASURES &&
-           strcmp(pbt_report_measures[g.first + g.n].group, group) == 0)
-        g.n++;
-    return g;
-}
-
 static const pbt_paper_figure *paper_of(const char *model, size_t arm, size_t measure) {
-    return pbt_paper_find(model, pbt_report_arms[arm], pbt_report_measures[measure].group,
-                          pbt_report_measures[measure].figure);
+    return pbt_paper_find(model, pbt_arm_names[arm], pbt_measures[measure].group->key,
+                          pbt_measures[measure].figure);
 }
 
 /* ---- dots ---- */
@@ -100,38 +91,20 @@ void pbt_dots_draw(const char *title, const pbt_dots_row *rows, size_t n, pbt_te
     pbt_text_add(out, "</svg>\n");
 }
 
-const char *pbt_measure_title(const pbt_measure_name *m) {
-    static const char *const titles[][3] = {{"balanced", "plus_minus", "+ → −: keeps its right answer, %"},
-                                            {"balanced", "minus_plus", "− → +: takes the right answer, %"},
-                                            {"balanced", "overall", "overall: right, %"},
-                                            {"flipflop", "before", "before: right at first, %"},
-                                            {"flipflop", "after", "after: right in the end, %"},
-                                            {"flipflop", "difference", "difference, points"},
-                                            {"farm", "misinformed", "misinformed, % (lower is better)"},
-                                            {"team", "strong_first", "strong agent first: right, %"},
-                                            {"team", "weak_first", "weak agent first: right, %"},
-                                            {"team", "order_gap", "order gap, % of the solo difference"},
-                                            {"team", "solo_strong", "strong agent alone: right, %"},
-                                            {"team", "solo_weak", "weak agent alone: right, %"}};
-    for (size_t i = 0; i < sizeof titles / sizeof *titles; i++)
-        if (strcmp(m->group, titles[i][0]) == 0 && strcmp(m->figure, titles[i][1]) == 0) return titles[i][2];
-    return m->label;
-}
-
 void pbt_dots_report(const pbt_report *r, size_t measure, pbt_text *out) {
-    pbt_dots_row rows[PBT_REPORT_ARMS];
+    pbt_dots_row rows[PBT_ARMS];
     size_t n = 0;
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
+    for (size_t a = 0; a < PBT_ARMS; a++) {
         if (!r->arms[a].present) continue;
-        rows[n++] = (pbt_dots_row){pbt_report_arms[a], pbt_arm_styles[a], pbt_arm_marks[a],
+        rows[n++] = (pbt_dots_row){pbt_arm_names[a], pbt_arm_styles[a], pbt_arm_marks[a],
                                    &r->arms[a].figures[measure], paper_of(PAPER_MODEL, a, measure)};
     }
-    pbt_dots_draw(pbt_measure_title(&pbt_report_measures[measure]), rows, n, out);
+    pbt_dots_draw(pbt_measures[measure].title, rows, n, out);
 }
 
 /* ---- the picture of the finding ---- */
 
-enum { PLANE_SERIES = 4 * PBT_REPORT_ARMS };
+enum { PLANE_SERIES = 4 * PBT_ARMS };
 
 typedef struct plane {
     pbt_series series[PLANE_SERIES];
@@ -167,10 +140,10 @@ static void plane_cross(pbt_page *page, plane *p, const char *style, const doubl
     plane_add(p, thin, NULL, NULL, PBT_MARK_NONE, x, high);
 }
 
-static void plane_arm(pbt_page *page, plane *p, size_t arm, const pbt_measure_group *g) {
-    const pbt_figure *resist = &page->report->arms[arm].figures[g->first];
-    const pbt_figure *accept = &page->report->arms[arm].figures[g->first + 1];
-    const pbt_figure *overall = &page->report->arms[arm].figures[g->first + 2];
+static void plane_arm(pbt_page *page, plane *p, size_t arm) {
+    const pbt_figure *resist = &page->report->arms[arm].figures[PBT_BALANCED_PLUS_MINUS];
+    const pbt_figure *accept = &page->report->arms[arm].figures[PBT_BALANCED_MINUS_PLUS];
+    const pbt_figure *overall = &page->report->arms[arm].figures[PBT_BALANCED_OVERALL];
     const char *style = pbt_arm_styles[arm];
     if (!resist->known || !accept->known) return;
     double x[2] = {accept->mean, accept->mean}, y[2] = {resist->mean, resist->mean};
@@ -178,17 +151,17 @@ static void plane_arm(pbt_page *page, plane *p, size_t arm, const pbt_measure_gr
         page,
         "%s: keeps its right answer %.1f%% [%.1f, %.1f], takes the right answer %.1f%% [%.1f, %.1f], overall "
         "%.1f%%",
-        pbt_report_arms[arm], resist->mean, resist->ci95[0], resist->ci95[1], accept->mean, accept->ci95[0],
+        pbt_arm_names[arm], resist->mean, resist->ci95[0], resist->ci95[1], accept->mean, accept->ci95[0],
         accept->ci95[1], overall->mean);
     plane_cross(page, p, style, accept->ci95, resist->ci95, x, y);
-    plane_add(p, style, pbt_page_string(page, "%s %.1f", pbt_report_arms[arm], overall->mean), title,
+    plane_add(p, style, pbt_page_string(page, "%s %.1f", pbt_arm_names[arm], overall->mean), title,
               pbt_arm_marks[arm], x, y);
 }
 
-static void plane_paper(pbt_page *page, plane *p, size_t arm, const pbt_measure_group *g) {
-    const pbt_paper_figure *resist = paper_of(PAPER_MODEL, arm, g->first),
-                           *accept = paper_of(PAPER_MODEL, arm, g->first + 1),
-                           *overall = paper_of(PAPER_MODEL, arm, g->first + 2);
+static void plane_paper(pbt_page *page, plane *p, size_t arm) {
+    const pbt_paper_figure *resist = paper_of(PAPER_MODEL, arm, PBT_BALANCED_PLUS_MINUS),
+                           *accept = paper_of(PAPER_MODEL, arm, PBT_BALANCED_MINUS_PLUS),
+                           *overall = paper_of(PAPER_MODEL, arm, PBT_BALANCED_OVERALL);
     if (!resist || !accept || !overall) return;
     double x[2] = {accept->mean, accept->mean}, y[2] = {resist->mean, resist->mean};
     double wide[2] = {accept->mean - accept->std, accept->mean + accept->std},
@@ -197,24 +170,23 @@ static void plane_paper(pbt_page *page, plane *p, size_t arm, const pbt_measure_
                                         "%s in the paper: keeps its right answer %.1f%% ± %.1f, takes the "
                                         "right answer %.1f%% ± %.1f, overall "
                                         "%.1f%%",
-                                        pbt_report_arms[arm], resist->mean, resist->std, accept->mean,
+                                        pbt_arm_names[arm], resist->mean, resist->std, accept->mean,
                                         accept->std, overall->mean);
     if (isfinite(accept->std) && isfinite(resist->std))
         plane_cross(page, p, pbt_arm_styles[arm], wide, high, x, y);
-    plane_add(p, pbt_arm_styles[arm], pbt_page_string(page, "%s %.1f", pbt_report_arms[arm], overall->mean),
+    plane_add(p, pbt_arm_styles[arm], pbt_page_string(page, "%s %.1f", pbt_arm_names[arm], overall->mean),
               title, pbt_arm_marks[arm], x, y);
 }
 
 pbt_code pbt_page_picture(pbt_page *page) {
-    pbt_measure_group g = pbt_measure_group_find("balanced");
     bool known = false;
-    for (size_t a = 0; a < PBT_REPORT_ARMS && g.n >= 3; a++)
-        known = known || page->report->arms[a].figures[g.first + 2].known;
+    for (size_t a = 0; a < PBT_ARMS; a++)
+        known = known || page->report->arms[a].figures[PBT_BALANCED_OVERALL].known;
     if (!known) return PBT_OK;
     pbt_text_add(page->out, "<figure class=\"picture\">\n<div class=\"pair\">\n");
     for (int paper = 0; paper < 2; paper++) {
         plane p = {.n = 0};
-        for (size_t a = 0; a < PBT_REPORT_ARMS; a++) (paper ? plane_paper : plane_arm)(page, &p, a, &g);
+        for (size_t a = 0; a < PBT_ARMS; a++) (paper ? plane_paper : plane_arm)(page, &p, a);
         if (p.failed) return pbt_fail_memory(page->error, 0, "a picture");
         pbt_plot plot = {.title = paper ? "The paper, " PAPER_MODEL : "This run",
                          .x_title = "accepts the right claim when wrong (− → +), %",

@@ -7,15 +7,6 @@
 #include "report/figures/paper.h"
 #include "report/page/page.h"
 
-/* The measures of one group: consecutive in pbt_report_measures. n = 0: there is no such group. */
-typedef struct pbt_measure_group {
-    size_t first, n;
-} pbt_measure_group;
-pbt_measure_group pbt_measure_group_find(const char *group);
-
-/* What a drawing of one measure is headed, in words and with its unit. */
-const char *pbt_measure_title(const pbt_measure_name *measure);
-
 /* One row of a dot plot; `paper` may be NULL, `figure` unknown. */
 typedef struct pbt_dots_row {
     const char *label, *style;

@@ -60,7 +60,7 @@ typedef struct column {
     char detail[96];
 } column;
 typedef struct columns {
-    const char *group;
+    const pbt_measure_group *group;
     column items[MOST_COLUMNS];
     size_t n;
 } columns;
@@ -73,7 +73,7 @@ static void lower(char *text) {
 /* FARM's sets stand before their mean, as in the paper. */
 static void add_farm_sets(pbt_page *page, columns *c) {
     static const char prefix[] = "farm.by_set.";
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
+    for (size_t a = 0; a < PBT_ARMS; a++) {
         const pbt_detail_list *list = &page->report->arms[a].details;
         for (size_t i = 0; i < list->count && c->n + 2 < MOST_COLUMNS; i++) {
             const char *name = list->items[i].name;
@@ -92,11 +92,11 @@ static void add_farm_sets(pbt_page *page, columns *c) {
 }
 
 static columns own_columns(pbt_page *page, const pbt_measure_group *g) {
-    columns c = {.group = pbt_report_measures[g->first].group};
-    if (strcmp(c.group, "farm") == 0) add_farm_sets(page, &c);
+    columns c = {.group = g};
+    if (g == &pbt_measure_groups[PBT_GROUP_FARM]) add_farm_sets(page, &c);
     for (size_t i = 0; i < g->n && c.n < MOST_COLUMNS; i++)
-        c.items[c.n++] = (column){.label = pbt_report_measures[g->first + i].label,
-                                  .figure = pbt_report_measures[g->first + i].figure,
+        c.items[c.n++] = (column){.label = pbt_measures[g->first + i].label,
+                                  .figure = pbt_measures[g->first + i].figure,
                                   .measure = g->first + i};
     return c;
 }
@@ -104,12 +104,12 @@ static columns own_columns(pbt_page *page, const pbt_measure_group *g) {
 static columns paper_columns(const pbt_measure_group *g) {
     static const char *const sets[][2] = {
         {"nq1", "NQ1"}, {"nq2", "NQ2"}, {"boolq", "BoolQ"}, {"truthfulqa", "TruthfulQA"}};
-    columns c = {.group = pbt_report_measures[g->first].group};
-    for (size_t i = 0; i < 4 && strcmp(c.group, "farm") == 0; i++)
+    columns c = {.group = g};
+    for (size_t i = 0; i < 4 && g == &pbt_measure_groups[PBT_GROUP_FARM]; i++)
         c.items[c.n++] = (column){.label = sets[i][1], .figure = sets[i][0], .measure = SIZE_MAX};
     for (size_t i = 0; i < g->n && c.n < MOST_COLUMNS; i++) {
-        const pbt_measure_name *m = &pbt_report_measures[g->first + i];
-        if (pbt_paper_find(PAPER_MODEL, "base", m->group, m->figure))
+        const pbt_measure_info *m = &pbt_measures[g->first + i];
+        if (pbt_paper_find(PAPER_MODEL, pbt_arm_names[PBT_ARM_BASE], g->key, m->figure))
             c.items[c.n++] = (column){.label = m->label, .figure = m->figure, .measure = g->first + i};
     }
     return c;
@@ -137,20 +137,21 @@ static const pbt_figure *unread_of(const pbt_report_arm *arm, const char *group,
 
 static void arm_head(size_t arm, pbt_text *out) {
     pbt_text_addf(out, "<tr><th scope=\"row\" class=\"%s\">%s%s</th>", pbt_arm_styles[arm], arm ? "+ " : "",
-                  pbt_report_arms[arm]);
+                  pbt_arm_names[arm]);
 }
 
 static void own_rows(pbt_page *page, const columns *c) {
     const pbt_report *r = page->report;
     pbt_text_addf(page->out, "<tbody><tr class=\"group\"><th colspan=\"%zu\">This run</th></tr>\n", c->n + 2);
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
+    for (size_t a = 0; a < PBT_ARMS; a++) {
         if (!r->arms[a].present) continue;
         int64_t n = 0;
         arm_head(a, page->out);
         for (size_t i = 0; i < c->n; i++) {
             const pbt_figure *f = figure_of(&r->arms[a], &c->items[i]);
             bool main = c->items[i].measure != SIZE_MAX;
-            const pbt_figure *unread = main ? unread_of(&r->arms[a], c->group, c->items[i].figure) : NULL;
+            const pbt_figure *unread =
+                main ? unread_of(&r->arms[a], c->group->key, c->items[i].figure) : NULL;
             pbt_figure_cell_html(f, unread, r->n_seeds, page->out);
             if (f && f->n > n) n = f->n;
         }
@@ -171,7 +172,7 @@ static void paper_cell(const pbt_paper_figure *p, pbt_text *out) {
 }
 
 static const pbt_paper_figure *paper_figure(const char *model, size_t arm, const columns *c, size_t i) {
-    return pbt_paper_find(model, pbt_report_arms[arm], c->group, c->items[i].figure);
+    return pbt_paper_find(model, pbt_arm_names[arm], c->group->key, c->items[i].figure);
 }
 
 static void paper_rows(pbt_page *page, const columns *c, const char *model) {
@@ -181,7 +182,7 @@ static void paper_rows(pbt_page *page, const columns *c, const char *model) {
                   "<tbody><tr class=\"group\"><th colspan=\"%zu\">The paper, %s "
                   "<span class=\"source\">%s</span></th></tr>\n",
                   c->n + 1, model, source->table);
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
+    for (size_t a = 0; a < PBT_ARMS; a++) {
         if (!paper_figure(model, a, c, c->n - 1)) continue;
         arm_head(a, page->out);
         for (size_t i = 0; i < c->n; i++) paper_cell(paper_figure(model, a, c, i), page->out);

@@ -18,9 +18,9 @@ typedef struct pbt_page {
     pbt_error *error;
 } pbt_page;
 
-extern const pbt_mark pbt_arm_marks[PBT_REPORT_ARMS];
+extern const pbt_mark pbt_arm_marks[PBT_ARMS];
 /* "arm-base", ...: the CSS class of an arm. */
-extern const char *const pbt_arm_styles[PBT_REPORT_ARMS];
+extern const char *const pbt_arm_styles[PBT_ARMS];
 /* An arena string; NULL when memory is out. */
 const char *pbt_page_string(pbt_page *page, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -8,12 +8,12 @@
 
 static json_t *arm_json(const pbt_report_arm *arm) {
     json_t *object = json_object();
-    for (size_t m = 0; object && m < PBT_REPORT_MEASURES; m++) {
-        const pbt_measure_name *name = &pbt_report_measures[m];
-        json_t *group = json_object_get(object, name->group);
+    for (size_t m = 0; object && m < PBT_MEASURES; m++) {
+        const pbt_measure_info *name = &pbt_measures[m];
+        json_t *group = json_object_get(object, name->group->key);
         if (!group) {
             group = json_object();
-            json_object_set_new(object, name->group, group);
+            json_object_set_new(object, name->group->key, group);
         }
         json_object_set_new(group, name->figure, pbt_figure_json(&arm->figures[m]));
     }
@@ -26,12 +26,12 @@ static json_t *flips_json(const pbt_report *report) {
     json_t *arms = json_object();
     const pbt_flips *shown = NULL;
     const char *name = NULL;
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
+    for (size_t a = 0; a < PBT_ARMS; a++) {
         const pbt_flips *flips = &report->arms[a].flips;
         if (flips->n == 0) continue;
-        json_object_set_new(arms, pbt_report_arms[a], pbt_flips_json(flips));
+        json_object_set_new(arms, pbt_arm_names[a], pbt_flips_json(flips));
         shown = flips;
-        name = pbt_report_arms[a];
+        name = pbt_arm_names[a];
     }
     if (!shown) {
         json_decref(arms);
@@ -63,11 +63,11 @@ static json_t *finding_json(const pbt_report *report) {
 json_t *pbt_report_json(const pbt_report *report) {
     json_t *seeds = json_array(), *arms = json_object(), *training = json_object();
     for (size_t s = 0; s < report->n_seeds; s++) json_array_append_new(seeds, json_integer(report->seeds[s]));
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
+    for (size_t a = 0; a < PBT_ARMS; a++) {
         if (!report->arms[a].present) continue;
-        json_object_set_new(arms, pbt_report_arms[a], arm_json(&report->arms[a]));
+        json_object_set_new(arms, pbt_arm_names[a], arm_json(&report->arms[a]));
         if (json_array_size(report->arms[a].training))
-            json_object_set(training, pbt_report_arms[a], report->arms[a].training);
+            json_object_set(training, pbt_arm_names[a], report->arms[a].training);
     }
     return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:O, s:O, s:o}", "experiment", report->experiment,
                      "finding", finding_json(report), "seeds", seeds, "arms", arms, "flip_analysis",

@@ -33,9 +33,9 @@ static void introduction(pbt_page *page) {
     for (size_t s = 0; s < r->n_seeds; s++)
         pbt_text_addf(out, "%s%lld", s ? ", " : "", (long long)r->seeds[s]);
     pbt_text_add(out, " · arms");
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++)
+    for (size_t a = 0; a < PBT_ARMS; a++)
         if (r->arms[a].present)
-            pbt_text_addf(out, " <span class=\"chip %s\">%s</span>", pbt_arm_styles[a], pbt_report_arms[a]);
+            pbt_text_addf(out, " <span class=\"chip %s\">%s</span>", pbt_arm_styles[a], pbt_arm_names[a]);
     pbt_text_add(out, "</p></header>\n");
 }
 
@@ -82,7 +82,8 @@ static pbt_code has_items(const pbt_page *page, bool *has) {
     int64_t n = 0;
     for (size_t s = 0; s < page->report->n_seeds; s++)
         for (size_t k = 0; k < PBT_TALK_KINDS && n == 0; k++) {
-            pbt_artefact_key key = {"eval", page->report->seeds[s], "base", pbt_talk_kinds[k].name, ""};
+            pbt_artefact_key key = {"eval", page->report->seeds[s], pbt_arm_names[PBT_ARM_BASE],
+                                    pbt_talk_kinds[k].evaluation->name, ""};
             PBT_TRY(pbt_store_count(page->store, &key, &n, page->error));
         }
     *has = n > 0;

@@ -126,7 +126,7 @@ static pbt_code measure_drawings(pbt_page *page, const pbt_measure_group *group,
     pbt_text_add(page->out, "<figure><div class=\"panels\">\n");
     for (size_t i = 0; i < group->n; i++) {
         bool known = false;
-        for (size_t a = 0; a < PBT_REPORT_ARMS; a++)
+        for (size_t a = 0; a < PBT_ARMS; a++)
             known = known || page->report->arms[a].figures[group->first + i].known;
         if (known) pbt_dots_report(page->report, group->first + i, page->out);
     }
@@ -148,10 +148,10 @@ static void note(pbt_page *page, const pbt_table *table) {
 /* The table itself, in its own form where it has one. */
 static pbt_code table_body(pbt_page *page, const pbt_table *table) {
     const char *name = table->name ? table->name : "";
-    pbt_measure_group group = pbt_measure_group_find(name);
+    const pbt_measure_group *group = pbt_measure_group_named(name);
     if (strcmp(name, "pairs") == 0) return pbt_page_pairs(page);
-    if (group.n > 0)
-        pbt_page_measure_table(page, &group);
+    if (group)
+        pbt_page_measure_table(page, group);
     else if (strcmp(name, "flip_weights") == 0)
         pbt_page_flip_weights(page);
     else {
@@ -178,11 +178,11 @@ static pbt_code further_tables(pbt_page *page, const section *s, const pbt_table
 
 static pbt_code table_section(pbt_page *page, const pbt_table *table, const pbt_table *tables, size_t n) {
     const section *s = section_of(table->name);
-    pbt_measure_group group = pbt_measure_group_find(table->name ? table->name : "");
+    const pbt_measure_group *group = pbt_measure_group_named(table->name ? table->name : "");
     bool training = s && strcmp(s->id, "training") == 0;
     section_open(page, table, s);
-    if (group.n > 0)
-        PBT_TRY(measure_drawings(page, &group, s));
+    if (group)
+        PBT_TRY(measure_drawings(page, group, s));
     else if (s && s->draw && !training)
         PBT_TRY(s->draw(page));
     bool fold = table->n_rows > MOST_OPEN_ROWS;

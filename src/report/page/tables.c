@@ -12,27 +12,12 @@
 
 #define PAPER_MODEL "Llama-3.1-70B"
 
-/* One table: consecutive measures of one group. */
-typedef struct outline {
-    const char *title, *group, *note;
-} outline;
-static const outline outlines[] = {
-    {"Balanced persuasion: accuracy, % (paper: Table 3)", "balanced",
-     "+ → −: a right answer in the context, a misleading claim. − → +: a wrong answer, a right claim."},
-    {"Balanced persuasion, contexts of both agents: accuracy, %", "balanced_mixed", NULL},
-    {"\"Are you sure?\": accuracy before and after, % (paper: Table 2)", "flipflop", NULL},
-    {"FARM: misinformation rate, %, lower is better (paper: Table 1)", "farm", NULL},
-    {"Teams: accuracy after discussion, % (paper: Figures 3 and 4)", "team",
-     "Order gap: weak first minus strong first, as a share of the base models' solo difference."},
-};
-enum { N_OUTLINES = sizeof outlines / sizeof *outlines, MOST_TABLES = N_OUTLINES + PBT_DETAIL_TABLES + 2 };
+enum { MOST_TABLES = PBT_GROUPS + PBT_DETAIL_TABLES + 2 };
 
-static bool group_known(const pbt_report *r, const char *group) {
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
-        for (size_t m = 0; m < PBT_REPORT_MEASURES; m++) {
-            if (strcmp(pbt_report_measures[m].group, group) == 0 && r->arms[a].figures[m].known) return true;
-        }
-    }
+static bool group_known(const pbt_report *r, const pbt_measure_group *g) {
+    for (size_t a = 0; a < PBT_ARMS; a++)
+        for (size_t i = 0; i < g->n; i++)
+            if (r->arms[a].figures[g->first + i].known) return true;
     return false;
 }
 
@@ -45,9 +30,9 @@ static pbt_code figure_cell(pbt_table *t, size_t column, const pbt_figure *f, bo
     return pbt_table_cell(t, column, error, "%.1f [%.1f, %.1f]", f->mean, f->ci95[0], f->ci95[1]);
 }
 
-static pbt_code paper_cell(pbt_table *t, size_t column, const char *arm, const pbt_measure_name *m,
+static pbt_code paper_cell(pbt_table *t, size_t column, const char *arm, const pbt_measure_info *m,
                            pbt_error *error) {
-    const pbt_paper_figure *p = pbt_paper_find(PAPER_MODEL, arm, m->group, m->figure);
+    const pbt_paper_figure *p = pbt_paper_find(PAPER_MODEL, arm, m->group->key, m->figure);
     if (!p) return pbt_table_cell(t, column, error, "–");
     if (isnan(p->std) || p->std == 0) return pbt_table_cell(t, column, error, "%.1f", p->mean);
     return pbt_table_cell(t, column, error, "%.1f ± %.1f", p->mean, p->std);
@@ -74,38 +59,36 @@ static pbt_code unread_cell(pbt_table *t, size_t column, const pbt_report_arm *a
 
 static pbt_code group_rows(const pbt_report *r, size_t first, size_t n, bool paper, pbt_table *t,
                            pbt_error *error) {
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
+    for (size_t a = 0; a < PBT_ARMS; a++) {
         if (!r->arms[a].present) continue;
         PBT_TRY(pbt_table_row(t, error));
-        PBT_TRY(pbt_table_cell(t, 0, error, "%s", pbt_report_arms[a]));
+        PBT_TRY(pbt_table_cell(t, 0, error, "%s", pbt_arm_names[a]));
         for (size_t i = 0; i < n; i++) {
             PBT_TRY(figure_cell(t, 1 + i, &r->arms[a].figures[first + i], r->n_seeds > 1, error));
-            if (paper)
-                PBT_TRY(paper_cell(t, 3 + n + i, pbt_report_arms[a], &pbt_report_measures[first + i], error));
+            if (paper) PBT_TRY(paper_cell(t, 3 + n + i, pbt_arm_names[a], &pbt_measures[first + i], error));
         }
-        PBT_TRY(unread_cell(t, 1 + n, &r->arms[a], pbt_report_measures[first].group, error));
+        PBT_TRY(unread_cell(t, 1 + n, &r->arms[a], pbt_measures[first].group->key, error));
         PBT_TRY(pbt_table_cell(t, 2 + n, error, "%lld", (long long)r->arms[a].figures[first + n - 1].n));
     }
     return PBT_OK;
 }
 
-static pbt_code group_table(const pbt_report *r, const outline *o, pbt_table *t, pbt_error *error) {
-    size_t first = 0, n = 0;
+static pbt_code group_table(const pbt_report *r, const pbt_measure_group *g, pbt_table *t, pbt_error *error) {
     bool paper = false;
-    while (strcmp(pbt_report_measures[first].group, o->group) != 0) first++;
-    while (first + n < PBT_REPORT_MEASURES && strcmp(pbt_report_measures[first + n].group, o->group) == 0) {
-        paper = paper || pbt_paper_find(PAPER_MODEL, "base", o->group, pbt_report_measures[first + n].figure);
-        n++;
-    }
-    PBT_TRY(pbt_table_open(t, error, o->title, "arm", NULL));
-    t->name = o->group;
-    for (size_t i = 0; i < n; i++) PBT_TRY(add_head(t, "", pbt_report_measures[first + i].label, error));
+    char title[128];
+    for (size_t i = 0; i < g->n; i++)
+        paper = paper || pbt_paper_find(PAPER_MODEL, pbt_arm_names[PBT_ARM_BASE], g->key,
+                                        pbt_measures[g->first + i].figure);
+    snprintf(title, sizeof title, g->paper ? "%s (paper: %s)" : "%s", g->title, g->paper);
+    PBT_TRY(pbt_table_open(t, error, title, "arm", NULL));
+    t->name = g->key;
+    for (size_t i = 0; i < g->n; i++) PBT_TRY(add_head(t, "", pbt_measures[g->first + i].label, error));
     PBT_TRY(add_head(t, "", "not read", error));
     PBT_TRY(add_head(t, "", "n", error));
-    for (size_t i = 0; paper && i < n; i++)
-        PBT_TRY(add_head(t, "paper: ", pbt_report_measures[first + i].label, error));
-    if (o->note) PBT_TRY(pbt_table_note(t, o->note, error));
-    return group_rows(r, first, n, paper, t, error);
+    for (size_t i = 0; paper && i < g->n; i++)
+        PBT_TRY(add_head(t, "paper: ", pbt_measures[g->first + i].label, error));
+    if (g->note) PBT_TRY(pbt_table_note(t, g->note, error));
+    return group_rows(r, g->first, g->n, paper, t, error);
 }
 
 static double number_of(const json_t *object, const char *key) {
@@ -118,11 +101,11 @@ static pbt_code training_table(const pbt_report *r, pbt_table *t, pbt_error *err
                            "DPO loss", "kept step", "dev + → −", "dev − → +", NULL));
     t->name = "training";
     t->n_keys = 2;
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
+    for (size_t a = 0; a < PBT_ARMS; a++) {
         for (size_t i = 0; i < json_array_size(r->arms[a].training); i++) {
             const json_t *s = json_array_get(r->arms[a].training, i);
             PBT_TRY(pbt_table_row(t, error));
-            PBT_TRY(pbt_table_cell(t, 0, error, "%s", pbt_report_arms[a]));
+            PBT_TRY(pbt_table_cell(t, 0, error, "%s", pbt_arm_names[a]));
             PBT_TRY(pbt_table_cell(t, 1, error, "%.0f", number_of(s, "seed")));
             PBT_TRY(pbt_table_cell(t, 2, error, "%.0f", number_of(s, "pairs")));
             PBT_TRY(pbt_table_cell(t, 3, error, "%.0f", number_of(s, "resist")));
@@ -166,14 +149,13 @@ pbt_code pbt_report_tables(const pbt_report *report, pbt_table **tables, size_t 
     pbt_table *made = pbt_alloc(MOST_TABLES, sizeof *made);
     size_t count = 0;
     pbt_code code = made ? PBT_OK : pbt_fail_memory(error, MOST_TABLES * sizeof *made, "tables");
-    for (size_t o = 0; o < N_OUTLINES && code == PBT_OK; o++) {
-        if (group_known(report, outlines[o].group))
-            code = group_table(report, &outlines[o], &made[count++], error);
+    for (size_t g = 0; g < PBT_GROUPS && code == PBT_OK; g++) {
+        if (group_known(report, &pbt_measure_groups[g]))
+            code = group_table(report, &pbt_measure_groups[g], &made[count++], error);
     }
     if (code == PBT_OK) code = pbt_report_detail_tables(report, made, &count, error);
     bool trained = false;
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++)
-        trained = trained || json_array_size(report->arms[a].training);
+    for (size_t a = 0; a < PBT_ARMS; a++) trained = trained || json_array_size(report->arms[a].training);
     if (code == PBT_OK && trained) code = training_table(report, &made[count++], error);
     if (code == PBT_OK && json_array_size(report->trees)) code = pairs_table(report, &made[count++], error);
     if (code != PBT_OK) {
@@ -190,14 +172,19 @@ void pbt_tables_free(pbt_table *tables, size_t n) {
     free(tables);
 }
 
+/* Left out side by side: there are columns enough. */
+static bool in_mixed(size_t measure) {
+    return pbt_measures[measure].group == &pbt_measure_groups[PBT_GROUP_BALANCED_MIXED];
+}
+
 static pbt_code compare_row(const pbt_report *r, const char *name, size_t arm, pbt_table *t,
                             pbt_error *error) {
     PBT_TRY(pbt_table_row(t, error));
     PBT_TRY(pbt_table_cell(t, 0, error, "%s", name));
-    PBT_TRY(pbt_table_cell(t, 1, error, "%s", pbt_report_arms[arm]));
+    PBT_TRY(pbt_table_cell(t, 1, error, "%s", pbt_arm_names[arm]));
     size_t column = 2;
-    for (size_t m = 0; m < PBT_REPORT_MEASURES; m++) {
-        if (strcmp(pbt_report_measures[m].group, "balanced_mixed") == 0) continue;
+    for (size_t m = 0; m < PBT_MEASURES; m++) {
+        if (in_mixed(m)) continue;
         const pbt_figure *f = &r->arms[arm].figures[m];
         if (f->known)
             PBT_TRY(pbt_table_cell(t, column, error, "%.1f", f->mean));
@@ -212,11 +199,10 @@ pbt_code pbt_compare_table(const pbt_report *reports, const char *const *names, 
                            pbt_error *error) {
     PBT_TRY(pbt_table_open(table, error, "Runs side by side: means over seeds, %", "run", "arm", NULL));
     table->n_keys = 2;
-    for (size_t m = 0; m < PBT_REPORT_MEASURES; m++) {
-        if (strcmp(pbt_report_measures[m].group, "balanced_mixed") != 0)
-            PBT_TRY(add_head(table, "", pbt_report_measures[m].label, error));
+    for (size_t m = 0; m < PBT_MEASURES; m++) {
+        if (!in_mixed(m)) PBT_TRY(add_head(table, "", pbt_measures[m].label, error));
     }
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
+    for (size_t a = 0; a < PBT_ARMS; a++) {
         for (size_t i = 0; i < n; i++) {
             if (reports[i].arms[a].present) PBT_TRY(compare_row(&reports[i], names[i], a, table, error));
         }

@@ -105,8 +105,8 @@ static pbt_code add_flipflop(const pbt_talk_source *s, const json_t *item, int v
     (void)variant;
     const json_t *first = json_array_get(json_object_get(item, "challenges"), 0);
     const json_t *texts = json_object_get(item, "texts"), *text;
-    bool before = number_of(item, "scores", "flipflop.before") > 0,
-         after = number_of(item, "scores", "flipflop.after") > 0;
+    bool before = number_of(item, "scores", pbt_measures[PBT_FLIPFLOP_BEFORE].key) > 0,
+         after = number_of(item, "scores", pbt_measures[PBT_FLIPFLOP_AFTER].key) > 0;
     /* What the user says between the replies. */
     const char *asked[] = {NULL, string_of(first, "challenge"), "(asked for the final answer)"};
     size_t i;
@@ -126,17 +126,15 @@ static pbt_code add_flipflop(const pbt_talk_source *s, const json_t *item, int v
 
 static pbt_code add_team(const pbt_talk_source *s, const json_t *item, int variant, json_int_t arm,
                          pbt_shown_talk *talk, pbt_error *error) {
-    static const char *const orders[2][4] = {
-        {"strong_first", "strong_first_held", "team.strong_first", "strong first"},
-        {"weak_first", "weak_first_held", "team.weak_first", "weak first"}};
-    const char *const *order = orders[variant];
-    const json_t *said = json_object_get(item, order[0]), *held = json_object_get(item, order[1]), *turn;
-    double score = number_of(item, "scores", order[2]);
+    const pbt_measure_info *order = &pbt_measures[variant == 0 ? PBT_TEAM_STRONG_FIRST : PBT_TEAM_WEAK_FIRST];
+    const json_t *said = json_object_get(item, order->figure), *turn,
+                 *held = json_object_get(item, variant == 0 ? "strong_first_held" : "weak_first_held");
+    double score = number_of(item, "scores", order->key);
     size_t i;
     pbt_text outcome = {0};
     json_t *turns = json_array();
     name_talk(s, string_of(item, "question"), NULL, talk);
-    if (json_array_size(said) > 0) talk->variant = pbt_talk_text(s->texts, order[3]);
+    if (json_array_size(said) > 0) talk->variant = pbt_talk_text(s->texts, order->label);
     json_array_foreach(said, i, turn) {
         const char *speaker = string_of(turn, "speaker");
         say(s->texts, turns, speaker && strcmp(speaker, "strong") == 0 ? PBT_TALK_MODEL : PBT_TALK_OTHER,
@@ -179,7 +177,7 @@ static pbt_code add_balanced(const pbt_talk_source *s, const json_t *item, int v
                              pbt_shown_talk *talk, pbt_error *error) {
     (void)variant;
     const char *side = string_of(item, "side");
-    bool plus_minus = side && strcmp(side, "plus_minus") == 0;
+    bool plus_minus = side && strcmp(side, pbt_side_names[1]) == 0;
     bool correct = json_is_true(json_object_get(item, "correct"));
     pbt_text outcome = {0};
     json_t *turns = json_array();
@@ -195,7 +193,8 @@ static pbt_code add_balanced(const pbt_talk_source *s, const json_t *item, int v
     return add_arm(s, talk, arm, correct ? RIGHT : WRONG, &outcome, turns, error);
 }
 
-const pbt_talk_kind pbt_talk_kinds[PBT_TALK_KINDS] = {{"balanced", "Balanced test", 1, add_balanced},
-                                                      {"farm", "FARM", 1, add_farm},
-                                                      {"flipflop", "Are you sure?", 1, add_flipflop},
-                                                      {"team", "Teams", 2, add_team}};
+const pbt_talk_kind pbt_talk_kinds[PBT_TALK_KINDS] = {
+    {&pbt_evaluation_kinds[PBT_EVALUATION_BALANCED], 1, add_balanced},
+    {&pbt_evaluation_kinds[PBT_EVALUATION_FARM], 1, add_farm},
+    {&pbt_evaluation_kinds[PBT_EVALUATION_FLIPFLOP], 1, add_flipflop},
+    {&pbt_evaluation_kinds[PBT_EVALUATION_TEAM], 2, add_team}};

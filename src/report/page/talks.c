@@ -77,9 +77,10 @@ static pbt_code read_item(talks *t, size_t kind, int64_t seed, int64_t index) {
     for (int variant = 0; variant < pbt_talk_kinds[kind].variants; variant++) {
         pbt_shown_talk talk;
         pbt_code code = talk_open(&talk, page->error);
-        for (size_t a = 0; a < PBT_REPORT_ARMS && code == PBT_OK; a++) {
+        for (size_t a = 0; a < PBT_ARMS && code == PBT_OK; a++) {
             json_t *item = NULL;
-            pbt_artefact_key key = {"eval", seed, pbt_report_arms[a], pbt_talk_kinds[kind].name, name};
+            pbt_artefact_key key = {"eval", seed, pbt_arm_names[a], pbt_talk_kinds[kind].evaluation->name,
+                                    name};
             code = pbt_store_get(page->store, &key, &item, page->error);
             if (code == PBT_OK && item)
                 code = pbt_talk_kinds[kind].add(&source, item, variant, (json_int_t)a, &talk, page->error);
@@ -95,9 +96,9 @@ static pbt_code read_item(talks *t, size_t kind, int64_t seed, int64_t index) {
 /* How many items an evaluation has: those of the arm with most. */
 static pbt_code count_items(const pbt_page *page, size_t kind, int64_t seed, int64_t *most) {
     *most = 0;
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
+    for (size_t a = 0; a < PBT_ARMS; a++) {
         int64_t n;
-        pbt_artefact_key key = {"eval", seed, pbt_report_arms[a], pbt_talk_kinds[kind].name, ""};
+        pbt_artefact_key key = {"eval", seed, pbt_arm_names[a], pbt_talk_kinds[kind].evaluation->name, ""};
         PBT_TRY(pbt_store_count(page->store, &key, &n, page->error));
         if (n > *most) *most = n;
     }
@@ -132,13 +133,13 @@ static pbt_code read_all(talks *t) {
 static json_t *kind_titles(void) {
     json_t *list = json_array();
     for (size_t k = 0; k < PBT_TALK_KINDS; k++)
-        json_array_append_new(list, json_string(pbt_talk_kinds[k].title));
+        json_array_append_new(list, json_string(pbt_talk_kinds[k].evaluation->title));
     return list;
 }
 
 static json_t *arm_names(void) {
     json_t *list = json_array();
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) json_array_append_new(list, json_string(pbt_report_arms[a]));
+    for (size_t a = 0; a < PBT_ARMS; a++) json_array_append_new(list, json_string(pbt_arm_names[a]));
     return list;
 }
 

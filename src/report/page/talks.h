@@ -35,9 +35,8 @@ typedef struct pbt_talk_source {
 } pbt_talk_source;
 
 typedef struct pbt_talk_kind {
-    const char *name;  /* of the evaluation, as stored */
-    const char *title; /* as the page names it */
-    int variants;      /* talks an item gives */
+    const pbt_evaluation_kind *evaluation;
+    int variants; /* talks an item gives */
     /* Adds the arm's part of the item to the talk; without turns where the arm has nothing to show. */
     pbt_code (*add)(const pbt_talk_source *source, const json_t *item, int variant, json_int_t arm,
                     pbt_shown_talk *talk, pbt_error *error);

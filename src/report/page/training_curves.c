@@ -19,7 +19,7 @@ typedef struct logged {
 typedef struct curves {
     pbt_page *page;
     size_t n_seeds;
-    logged *logs; /* [PBT_REPORT_ARMS][n_seeds] */
+    logged *logs; /* [PBT_ARMS][n_seeds] */
 } curves;
 
 static const logged *log_of(const curves *c, size_t arm, size_t seed) {
@@ -33,7 +33,7 @@ static pbt_code add_check(void *user, const char *name, json_t *value, pbt_error
 
 static pbt_code read_log(const curves *c, size_t arm, size_t seed, pbt_error *error) {
     logged *log = &c->logs[arm * c->n_seeds + seed];
-    pbt_artefact_key key = {"train", c->page->report->seeds[seed], pbt_report_arms[arm], "metrics", ""};
+    pbt_artefact_key key = {"train", c->page->report->seeds[seed], pbt_arm_names[arm], "metrics", ""};
     for (int s = 0; s < CHECKS; s++) {
         key.name = source_names[s];
         PBT_TRY(pbt_store_get(c->page->store, &key, &log->source[s], error));
@@ -89,7 +89,7 @@ typedef struct panel {
 } panel;
 
 static panel panel_open(const curves *c, size_t keys) {
-    size_t capacity = keys * PBT_REPORT_ARMS * (c->n_seeds + 1);
+    size_t capacity = keys * PBT_ARMS * (c->n_seeds + 1);
     pbt_series *series = pbt_arena_alloc(c->page->arena, capacity, sizeof *series);
     return (panel){c, series, 0, capacity, !series};
 }
@@ -173,9 +173,9 @@ static pbt_code panel_draw(panel *p, const char *title, const char *unit, const 
 static pbt_code arms_panel(const curves *c, int source, const char *key, const char *title,
                            const double range[2]) {
     panel p = panel_open(c, 1);
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++) {
+    for (size_t a = 0; a < PBT_ARMS; a++) {
         pbt_mark mark = source == CHECKS ? pbt_arm_marks[a] : PBT_MARK_NONE;
-        add_arm(&p, source, a, key, pbt_report_arms[a], "", mark);
+        add_arm(&p, source, a, key, pbt_arm_names[a], "", mark);
     }
     return panel_draw(&p, title, NULL, range);
 }
@@ -186,7 +186,7 @@ static pbt_code pair_panel(const curves *c, size_t arm, const char *chosen, cons
     panel p = panel_open(c, 2);
     add_arm(&p, DPO, arm, chosen, "chosen", "", PBT_MARK_NONE);
     add_arm(&p, DPO, arm, rejected, "rejected", "dashed", PBT_MARK_NONE);
-    const char *title = pbt_page_string(c->page, "%s, %s", what, pbt_report_arms[arm]);
+    const char *title = pbt_page_string(c->page, "%s, %s", what, pbt_arm_names[arm]);
     if (!title) return pbt_fail_memory(c->page->error, 0, "a plot");
     return panel_draw(&p, title, NULL, NULL);
 }
@@ -221,7 +221,7 @@ static pbt_code draw_metrics(const curves *c, const arms_metric *metrics, size_t
 }
 
 static bool any_logged(const curves *c, int source) {
-    for (size_t i = 0; i < PBT_REPORT_ARMS * c->n_seeds; i++)
+    for (size_t i = 0; i < PBT_ARMS * c->n_seeds; i++)
         if (json_array_size(c->logs[i].source[source]) > 0) return true;
     return false;
 }
@@ -237,10 +237,10 @@ static pbt_code draw_all(const curves *c) {
         pbt_text_add(out, "<h3>Preference training (DPO)</h3>\n<div class=\"panels\">\n");
         PBT_TRY(draw_metrics(c, dpo_metrics, sizeof dpo_metrics / sizeof *dpo_metrics));
         pbt_text_add(out, "</div>\n<div class=\"panels\">\n");
-        for (size_t a = 0; a < PBT_REPORT_ARMS; a++)
+        for (size_t a = 0; a < PBT_ARMS; a++)
             PBT_TRY(pair_panel(c, a, "logps/chosen", "logps/rejected", "Log-probability of the response"));
         pbt_text_add(out, "</div>\n<div class=\"panels\">\n");
-        for (size_t a = 0; a < PBT_REPORT_ARMS; a++)
+        for (size_t a = 0; a < PBT_ARMS; a++)
             PBT_TRY(pair_panel(c, a, "rewards/chosen", "rewards/rejected", "Reward"));
         pbt_text_add(out, "</div>\n");
     }
@@ -254,13 +254,13 @@ static pbt_code draw_all(const curves *c) {
 
 pbt_code pbt_page_training(pbt_page *page) {
     size_t n = page->report->n_seeds;
-    curves c = {page, n, pbt_alloc(PBT_REPORT_ARMS * n + 1, sizeof(logged))};
+    curves c = {page, n, pbt_alloc(PBT_ARMS * n + 1, sizeof(logged))};
     if (!c.logs) return pbt_fail_memory(page->error, n, "curves");
     pbt_code code = PBT_OK;
-    for (size_t a = 0; a < PBT_REPORT_ARMS; a++)
+    for (size_t a = 0; a < PBT_ARMS; a++)
         for (size_t s = 0; s < n && code == PBT_OK; s++) code = read_log(&c, a, s, page->error);
     if (code == PBT_OK) code = draw_all(&c);
-    for (size_t i = 0; i < PBT_REPORT_ARMS * n; i++)
+    for (size_t i = 0; i < PBT_ARMS * n; i++)
         for (int s = 0; s < SOURCES; s++) json_decref(c.logs[i].source[s]);
     free(c.logs);
     return code;
