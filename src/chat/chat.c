@@ -2,12 +2,12 @@
 #include "chat/chat.h"
 
 #include "base/file.h"
-#include "chat/jinja/jinja.h"
+#include "chat/render.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEMPLATE_LIMIT = 1 << 20, MAX_MESSAGES = 100000, MAX_VALUE_DEPTH = 64 };
+enum { TEMPLATE_LIMIT = 1 << 20, MAX_MESSAGES = 100000 };
 
 /* The named special tokens a template sees, where the tokenizer has them. */
 static const char *const token_names[] = {"bos_token", "eos_token", "unk_token", "pad_token",
@@ -18,6 +18,7 @@ struct pbt_chat_template {
     pbt_arena *arena;
     jinja_node *statements;
     const char *tokens[N_TOKENS], *date_string;
+    bool marks;                    /* it has {% generation %} */
     pbt_chat_template *with_tools; /* the one named "tool_use", or NULL */
     pbt_error tools_problem;       /* why it cannot be used: told when it is asked for */
 };
@@ -57,6 +58,7 @@ static pbt_code parse(pbt_chat_template *chat, const char *source, size_t length
     parser.arena = chat->arena;
     parser.error = error;
     chat->statements = jinja_parse(&parser);
+    chat->marks = parser.generation;
     return chat->statements ? PBT_OK : PBT_BAD_INPUT;
 }
 
@@ -142,99 +144,67 @@ static const jinja_value *message_list(jinja_run *run, const pbt_message *messag
     return list;
 }
 
-static const jinja_value *from_json(jinja_run *run, const json_t *value, int depth) {
-    if (depth > MAX_VALUE_DEPTH) return jinja_refuse(run, "a message is nested too deeply");
-    if (json_is_string(value)) return jinja_string(run, json_string_value(value), json_string_length(value));
-    if (json_is_integer(value)) return jinja_int(run, json_integer_value(value));
-    if (json_is_real(value)) return jinja_float(run, json_real_value(value));
-    if (json_is_boolean(value)) return jinja_bool(run, json_is_true(value));
-    if (json_is_array(value)) {
-        jinja_value *list = jinja_make(run, JINJA_LIST);
-        for (size_t i = 0; i < json_array_size(value) && run->code == PBT_OK; i++)
-            jinja_append(run, list, from_json(run, json_array_get(value, i), depth + 1));
-        return list;
+/* The template for these variables: as in transformers the one named "tool_use" where tools are given. */
+static const pbt_chat_template *served_by(const pbt_chat_template *chat, const json_t *variables) {
+    return chat->with_tools && pbt_json_has(variables, "tools") ? chat->with_tools : chat;
+}
+
+bool pbt_chat_has_marks(const pbt_chat_template *chat, const json_t *variables) {
+    return served_by(chat, variables)->marks;
+}
+
+static pbt_code check_turns(const pbt_chat_template *chat, const pbt_turns *turns, pbt_error *error) {
+    if (turns->n > MAX_MESSAGES)
+        return pbt_fail(error, PBT_BAD_INPUT, "a chat of %zu messages; expected at most %d", turns->n,
+                        MAX_MESSAGES);
+    if (pbt_json_has(turns->variables, "tools") && chat->tools_problem.code != PBT_OK) {
+        if (error) *error = chat->tools_problem;
+        return chat->tools_problem.code;
     }
-    if (!json_is_object(value)) return jinja_none();
-    jinja_value *map = jinja_make(run, JINJA_MAP);
-    const char *key;
-    json_t *item;
-    json_object_foreach((json_t *)(uintptr_t)value, key, item)
-        jinja_put(run, map, jinja_string(run, key, strlen(key))->text, from_json(run, item, depth + 1));
-    return map;
+    return PBT_OK;
 }
 
-/* As transformers hands messages to a template: fields that are null left out; reasoning, which has three
- * names, under the names "thinking" (first, where the message had none) and "reasoning_content". */
-static const jinja_value *message_from_json(jinja_run *run, const json_t *message) {
-    static const char *const fields[] = {"reasoning_content", "thinking", "reasoning"};
-    const json_t *reasoning = NULL;
-    jinja_value *map = jinja_make(run, JINJA_MAP);
-    const char *key;
-    json_t *item;
-    for (int i = 0; i < 3 && !reasoning; i++)
-        if (pbt_json_has(message, fields[i])) reasoning = json_object_get(message, fields[i]);
-    if (reasoning) jinja_put(run, map, "thinking", from_json(run, reasoning, 1));
-    json_object_foreach((json_t *)(uintptr_t)message, key, item) if (!json_is_null(item))
-        jinja_put(run, map, jinja_string(run, key, strlen(key))->text, from_json(run, item, 1));
-    if (reasoning) jinja_put(run, map, "reasoning_content", from_json(run, reasoning, 1));
-    return map;
-}
-
-static void set_json(jinja_run *run, const json_t *messages, const json_t *more) {
-    jinja_value *list = jinja_make(run, JINJA_LIST);
-    const char *key;
-    json_t *item;
-    for (size_t i = 0; i < json_array_size(messages) && run->code == PBT_OK; i++) {
-        const json_t *message = json_array_get(messages, i);
-        if (!json_is_object(message)) {
-            jinja_refuse(run, "message %zu: expected an object", i + 1);
-            return;
-        }
-        jinja_append(run, list, message_from_json(run, message));
+static pbt_code copy_marks(const jinja_run *run, pbt_marks *marks, pbt_error *error) {
+    for (const jinja_mark *m = run->marks; m; m = m->next) {
+        void *items = marks->items;
+        pbt_code code = pbt_grow(&items, &marks->capacity, marks->count + 1, sizeof *marks->items, error);
+        marks->items = items;
+        if (code != PBT_OK) return code;
+        marks->items[marks->count++] = (pbt_span_of_text){m->from, m->to};
     }
-    json_object_foreach((json_t *)(uintptr_t)more, key, item)
-        jinja_set(run, jinja_string(run, key, strlen(key))->text, from_json(run, item, 0));
-    jinja_set(run, "messages", list);
+    return PBT_OK;
 }
 
-/* Renders with the messages or, where `json` is given, with that and the variables of `more`. */
-static pbt_code render(const pbt_chat_template *chat, const pbt_message *messages, size_t n,
-                       const json_t *json, const json_t *more, bool add_generation_prompt, pbt_text *text,
-                       pbt_error *error) {
-    if (n > MAX_MESSAGES)
-        return pbt_fail(error, PBT_BAD_INPUT, "a chat of %zu messages; expected at most %d", n, MAX_MESSAGES);
+pbt_code pbt_turns_render(const pbt_chat_template *chat, const pbt_turns *turns, bool add_generation_prompt,
+                          pbt_text *text, pbt_marks *marks, pbt_error *error) {
+    PBT_TRY(check_turns(chat, turns, error));
+    chat = served_by(chat, turns->variables);
     pbt_text rendered = {0};
-    jinja_run run = {
-        .arena = pbt_arena_create(), .error = error, .out = &rendered, .date_string = chat->date_string};
+    jinja_run run = {.arena = pbt_arena_create(),
+                     .error = error,
+                     .out = &rendered,
+                     .root = &rendered,
+                     .date_string = chat->date_string};
     if (!run.arena) return pbt_fail_memory(error, 0, "a chat");
     jinja_enter(&run, NULL);
     set_variables(&run, chat, add_generation_prompt);
-    if (json)
-        set_json(&run, json, more);
+    if (turns->json)
+        pbt_turns_set_json(&run, turns);
     else
-        jinja_set(&run, "messages", message_list(&run, messages, n));
+        jinja_set(&run, "messages", message_list(&run, turns->messages, turns->n));
     jinja_enter(&run, run.scope); /* so that what a template sets does not count as given */
     if (run.code == PBT_OK) jinja_render(&run, chat->statements);
+    pbt_code code = run.code;
+    if (code == PBT_OK && marks) code = copy_marks(&run, marks, error);
     pbt_arena_free(run.arena);
-    if (run.code == PBT_OK) pbt_text_append(text, pbt_text_string(&rendered), rendered.length);
+    if (code == PBT_OK) pbt_text_append(text, pbt_text_string(&rendered), rendered.length);
     pbt_text_free(&rendered);
-    if (run.code != PBT_OK) return run.code;
+    if (code != PBT_OK) return code;
     return text->failed ? pbt_fail_memory(error, text->capacity, "a chat") : PBT_OK;
 }
 
 pbt_code pbt_chat_render(const pbt_chat_template *chat, const pbt_message *messages, size_t n,
                          bool add_generation_prompt, pbt_text *text, pbt_error *error) {
-    return render(chat, messages, n, NULL, NULL, add_generation_prompt, text, error);
-}
-
-pbt_code pbt_chat_render_json(const pbt_chat_template *chat, const json_t *messages, const json_t *more,
-                              bool add_generation_prompt, pbt_text *text, pbt_error *error) {
-    if (!json_is_array(messages) || json_array_size(messages) == 0)
-        return pbt_fail(error, PBT_BAD_INPUT, "expected at least one message");
-    if (pbt_json_has(more, "tools") && chat->tools_problem.code != PBT_OK) {
-        if (error) *error = chat->tools_problem;
-        return chat->tools_problem.code;
-    }
-    if (chat->with_tools && pbt_json_has(more, "tools")) chat = chat->with_tools;
-    return render(chat, NULL, json_array_size(messages), messages, more, add_generation_prompt, text, error);
+    pbt_turns turns = {.messages = messages, .n = n};
+    return pbt_turns_render(chat, &turns, add_generation_prompt, text, NULL, error);
 }

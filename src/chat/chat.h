@@ -39,11 +39,18 @@ void pbt_chat_template_free(pbt_chat_template *chat);
 pbt_code pbt_chat_render(const pbt_chat_template *chat, const pbt_message *messages, size_t n,
                          bool add_generation_prompt, pbt_text *text, pbt_error *error);
 
-/* As above, from JSON messages with whatever fields they have (tool calls, reasoning), handed to the template
- * as transformers hands them; `more` (an object or NULL) holds further variables for it ("tools",
- * "enable_thinking"). */
-pbt_code pbt_chat_render_json(const pbt_chat_template *chat, const json_t *messages, const json_t *more,
-                              bool add_generation_prompt, pbt_text *text, pbt_error *error);
+/* A conversation of JSON, borrowed. Messages are an array of objects with whatever fields they have (name,
+ * tool calls, reasoning, parts), handed to the template as transformers hands them. */
+typedef struct pbt_chat_input {
+    const json_t *messages;
+    const json_t
+        *variables; /* an object of what else the template sees ("tools", "enable_thinking"), or NULL */
+    const char *continued; /* the field of the last message that goes on ("content"): the text ends with it,
+                              as with transformers' continue_final_message; NULL: none */
+    bool add_generation_prompt;
+} pbt_chat_input;
+pbt_code pbt_chat_render_input(const pbt_chat_template *chat, const pbt_chat_input *input, pbt_text *text,
+                               pbt_error *error);
 
 /* Renders and encodes a prompt (generation prompt added). Exactly one BOS is asserted where the tokenizer has
  * one and the template writes it. */
@@ -56,12 +63,23 @@ pbt_code pbt_chat_prompt_ids(const pbt_chat_template *chat, const pbt_tokenizer 
 pbt_code pbt_chat_completion_ids(const pbt_chat_template *chat, const pbt_tokenizer *tokenizer,
                                  const pbt_message *messages, size_t n, const char *answer, pbt_ids *prompt,
                                  pbt_ids *completion, pbt_error *error);
-/* The ids of a whole conversation, and (malloc'ed, one byte each) which belong to an assistant's answer with
- * its end of turn. PBT_BAD_INPUT where the template renders a turn otherwise than at the end of its prefix.
- */
+/* The same of conversations of JSON. The prompt of input_prompt_ids is rendered as `input` says; that of
+ * input_completion_ids with the generation prompt or, where the last message goes on, up to its end, and
+ * `answer` is then what goes on. */
+pbt_code pbt_chat_input_prompt_ids(const pbt_chat_template *chat, const pbt_tokenizer *tokenizer,
+                                   const pbt_chat_input *input, pbt_ids *ids, pbt_error *error);
+pbt_code pbt_chat_input_completion_ids(const pbt_chat_template *chat, const pbt_tokenizer *tokenizer,
+                                       const pbt_chat_input *input, const char *answer, pbt_ids *prompt,
+                                       pbt_ids *completion, pbt_error *error);
+/* Whether the template that serves these variables marks the assistant's words with {% generation %}. */
+bool pbt_chat_has_marks(const pbt_chat_template *chat, const json_t *variables);
+/* The ids of a whole conversation, and (malloc'ed, one byte each) which are the assistant's. Where the
+ * template marks these with {% generation %}: every token that has a part in a mark, as transformers'
+ * return_assistant_tokens_mask says. Else: the answers with their ends of turn, found by rendering the
+ * conversation turn by turn; PBT_BAD_INPUT where the template renders a turn otherwise than at the end of its
+ * prefix. */
 pbt_code pbt_chat_mask(const pbt_chat_template *chat, const pbt_tokenizer *tokenizer,
-                       const pbt_message *messages, size_t n, pbt_ids *ids, unsigned char **mask,
-                       pbt_error *error);
+                       const pbt_chat_input *input, pbt_ids *ids, unsigned char **mask, pbt_error *error);
 
 PBT_END_DECLS
 

@@ -1,5 +1,5 @@
 /* The ids of prompts and completions, from what the template renders. */
-#include "chat/chat.h"
+#include "chat/render.h"
 
 #include "base/memory.h"
 
@@ -47,6 +47,21 @@ static size_t end_of_turn(const pbt_tokenizer *tokenizer, const char *text, size
     return id >= 0 && pbt_tokenizer_is_special(tokenizer, id) ? end : length;
 }
 
+/* What the whole chat adds to the prompt, and the ids of both. */
+static pbt_code split_ids(const pbt_tokenizer *tokenizer, const pbt_text *before, const pbt_text *whole,
+                          pbt_ids *prompt, pbt_ids *completion, pbt_error *error) {
+    if (whole->length < before->length ||
+        memcmp(pbt_text_string(whole), pbt_text_string(before), before->length) != 0)
+        return pbt_fail(
+            error, PBT_BAD_INPUT,
+            "chat template: the prompt is not the beginning of the chat with its answer, so what the "
+            "answer adds is unclear");
+    PBT_TRY(encode_prompt(tokenizer, before, prompt, error));
+    const char *rest = pbt_text_string(whole) + before->length;
+    size_t length = end_of_turn(tokenizer, rest, whole->length - before->length);
+    return pbt_tokenizer_encode(tokenizer, rest, length, false, completion, error);
+}
+
 static pbt_code render_both(const pbt_chat_template *chat, const pbt_message *messages, size_t n,
                             const char *answer, pbt_text *before, pbt_text *whole, pbt_error *error) {
     pbt_message *all = pbt_alloc(n + 1, sizeof *all);
@@ -56,14 +71,7 @@ static pbt_code render_both(const pbt_chat_template *chat, const pbt_message *me
     pbt_code code = pbt_chat_render(chat, messages, n, true, before, error);
     if (code == PBT_OK) code = pbt_chat_render(chat, all, n + 1, false, whole, error);
     free(all);
-    if (code != PBT_OK) return code;
-    if (whole->length < before->length ||
-        memcmp(pbt_text_string(whole), pbt_text_string(before), before->length) != 0)
-        return pbt_fail(
-            error, PBT_BAD_INPUT,
-            "chat template: the prompt is not the beginning of the chat with its answer, so what the "
-            "answer adds is unclear");
-    return PBT_OK;
+    return code;
 }
 
 pbt_code pbt_chat_completion_ids(const pbt_chat_template *chat, const pbt_tokenizer *tokenizer,
@@ -71,12 +79,52 @@ pbt_code pbt_chat_completion_ids(const pbt_chat_template *chat, const pbt_tokeni
                                  pbt_ids *completion, pbt_error *error) {
     pbt_text before = {0}, whole = {0};
     pbt_code code = render_both(chat, messages, n, answer, &before, &whole, error);
-    if (code == PBT_OK) code = encode_prompt(tokenizer, &before, prompt, error);
+    if (code == PBT_OK) code = split_ids(tokenizer, &before, &whole, prompt, completion, error);
+    pbt_text_free(&before);
+    pbt_text_free(&whole);
+    return code;
+}
+
+/* ---- conversations of JSON ---- */
+
+pbt_code pbt_chat_input_prompt_ids(const pbt_chat_template *chat, const pbt_tokenizer *tokenizer,
+                                   const pbt_chat_input *input, pbt_ids *ids, pbt_error *error) {
+    pbt_text text = {0};
+    pbt_code code = pbt_chat_render_input(chat, input, &text, error);
+    if (code == PBT_OK) code = encode_prompt(tokenizer, &text, ids, error);
+    pbt_text_free(&text);
+    return code;
+}
+
+/* The messages with the answer behind them, or at the end of the last one. */
+static pbt_code with_answer(const pbt_chat_input *input, const char *answer, json_t **messages,
+                            pbt_error *error) {
+    if (input->continued) return pbt_turns_extend(input->messages, input->continued, answer, messages, error);
+    json_t *copy = json_copy((json_t *)(uintptr_t)input->messages),
+           *turn = json_pack("{s:s, s:s}", "role", "assistant", "content", answer);
+    *messages = copy;
+    if (copy && turn && json_array_append_new(copy, turn) == 0) return PBT_OK;
+    json_decref(copy);
+    return pbt_fail_memory(error, 0, "a chat");
+}
+
+pbt_code pbt_chat_input_completion_ids(const pbt_chat_template *chat, const pbt_tokenizer *tokenizer,
+                                       const pbt_chat_input *input, const char *answer, pbt_ids *prompt,
+                                       pbt_ids *completion, pbt_error *error) {
+    pbt_text before = {0}, whole = {0};
+    pbt_chat_input asked = *input, told = *input;
+    json_t *messages = NULL;
+    asked.add_generation_prompt = !input->continued;
+    pbt_code code = pbt_chat_render_input(chat, &asked, &before, error);
+    if (code == PBT_OK) code = with_answer(input, answer, &messages, error);
     if (code == PBT_OK) {
-        const char *rest = pbt_text_string(&whole) + before.length;
-        size_t length = end_of_turn(tokenizer, rest, whole.length - before.length);
-        code = pbt_tokenizer_encode(tokenizer, rest, length, false, completion, error);
+        told.messages = messages;
+        told.continued = NULL;
+        told.add_generation_prompt = false;
+        code = pbt_chat_render_input(chat, &told, &whole, error);
+        json_decref(messages);
     }
+    if (code == PBT_OK) code = split_ids(tokenizer, &before, &whole, prompt, completion, error);
     pbt_text_free(&before);
     pbt_text_free(&whole);
     return code;

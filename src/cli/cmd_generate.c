@@ -113,8 +113,9 @@ const pbt_command pbt_command_generate = {
     .summary = "Generate answers to many prompts",
     .usage = "MODEL [--adapter DIR] [options] < requests.jsonl",
     .details =
-        "Reads one JSON object a line, {\"id\", \"messages\"} or {\"id\", \"prompt_ids\"}, and writes one a "
-        "line, in the same order: {\"id\", \"text\", \"ids\", \"finish_reason\"}. \"ids\" are the new "
+        "Reads one JSON object a line, {\"id\", \"messages\"}, {\"id\", \"prompt\"} (plain text) or {\"id\", "
+        "\"prompt_ids\"}, and writes one a line, in the same order: {\"id\", \"text\", \"ids\", "
+        "\"finish_reason\"}. \"ids\" are the new "
         "tokens, the end token included where one came (finish_reason \"stop\", else \"length\"). Options "
         "have transformers' names; the model's generation_config.json gives the end tokens only.\n\n"
         "An answer depends on the seed and the place of its request in the input, never on the other "

@@ -15,8 +15,10 @@ static const pbt_option options[] = {
     PBT_TRAINING_OPTIONS("2e-5"),
     PBT_TRAINING_FLAG(completion_only_loss, "true",
                       "rows with a prompt: loss on the completion only (else on the prompt too)"),
-    PBT_TRAINING_FLAG(assistant_only_loss, NULL,
-                      "rows with messages: loss on the assistant's turns only (else on every token)"),
+    PBT_TRAINING_FLAG(
+        assistant_only_loss, NULL,
+        "rows with messages: loss on the assistant's tokens only, those that the template marks "
+        "with {% generation %} or else its turns"),
     PBT_TRAINING_STRING(dataset_text_field, "text", "rows of plain text: the field that holds it"),
     PBT_TRAINING_OLD_OPTIONS,
     PBT_TRAINING_OLD_FLAG(packing),

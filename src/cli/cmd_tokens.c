@@ -4,8 +4,7 @@
 #include "base/file.h"
 #include "base/hub.h"
 #include "base/json.h"
-#include "base/memory.h"
-#include "chat/chat.h"
+#include "chat/row.h"
 #include "cli/command.h"
 #include "cli/show_tokens.h"
 
@@ -86,54 +85,36 @@ static pbt_code show_ids(const tokens_work *w, const json_t *row, const char *wh
     return code;
 }
 
-/* What the row gives the template besides messages: tools, documents, and all of chat_template_kwargs. */
-static json_t *template_variables(const json_t *row) {
-    static const char *const names[] = {"tools", "documents"};
-    json_t *more = json_object(), *extra = json_object_get(row, "chat_template_kwargs");
-    for (int i = 0; i < 2; i++)
-        if (pbt_json_has(row, names[i])) json_object_set(more, names[i], json_object_get(row, names[i]));
-    if (json_is_object(extra)) json_object_update(more, extra);
-    return more;
-}
-
-/* Which tokens of a conversation carry loss when a model is trained on its answers. */
-static pbt_code mask_of(const tokens_work *w, const json_t *list, const char *where, unsigned char **mask,
-                        pbt_error *error) {
-    size_t n = json_array_size(list);
+static pbt_code show_input_of(const tokens_work *w, const pbt_chat_input *input, json_t *id,
+                              pbt_error *error) {
+    pbt_text text = {0};
     pbt_ids ids = {0};
-    pbt_message *messages = pbt_alloc(n + 1, sizeof *messages);
-    if (!messages) return pbt_fail_memory(error, n, "messages");
-    pbt_code code = PBT_OK;
-    for (size_t i = 0; i < n && code == PBT_OK; i++) {
-        const json_t *item = json_array_get(list, i);
-        code = pbt_json_string(item, "role", "standard input", where, &messages[i].role, error);
-        if (code == PBT_OK)
-            code = pbt_json_string(item, "content", "standard input", where, &messages[i].content, error);
-    }
-    if (code == PBT_OK) code = pbt_chat_mask(w->chat, w->tokenizer, messages, n, &ids, mask, error);
-    free(messages);
+    unsigned char *mask = NULL;
+    pbt_code code = pbt_chat_render_input(w->chat, input, &text, error);
+    /* Which tokens carry loss when a model is trained on its answers. */
+    if (code == PBT_OK && w->options->show_tokens && !input->add_generation_prompt && !input->continued)
+        code = pbt_chat_mask(w->chat, w->tokenizer, input, &ids, &mask, error);
+    if (code == PBT_OK) code = show(w, pbt_text_string(&text), text.length, false, false, mask, id, error);
+    free(mask);
     free(ids.items);
+    pbt_text_free(&text);
     return code;
 }
 
 static pbt_code show_messages(tokens_work *w, const json_t *row, const char *where, pbt_error *error) {
     const json_t *list;
-    pbt_text text = {0};
+    json_t *variables;
+    pbt_chat_flags flags;
     PBT_TRY(pbt_json_array(row, "messages", "standard input", where, &list, error));
+    PBT_TRY(pbt_row_flags(row, "standard input", where, &flags, error));
     if (!w->chat)
         PBT_TRY(pbt_chat_template_open(w->model, w->tokenizer, w->options->date_string, &w->chat, error));
-    json_t *more = template_variables(row);
-    bool prompt = json_is_true(json_object_get(row, "add_generation_prompt"));
-    pbt_code code = pbt_chat_render_json(w->chat, list, more, prompt, &text, error);
-    unsigned char *mask = NULL;
-    if (code == PBT_OK && w->options->show_tokens && !prompt && !json_object_size(more))
-        code = mask_of(w, list, where, &mask, error);
-    if (code == PBT_OK)
-        code = show(w, pbt_text_string(&text), text.length, false, false, mask, json_object_get(row, "id"),
-                    error);
-    free(mask);
-    pbt_text_free(&text);
-    json_decref(more);
+    PBT_TRY(pbt_row_variables(row, "standard input", where, &variables, error));
+    pbt_chat_input input = {list, variables, flags.continued, flags.add_generation_prompt};
+    pbt_error inner = {0};
+    pbt_code code = show_input_of(w, &input, json_object_get(row, "id"), &inner);
+    if (code != PBT_OK) pbt_error_set_at(error, code, "standard input", where, "%s", inner.message);
+    json_decref(variables);
     return code;
 }
 

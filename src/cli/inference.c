@@ -2,6 +2,7 @@
 
 #include "base/hub.h"
 #include "base/memory.h"
+#include "chat/row.h"
 #include "cli/model_files.h"
 #include "model/adapter_folder.h"
 
@@ -113,62 +114,126 @@ static pbt_code read_ids(const json_t *value, const char *key, const place *at, 
     return PBT_OK;
 }
 
-/* Borrows the strings of `value`. */
-static pbt_code read_messages(const json_t *value, const place *at, pbt_message **messages, size_t *n,
-                              pbt_error *error) {
-    const json_t *array;
-    size_t i;
-    json_t *item;
-    PBT_TRY(pbt_json_array(value, "messages", at->file, at->line, &array, error));
-    *n = json_array_size(array);
-    *messages = pbt_alloc(*n + 1, sizeof **messages);
-    if (!*messages) return pbt_fail_memory(error, *n * sizeof **messages, "messages");
-    json_array_foreach((json_t *)(uintptr_t)array, i, item) {
-        pbt_message *m = &(*messages)[i];
-        if (!json_is_object(item))
-            return pbt_fail_at(error, PBT_BAD_INPUT, at->file, at->line,
-                               "message %zu is not an object with \"role\" and \"content\"", i);
-        PBT_TRY(pbt_json_string(item, "role", at->file, at->line, &m->role, error));
-        PBT_TRY(pbt_json_string(item, "content", at->file, at->line, &m->content, error));
-    }
-    return PBT_OK;
+/* {"messages"} (or a "prompt" of messages), and with `scored` the "continuation". */
+static pbt_code encode_chat(const pbt_inference *inference, const pbt_chat_input *input, const char *answer,
+                            pbt_request *request, pbt_error *error) {
+    if (!answer)
+        return pbt_chat_input_prompt_ids(inference->chat, inference->tokenizer, input, &request->prompt,
+                                         error);
+    return pbt_chat_input_completion_ids(inference->chat, inference->tokenizer, input, answer,
+                                         &request->prompt, &request->continuation, error);
 }
 
-static pbt_code encode_messages(const pbt_inference *inference, const place *at, bool scored,
+static pbt_code encode_messages(const pbt_inference *inference, const place *at, const char *key, bool scored,
                                 pbt_request *request, pbt_error *error) {
-    pbt_message *messages = NULL;
-    size_t n = 0;
+    json_t *messages = NULL, *variables = NULL;
     const char *answer = NULL;
+    pbt_chat_flags flags;
+    pbt_error inner = {0};
     if (!inference->chat)
         return pbt_fail_at(error, PBT_BAD_INPUT, at->file, at->line, "the row has messages, but %s",
                            inference->no_text.message);
-    pbt_code code = read_messages(request->value, at, &messages, &n, error);
-    if (code == PBT_OK && scored)
-        code = pbt_json_string(request->value, "continuation", at->file, at->line, &answer, error);
+    PBT_TRY(pbt_row_flags(request->value, at->file, at->line, &flags, error));
+    if (scored && flags.generation_prompt_given && !flags.add_generation_prompt && !flags.continued)
+        return pbt_fail_at(
+            error, PBT_BAD_INPUT, at->file, at->line,
+            "\"add_generation_prompt\" is false, but a continuation is the assistant's turn behind "
+            "its generation prompt");
+    if (scored) PBT_TRY(pbt_json_string(request->value, "continuation", at->file, at->line, &answer, error));
+    pbt_code code = pbt_row_messages(request->value, key, at->file, at->line, &messages, error);
+    if (code == PBT_OK) code = pbt_row_variables(request->value, at->file, at->line, &variables, error);
+    pbt_chat_input input = {messages, variables, flags.continued,
+                            flags.generation_prompt_given ? flags.add_generation_prompt : !flags.continued};
     if (code == PBT_OK) {
-        pbt_error inner;
-        code = scored ? pbt_chat_completion_ids(inference->chat, inference->tokenizer, messages, n, answer,
-                                                &request->prompt, &request->continuation, &inner)
-                      : pbt_chat_prompt_ids(inference->chat, inference->tokenizer, messages, n,
-                                            &request->prompt, &inner);
+        code = encode_chat(inference, &input, answer, request, &inner);
         if (code != PBT_OK) pbt_error_set_at(error, code, at->file, at->line, "%s", inner.message);
     }
-    free(messages);
+    json_decref(messages);
+    json_decref(variables);
     return code;
+}
+
+/* The ids of prompt and continuation together, less what both have in common with the prompt alone. */
+static pbt_code encode_continuation(const pbt_inference *inference, const char *prompt, const char *text,
+                                    pbt_request *request, pbt_error *error) {
+    pbt_ids whole = {0};
+    size_t n = 0;
+    char *all = pbt_string_format("%s%s", prompt, text);
+    if (!all) return pbt_fail_memory(error, strlen(prompt), "a text");
+    pbt_code code = pbt_tokenizer_encode(inference->tokenizer, all, strlen(all), true, &whole, error);
+    while (n < request->prompt.count && n < whole.count && request->prompt.items[n] == whole.items[n]) n++;
+    request->prompt.count = n;
+    for (; code == PBT_OK && n < whole.count; n++)
+        code = pbt_ids_push(&request->continuation, whole.items[n], error);
+    free(whole.items);
+    free(all);
+    return code;
+}
+
+/* What the chat template alone could render is refused beside a prompt that it does not render. */
+static pbt_code refuse_chat_fields(const json_t *row, const char *key, const place *at, pbt_error *error) {
+    static const char *const names[] = {"tools", "documents", "chat_template_kwargs",
+                                        "continue_final_message", "add_generation_prompt"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (pbt_row_has(row, names[i]) && !json_is_false(json_object_get(row, names[i])))
+            return pbt_fail_at(error, PBT_BAD_INPUT, at->file, at->line,
+                               "the row has \"%s\", which only says something of messages, and the prompt is "
+                               "\"%s\"",
+                               names[i], key);
+    return PBT_OK;
+}
+
+/* {"prompt": "text"}: tokenised as it is, with what the tokenizer adds by itself. */
+static pbt_code encode_text(const pbt_inference *inference, const place *at, bool scored,
+                            pbt_request *request, pbt_error *error) {
+    const char *text, *continuation = NULL;
+    if (!inference->tokenizer)
+        return pbt_fail_at(error, PBT_BAD_INPUT, at->file, at->line, "the row has a text, but %s",
+                           inference->no_text.message);
+    PBT_TRY(pbt_json_string(request->value, "prompt", at->file, at->line, &text, error));
+    if (scored)
+        PBT_TRY(pbt_json_string(request->value, "continuation", at->file, at->line, &continuation, error));
+    PBT_TRY(pbt_tokenizer_encode(inference->tokenizer, text, strlen(text), true, &request->prompt, error));
+    if (scored) PBT_TRY(encode_continuation(inference, text, continuation, request, error));
+    if (request->prompt.count > 0) return PBT_OK;
+    return pbt_fail_at(error, PBT_BAD_INPUT, at->file, at->line,
+                       "\"prompt\" has no tokens of its own; a model needs at least one to begin with");
+}
+
+/* The one of "messages", "prompt" and "prompt_ids" that the row has. */
+static pbt_code prompt_key(const json_t *row, const place *at, const char **key, pbt_error *error) {
+    static const char *const keys[] = {"prompt_ids", "messages", "prompt"};
+    *key = NULL;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (!pbt_json_has(row, keys[i])) continue;
+        if (*key)
+            return pbt_fail_at(
+                error, PBT_BAD_INPUT, at->file, at->line,
+                "expected one of \"messages\", \"prompt\" and \"prompt_ids\", found \"%s\" and "
+                "\"%s\"",
+                *key, keys[i]);
+        *key = keys[i];
+    }
+    if (*key) return PBT_OK;
+    return pbt_fail_at(error, PBT_BAD_INPUT, at->file, at->line,
+                       "expected \"messages\", \"prompt\" or \"prompt_ids\", found none of them");
 }
 
 static pbt_code read_request(const char *line, size_t length, const pbt_inference *inference, bool scored,
                              const place *at, pbt_request *request, pbt_error *error) {
+    const char *key;
     PBT_TRY(pbt_json_parse_row(line, length, at->file, at->line, &request->value, error));
     if (!json_is_object(request->value))
         return pbt_fail_at(error, PBT_BAD_INPUT, at->file, at->line, "expected a JSON object");
     json_t *id = json_object_get(request->value, "id");
     request->id = id ? json_incref(id) : json_integer((json_int_t)request->line);
-    if (!pbt_json_has(request->value, "prompt_ids") && !pbt_json_has(request->value, "messages"))
-        return pbt_fail_at(error, PBT_BAD_INPUT, at->file, at->line,
-                           "expected \"messages\" or \"prompt_ids\", found neither");
-    if (!pbt_json_has(request->value, "prompt_ids"))
-        return encode_messages(inference, at, scored, request, error);
+    PBT_TRY(prompt_key(request->value, at, &key, error));
+    PBT_TRY(pbt_row_refuse_media(request->value, at->file, at->line, error));
+    const bool ids = strcmp(key, "prompt_ids") == 0,
+               text = strcmp(key, "prompt") == 0 && json_is_string(json_object_get(request->value, key));
+    if (!ids && !text) return encode_messages(inference, at, key, scored, request, error);
+    PBT_TRY(refuse_chat_fields(request->value, key, at, error));
+    if (text) return encode_text(inference, at, scored, request, error);
     PBT_TRY(read_ids(request->value, "prompt_ids", at, &request->prompt, error));
     if (request->prompt.count == 0)
         return pbt_fail_at(error, PBT_BAD_INPUT, at->file, at->line, "\"prompt_ids\" is empty");

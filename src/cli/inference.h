@@ -93,8 +93,8 @@ typedef struct pbt_requests {
     size_t count, capacity;
 } pbt_requests;
 
-/* Reads at most `most` requests: {"messages"} or {"prompt_ids"}; with `scored` also "continuation" or
- * "continuation_ids". *end: nothing is left. */
+/* Reads at most `most` requests: {"messages"}, {"prompt"} or {"prompt_ids"}; with `scored` also
+ * "continuation" or "continuation_ids". *end: nothing is left. */
 pbt_code pbt_requests_read(pbt_lines *lines, const char *name, const pbt_inference *inference, bool scored,
                            size_t most, pbt_requests *requests, bool *end, pbt_error *error);
 void pbt_requests_clear(pbt_requests *requests);

@@ -112,6 +112,18 @@ static pbt_code read_data(training_job *job, const char *path, const pbt_error *
             job->cli->monitor, 0,
             "%s: in %zu examples chosen and rejected are the same, so they teach nothing: %.900s", path,
             dataset->same, pbt_text_string(&dataset->same_list));
+    if (dataset->half_references > 0)
+        pbt_monitor_message(
+            job->cli->monitor, 0,
+            "%s: %zu examples have only one of ref_chosen_logps and ref_rejected_logps, which says "
+            "nothing without the other; both are computed: %.900s",
+            path, dataset->half_references, pbt_text_string(&dataset->half_list));
+    if (dataset->unmarked_templates > 0)
+        pbt_monitor_message(
+            job->cli->monitor, 0,
+            "assistant_only_loss: the chat template has no {%% generation %%} markers; loss falls on "
+            "each assistant turn from the end of its generation prompt to the end of its turn, "
+            "found by rendering the conversation turn by turn");
     if (dataset->cut_prompts > 0)
         pbt_monitor_message(
             job->cli->monitor, 0,

@@ -21,6 +21,7 @@ void pbt_dataset_free(pbt_dataset *dataset) {
     free(dataset->items);
     pbt_text_free(&dataset->dropped_list);
     pbt_text_free(&dataset->same_list);
+    pbt_text_free(&dataset->half_list);
     memset(dataset, 0, sizeof *dataset);
 }
 

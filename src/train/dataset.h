@@ -32,10 +32,16 @@ typedef struct pbt_dataset {
     /* Pairs whose chosen and rejected are the same: kept, as TRL does, though they teach nothing. */
     size_t same;
     pbt_text same_list;
+    /* Rows with one of ref_chosen_logps and ref_rejected_logps: the one is left aside. */
+    size_t half_references;
+    pbt_text half_list;
+    /* assistant_only_loss: rows whose template has no {% generation %}, so that turns were found by
+     * rendering. */
+    size_t unmarked_templates;
     size_t cut_prompts; /* examples whose prompt lost tokens where prompt and prompt+completion tokenize apart
                          */
     /* How rows are read; set before reading. TRL's names. */
-    bool assistant_only_loss; /* "messages": loss on assistant turns only (TRL: false = every token) */
+    bool assistant_only_loss; /* "messages": loss on the assistant's tokens only (TRL: false = every token) */
     const char *text_field;   /* of plain-text rows; NULL: "text" */
     bool whole_text_loss;     /* prompt-completion: loss on the prompt too (completion_only_loss = false) */
 } pbt_dataset;

@@ -6,6 +6,7 @@
 #include "train/dataset.h"
 
 #include "base/memory.h"
+#include "chat/row.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -17,15 +18,15 @@ typedef struct row_reader {
     const pbt_tokenizer *tokenizer;
     const pbt_chat_template *chat;
     const json_t *row;
+    const json_t *variables; /* of the template */
     bool preference;
     int32_t max_length;
     const char *file, *where;
 } row_reader;
 
-/* A list of messages, or a string. Exactly one is set. */
+/* A list of messages (owned), or a string. Exactly one is set. */
 typedef struct turn_text {
-    pbt_message *messages;
-    size_t n;
+    json_t *messages;
     const char *string;
 } turn_text;
 
@@ -34,56 +35,23 @@ typedef struct turn_text {
 
 /* ---- JSON to texts ---- */
 
-/* C's strings end at a NUL: a text that goes on behind one would be cut silently. */
-static pbt_code check_string(const row_reader *reader, const char *key, const json_t *string,
-                             pbt_error *error) {
-    if (strlen(json_string_value(string)) == json_string_length(string)) return PBT_OK;
-    return fail_row(reader, error, "\"%s\" holds the character U+0000, which no text may have", key);
-}
-
-/* "role"/"content", or ShareGPT's "from"/"value". */
-static pbt_code read_message(const row_reader *reader, const char *key, size_t index, const json_t *value,
-                             pbt_message *message, pbt_error *error) {
-    const char *role_key = json_object_get(value, "from") ? "from" : "role";
-    const char *content_key = json_object_get(value, "from") ? "value" : "content";
-    const json_t *role = json_object_get(value, role_key), *content = json_object_get(value, content_key);
-    if (!json_is_string(role) || !json_is_string(content))
-        return fail_row(reader, error,
-                        "message %zu of \"%s\" must be an object with the strings \"role\" and \"content\"",
-                        index + 1, key);
-    if (json_object_get(value, "tool_calls"))
-        return fail_row(reader, error,
-                        "message %zu of \"%s\" has \"tool_calls\", which this trainer does not render",
-                        index + 1, key);
-    *message = (pbt_message){json_string_value(role), json_string_value(content)};
-    return check_string(reader, key, content, error);
-}
-
 static pbt_code read_text(const row_reader *reader, const char *key, turn_text *text, pbt_error *error) {
     const json_t *value = json_object_get(reader->row, key);
     *text = (turn_text){0};
     if (json_is_string(value)) {
         text->string = json_string_value(value);
-        return check_string(reader, key, value, error);
+        return PBT_OK;
     }
     if (!json_is_array(value))
         return fail_row(reader, error, "\"%s\" must be a string or a list of messages", key);
-    text->n = json_array_size(value);
-    text->messages = pbt_alloc(text->n + 1, sizeof *text->messages);
-    if (!text->messages) return pbt_fail_memory(error, text->n * sizeof *text->messages, "messages");
-    for (size_t i = 0; i < text->n; i++) {
-        pbt_code code = read_message(reader, key, i, json_array_get(value, i), &text->messages[i], error);
-        if (code != PBT_OK) {
-            free(text->messages);
-            *text = (turn_text){0};
-            return code;
-        }
-    }
-    return PBT_OK;
+    return pbt_row_messages(reader->row, key, reader->file, reader->where, &text->messages, error);
 }
 
-static bool same_message(const pbt_message *a, const pbt_message *b) {
-    return strcmp(a->role, b->role) == 0 && strcmp(a->content, b->content) == 0;
+/* messages[from..to-1], a new array. */
+static json_t *slice(const json_t *messages, size_t from, size_t to) {
+    json_t *part = json_array();
+    for (size_t i = from; part && i < to; i++) json_array_append(part, json_array_get(messages, i));
+    return part;
 }
 
 /* ---- texts to ids ---- */
@@ -96,13 +64,15 @@ static pbt_code check_bos(const row_reader *reader, const pbt_ids *ids, pbt_erro
     return PBT_OK;
 }
 
-static pbt_code encode_messages(const row_reader *reader, const pbt_message *messages, size_t n,
-                                bool generation_prompt, pbt_ids *ids, pbt_error *error) {
+static pbt_code encode_messages(const row_reader *reader, const json_t *messages, bool generation_prompt,
+                                pbt_ids *ids, pbt_error *error) {
     if (!reader->chat)
         return fail_row(reader, error, "the row holds messages, but the model's folder has no chat template");
     pbt_text text = {0};
     pbt_error refused = {0};
-    pbt_code code = pbt_chat_render(reader->chat, messages, n, generation_prompt, &text, &refused);
+    pbt_chat_input input = {
+        .messages = messages, .variables = reader->variables, .add_generation_prompt = generation_prompt};
+    pbt_code code = pbt_chat_render_input(reader->chat, &input, &text, &refused);
     if (code != PBT_OK) fail_row(reader, error, "the messages cannot be rendered: %s", refused.message);
     if (code == PBT_OK && text.failed) code = pbt_fail_memory(error, text.length, "a rendered chat");
     if (code == PBT_OK)
@@ -116,6 +86,11 @@ static pbt_code encode_messages(const row_reader *reader, const pbt_message *mes
 static pbt_code encode_strings(const row_reader *reader, const char *prompt, const char *completion,
                                pbt_ids *ids, pbt_error *error) {
     pbt_text text = {0};
+    const char *unused = json_object_iter_key(json_object_iter((json_t *)(uintptr_t)reader->variables));
+    if (unused)
+        return fail_row(reader, error,
+                        "the row has \"%s\", which only says something of messages, and its texts are plain",
+                        unused);
     pbt_text_add(&text, prompt);
     if (completion) {
         const char *eos = pbt_tokenizer_special(reader->tokenizer, "eos_token");
@@ -135,23 +110,27 @@ static pbt_code encode_strings(const row_reader *reader, const char *prompt, con
 static pbt_code encode_prompt(const row_reader *reader, const turn_text *prompt, pbt_ids *ids,
                               pbt_error *error) {
     if (prompt->string) return encode_strings(reader, prompt->string, NULL, ids, error);
-    return encode_messages(reader, prompt->messages, prompt->n, true, ids, error);
+    return encode_messages(reader, prompt->messages, true, ids, error);
+}
+
+/* The messages of prompt and completion, a new array. */
+static pbt_code join(const turn_text *prompt, const turn_text *completion, json_t **all, pbt_error *error) {
+    *all = json_copy(prompt->messages);
+    if (*all && json_array_extend(*all, completion->messages) == 0) return PBT_OK;
+    json_decref(*all);
+    return pbt_fail_memory(error, 0, "messages");
 }
 
 static pbt_code encode_full(const row_reader *reader, const turn_text *prompt, const turn_text *completion,
                             pbt_ids *ids, pbt_error *error) {
+    json_t *all;
     if (!prompt->string != !completion->string)
         return fail_row(reader, error,
                         "prompt and completions must both be strings or both be lists of messages");
     if (prompt->string) return encode_strings(reader, prompt->string, completion->string, ids, error);
-    size_t n = prompt->n + completion->n;
-    pbt_message *messages = pbt_alloc(n + 1, sizeof *messages);
-    if (!messages) return pbt_fail_memory(error, n * sizeof *messages, "messages");
-    if (prompt->n > 0) memcpy(messages, prompt->messages, prompt->n * sizeof *messages);
-    if (completion->n > 0)
-        memcpy(messages + prompt->n, completion->messages, completion->n * sizeof *messages);
-    pbt_code code = encode_messages(reader, messages, n, false, ids, error);
-    free(messages);
+    PBT_TRY(join(prompt, completion, &all, error));
+    pbt_code code = encode_messages(reader, all, false, ids, error);
+    json_decref(all);
     return code;
 }
 
@@ -199,14 +178,26 @@ static pbt_code finish(const row_reader *reader, pbt_example *example, pbt_error
     return PBT_OK;
 }
 
+/* The column under its name or an older one; NaN: there is none. */
 static pbt_code read_reference(const row_reader *reader, const char *key, const char *old_key, double *value,
                                pbt_error *error) {
-    const json_t *number = json_object_get(reader->row, key);
-    if (!number) number = json_object_get(reader->row, old_key);
+    const json_t *number = json_object_get(reader->row, pbt_json_has(reader->row, key) ? key : old_key);
     *value = NAN;
     if (!number || json_is_null(number)) return PBT_OK;
     if (!json_is_number(number)) return fail_row(reader, error, "\"%s\" must be a number", key);
     *value = json_number_value(number);
+    return PBT_OK;
+}
+
+static pbt_code read_references(const row_reader *reader, pbt_example *example, pbt_error *error) {
+    PBT_TRY(read_reference(reader, "ref_chosen_logps", "reference_chosen_logps", &example->ref_chosen_logp,
+                           error));
+    PBT_TRY(read_reference(reader, "ref_rejected_logps", "reference_rejected_logps",
+                           &example->ref_rejected_logp, error));
+    if (isnan(example->ref_chosen_logp) != isnan(example->ref_rejected_logp)) {
+        note(&reader->dataset->half_references, &reader->dataset->half_list, reader->where);
+        example->ref_chosen_logp = example->ref_rejected_logp = NAN;
+    }
     return PBT_OK;
 }
 
@@ -240,7 +231,7 @@ static pbt_code encode_example(const row_reader *reader, const turn_text *prompt
 }
 
 static bool empty_text(const turn_text *text) {
-    return text->string ? text->string[0] == '\0' : text->n == 0;
+    return text->string ? text->string[0] == '\0' : json_array_size(text->messages) == 0;
 }
 
 /* TRL's extract_prompt: the texts' longest common beginning, less a space that ends it; where one text begins
@@ -259,16 +250,35 @@ static void split_strings(turn_text *prompt, turn_text *chosen, turn_text *rejec
     rejected->string += i;
 }
 
-static void split_messages(turn_text *prompt, turn_text *chosen, turn_text *rejected) {
-    size_t n = chosen->n < rejected->n ? chosen->n : rejected->n, i = 0;
-    while (i < n && same_message(&chosen->messages[i], &rejected->messages[i])) i++;
-    if (i == n && n > 0) i--;
-    prompt->messages = chosen->messages; /* a view: not freed with prompt */
-    prompt->n = i;
-    chosen->messages += i;
-    chosen->n -= i;
-    rejected->messages += i;
-    rejected->n -= i;
+static size_t common_turns(const json_t *a, const json_t *b) {
+    size_t i = 0;
+    while (i < json_array_size(a) && i < json_array_size(b) &&
+           json_equal(json_array_get(a, i), json_array_get(b, i)))
+        i++;
+    return i;
+}
+
+/* The same of messages: the turns that both begin with are the prompt. */
+static pbt_code split_messages(const row_reader *reader, turn_text *prompt, turn_text *chosen,
+                               turn_text *rejected, pbt_error *error) {
+    const size_t n_chosen = json_array_size(chosen->messages),
+                 n_rejected = json_array_size(rejected->messages);
+    size_t i = common_turns(chosen->messages, rejected->messages);
+    if (i > 0 && (i == n_chosen || i == n_rejected)) i--;
+    if (i == 0 && n_chosen > 0 && n_rejected > 0)
+        return fail_row(reader, error,
+                        "without \"prompt\", \"chosen\" and \"rejected\" must begin with the same turns and "
+                        "then differ: here %s, so that no prompt is left; give the prompt by its name",
+                        common_turns(chosen->messages, rejected->messages)
+                            ? "one is the beginning of the other"
+                            : "their first turns differ");
+    json_t *a = slice(chosen->messages, i, n_chosen), *b = slice(rejected->messages, i, n_rejected);
+    prompt->messages = slice(chosen->messages, 0, i);
+    json_decref(chosen->messages);
+    json_decref(rejected->messages);
+    chosen->messages = a;
+    rejected->messages = b;
+    return a && b && prompt->messages ? PBT_OK : pbt_fail_memory(error, 0, "messages");
 }
 
 /* As in TRL, a string beside lists of messages repeats what stands at their beginning and is no prompt. (TRL
@@ -278,43 +288,38 @@ static bool explicit_prompt(const row_reader *reader) {
     return prompt && (!json_is_string(prompt) || !json_is_array(json_object_get(reader->row, "chosen")));
 }
 
+/* The texts of a preference row, with the prompt that it names or that chosen and rejected share. */
+static pbt_code read_preference(const row_reader *reader, turn_text *prompt, turn_text *chosen,
+                                turn_text *rejected, char **owned, pbt_error *error) {
+    PBT_TRY(read_text(reader, "chosen", chosen, error));
+    PBT_TRY(read_text(reader, "rejected", rejected, error));
+    if (empty_text(chosen) || empty_text(rejected))
+        return fail_row(reader, error, "a completion is empty; there is nothing to learn from");
+    if (explicit_prompt(reader)) return read_text(reader, "prompt", prompt, error);
+    if (!chosen->string != !rejected->string)
+        return fail_row(reader, error,
+                        "\"chosen\" and \"rejected\" must both be strings or both be messages");
+    if (!chosen->string) return split_messages(reader, prompt, chosen, rejected, error);
+    split_strings(prompt, chosen, rejected, owned);
+    return *owned ? PBT_OK : pbt_fail_memory(error, 64, "a prompt");
+}
+
+static void free_text(turn_text *text) {
+    json_decref(text->messages);
+}
+
 static pbt_code add_preference(const row_reader *reader, pbt_example *example, pbt_error *error) {
     turn_text prompt = {0}, chosen = {0}, rejected = {0};
-    pbt_message *own_prompt = NULL, *own_chosen = NULL, *own_rejected = NULL;
-    char *own_string = NULL;
-    pbt_code code;
-    PBT_GOTO(read_text(reader, "chosen", &chosen, error));
-    own_chosen = chosen.messages;
-    PBT_GOTO(read_text(reader, "rejected", &rejected, error));
-    own_rejected = rejected.messages;
-    if (explicit_prompt(reader)) {
-        PBT_GOTO(read_text(reader, "prompt", &prompt, error));
-        own_prompt = prompt.messages;
-    } else if (!chosen.string != !rejected.string) {
-        code =
-            fail_row(reader, error, "\"chosen\" and \"rejected\" must both be strings or both be messages");
-        goto done;
-    } else if (chosen.string) {
-        split_strings(&prompt, &chosen, &rejected, &own_string);
-        if (!own_string) code = pbt_fail_memory(error, 64, "a prompt");
-        if (!own_string) goto done;
-    } else {
-        split_messages(&prompt, &chosen, &rejected);
-    }
-    if (empty_text(&chosen) || empty_text(&rejected)) {
+    char *owned = NULL;
+    pbt_code code = read_preference(reader, &prompt, &chosen, &rejected, &owned, error);
+    if (code == PBT_OK && (empty_text(&chosen) || empty_text(&rejected)))
         code = fail_row(reader, error, "a completion is empty; there is nothing to learn from");
-        goto done;
-    }
-    PBT_GOTO(encode_example(reader, &prompt, &chosen, &rejected, example, error));
-    PBT_GOTO(read_reference(reader, "ref_chosen_logps", "reference_chosen_logps", &example->ref_chosen_logp,
-                            error));
-    PBT_GOTO(read_reference(reader, "ref_rejected_logps", "reference_rejected_logps",
-                            &example->ref_rejected_logp, error));
-done:
-    free(own_prompt);
-    free(own_chosen);
-    free(own_rejected);
-    free(own_string);
+    if (code == PBT_OK) code = encode_example(reader, &prompt, &chosen, &rejected, example, error);
+    if (code == PBT_OK) code = read_references(reader, example, error);
+    free_text(&prompt);
+    free_text(&chosen);
+    free_text(&rejected);
+    free(owned);
     return code;
 }
 
@@ -326,6 +331,50 @@ static pbt_code mask_all(pbt_example *example, pbt_error *error) {
     return PBT_OK;
 }
 
+/* Loss on the assistant's tokens only, and of these on those that carry loss anyhow (`from` on). The example
+ * holds the ids already. */
+static pbt_code mask_assistant(const row_reader *reader, const json_t *messages, size_t from,
+                               pbt_example *example, pbt_error *error) {
+    pbt_ids again = {0};
+    pbt_error reason = {0};
+    bool any = false;
+    pbt_chat_input input = {.messages = messages, .variables = reader->variables};
+    const bool marks = pbt_chat_has_marks(reader->chat, reader->variables);
+    pbt_code code = pbt_chat_mask(reader->chat, reader->tokenizer, &input, &again, &example->mask, &reason);
+    if (code != PBT_OK) code = fail_row(reader, error, "assistant_only_loss: %s", reason.message);
+    for (size_t i = 0; code == PBT_OK && i < again.count; i++) {
+        if (i < from || i == 0) example->mask[i] = 0; /* nothing predicts the first token */
+        any = any || example->mask[i];
+    }
+    if (code == PBT_OK && !any)
+        code =
+            fail_row(reader, error,
+                     marks ? "the template marks no token of this conversation with {%% generation %%}, so "
+                             "nothing carries loss"
+                           : "the conversation has no assistant turn, so nothing carries loss");
+    if (code == PBT_OK && !marks) reader->dataset->unmarked_templates++;
+    free(again.items);
+    return code;
+}
+
+static pbt_code mask_assistant_completion(const row_reader *reader, const turn_text *prompt,
+                                          const turn_text *completion, pbt_example *example,
+                                          pbt_error *error) {
+    json_t *all;
+    size_t from = reader->dataset->whole_text_loss ? 1 : example->prompt.count;
+    PBT_TRY(join(prompt, completion, &all, error));
+    pbt_code code = mask_assistant(reader, all, from, example, error);
+    json_decref(all);
+    return code;
+}
+
+static pbt_code refuse_strings(const row_reader *reader, pbt_error *error) {
+    return fail_row(
+        reader, error,
+        "assistant_only_loss needs rows of messages, and this one is plain text, which says nothing "
+        "of turns");
+}
+
 /* SFT on "prompt" and "completion" (or a preference row's "chosen"). */
 static pbt_code add_completion(const row_reader *reader, const char *key, pbt_example *example,
                                pbt_error *error) {
@@ -335,27 +384,13 @@ static pbt_code add_completion(const row_reader *reader, const char *key, pbt_ex
     if (code == PBT_OK && empty_text(&completion))
         code = fail_row(reader, error, "\"%s\" is empty; there is nothing to learn from", key);
     if (code == PBT_OK) code = encode_example(reader, &prompt, &completion, NULL, example, error);
-    if (code == PBT_OK && reader->dataset->whole_text_loss) code = mask_all(example, error);
-    free(prompt.messages);
-    free(completion.messages);
-    return code;
-}
-
-/* Loss on the answers only. The example holds the same ids already, maybe cut. */
-static pbt_code mask_assistant(const row_reader *reader, const turn_text *text, pbt_example *example,
-                               pbt_error *error) {
-    pbt_ids again = {0};
-    pbt_error reason = {0};
-    bool any = false;
-    pbt_code code = pbt_chat_mask(reader->chat, reader->tokenizer, text->messages, text->n, &again,
-                                  &example->mask, &reason);
-    if (code != PBT_OK) code = fail_row(reader, error, "assistant_only_loss: %s", reason.message);
-    if (code == PBT_OK && example->mask) example->mask[0] = 0; /* nothing predicts the first token */
-    for (size_t i = 1; code == PBT_OK && i < again.count && i < example->chosen.count; i++)
-        any = any || example->mask[i];
-    if (code == PBT_OK && !any)
-        code = fail_row(reader, error, "the conversation has no assistant turn, so nothing carries loss");
-    free(again.items);
+    if (code == PBT_OK && reader->dataset->assistant_only_loss)
+        code = prompt.string ? refuse_strings(reader, error)
+                             : mask_assistant_completion(reader, &prompt, &completion, example, error);
+    else if (code == PBT_OK && reader->dataset->whole_text_loss)
+        code = mask_all(example, error);
+    free_text(&prompt);
+    free_text(&completion);
     return code;
 }
 
@@ -370,55 +405,72 @@ static pbt_code add_whole(const row_reader *reader, const char *key, pbt_example
             fail_row(reader, error, "\"%s\" must be a %s", key, text_field ? "string" : "list of messages");
     else if (empty_text(&text))
         code = fail_row(reader, error, "\"%s\" is empty; there is nothing to learn from", key);
+    else if (text.string && reader->dataset->assistant_only_loss)
+        code = refuse_strings(reader, error);
     else if (text.string)
         code = encode_strings(reader, "", text.string, &example->chosen, error);
     else
-        code = encode_messages(reader, text.messages, text.n, false, &example->chosen, error);
+        code = encode_messages(reader, text.messages, false, &example->chosen, error);
     if (code == PBT_OK)
-        code = reader->dataset->assistant_only_loss && text.messages
-                   ? mask_assistant(reader, &text, example, error)
-                   : mask_all(example, error);
+        code = reader->dataset->assistant_only_loss ? mask_assistant(reader, text.messages, 1, example, error)
+                                                    : mask_all(example, error);
     if (code == PBT_OK && example->chosen.count < 2)
         code =
             fail_row(reader, error, "\"%s\" has fewer than two tokens; there is nothing to learn from", key);
-    free(text.messages);
+    free_text(&text);
     return code;
 }
 
 static pbt_code add_sft(const row_reader *reader, pbt_example *example, pbt_error *error) {
-    bool prompt = json_object_get(reader->row, "prompt") != NULL;
-    if (prompt && json_object_get(reader->row, "completion"))
+    bool prompt = pbt_json_has(reader->row, "prompt");
+    if (prompt && pbt_json_has(reader->row, "completion"))
         return add_completion(reader, "completion", example, error);
-    if (prompt && json_object_get(reader->row, "chosen"))
+    if (prompt && pbt_json_has(reader->row, "chosen"))
         return add_completion(reader, "chosen", example, error);
     const char *field = reader->dataset->text_field ? reader->dataset->text_field : "text";
     const char *const whole[] = {"messages", "conversations", field};
     for (size_t i = 0; i < 3; i++)
-        if (json_object_get(reader->row, whole[i])) return add_whole(reader, whole[i], example, error);
+        if (pbt_json_has(reader->row, whole[i])) return add_whole(reader, whole[i], example, error);
     return fail_row(reader, error,
                     "an SFT row needs \"prompt\" and \"completion\", or \"messages\", or \"%s\"", field);
+}
+
+/* What would change the rendering, and which a trainer cannot take: it renders prompts and whole texts. */
+static pbt_code check_flags(const row_reader *reader, pbt_error *error) {
+    pbt_chat_flags flags;
+    PBT_TRY(pbt_row_flags(reader->row, reader->file, reader->where, &flags, error));
+    if (flags.continued || flags.add_generation_prompt)
+        return fail_row(reader, error, "the row has \"%s\", which this trainer does not render",
+                        flags.continued ? "continue_final_message" : "add_generation_prompt");
+    return PBT_OK;
+}
+
+static pbt_code add_row(const row_reader *reader, pbt_error *error) {
+    pbt_example example = {.ref_chosen_logp = NAN, .ref_rejected_logp = NAN};
+    pbt_code code = check_flags(reader, error);
+    if (code == PBT_OK && !reader->preference)
+        code = add_sft(reader, &example, error);
+    else if (code == PBT_OK &&
+             (!json_object_get(reader->row, "chosen") || !json_object_get(reader->row, "rejected")))
+        code = fail_row(reader, error, "a preference row needs \"chosen\" and \"rejected\"");
+    else if (code == PBT_OK)
+        code = add_preference(reader, &example, error);
+    if (code == PBT_OK) code = read_group(reader, &example, error);
+    if (code == PBT_OK) code = finish(reader, &example, error);
+    pbt_example_free(&example);
+    return code;
 }
 
 pbt_code pbt_dataset_add(pbt_dataset *dataset, const pbt_tokenizer *tokenizer, const pbt_chat_template *chat,
                          const json_t *row, bool preference, int32_t max_length, const char *file,
                          const char *where, pbt_error *error) {
-    row_reader reader = {dataset, tokenizer, chat, row, preference, max_length, file, where};
-    pbt_example example = {.ref_chosen_logp = NAN, .ref_rejected_logp = NAN};
+    json_t *variables = NULL;
+    row_reader reader = {dataset, tokenizer, chat, row, NULL, preference, max_length, file, where};
     if (!json_is_object(row)) return fail_row(&reader, error, "expected a JSON object");
-    static const char *const unknown[] = {"tools", "image", "images"};
-    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
-        if (pbt_json_has(row, unknown[i]))
-            return fail_row(&reader, error, "the row has \"%s\", which this trainer does not render",
-                            unknown[i]);
-    pbt_code code;
-    if (!preference)
-        code = add_sft(&reader, &example, error);
-    else if (!json_object_get(row, "chosen") || !json_object_get(row, "rejected"))
-        code = fail_row(&reader, error, "a preference row needs \"chosen\" and \"rejected\"");
-    else
-        code = add_preference(&reader, &example, error);
-    if (code == PBT_OK) code = read_group(&reader, &example, error);
-    if (code == PBT_OK) code = finish(&reader, &example, error);
-    pbt_example_free(&example);
+    PBT_TRY(pbt_row_refuse_media(row, file, where, error));
+    PBT_TRY(pbt_row_variables(row, file, where, &variables, error));
+    reader.variables = variables;
+    pbt_code code = add_row(&reader, error);
+    json_decref(variables);
     return code;
 }

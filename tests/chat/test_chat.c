@@ -189,7 +189,8 @@ static char *folder_renders(const char *folder, const pbt_tokenizer *tokenizer, 
     if (pbt_chat_template_open(folder, tokenizer, NULL, &chat, &problem) != PBT_OK) return NULL;
     json_t *messages = json_pack("[{s:s, s:s}]", "role", "user", "content", "Hi"),
            *variables = json_loads(more, 0, NULL);
-    pbt_code code = pbt_chat_render_json(chat, messages, variables, false, &out, &problem);
+    pbt_code code = pbt_chat_render_input(
+        chat, &(pbt_chat_input){.messages = messages, .variables = variables}, &out, &problem);
     json_decref(messages);
     json_decref(variables);
     pbt_chat_template_free(chat);

@@ -71,7 +71,7 @@ expect "score of nothing" 0 '"logprobs":[],"sum":0' out \
 
 expect "no model" 3 "$work/none" err '' "$pbt" generate "$work/none"
 expect "no JSON" 3 "standard input: line 1" err 'hello' "$pbt" generate "$model"
-expect "no prompt" 3 'expected "messages" or "prompt_ids"' err '{"id": 1}' "$pbt" generate "$model"
+expect "no prompt" 3 'expected "messages", "prompt" or "prompt_ids"' err '{"id": 1}' "$pbt" generate "$model"
 expect "empty prompt" 3 '"prompt_ids" is empty' err '{"prompt_ids": []}' "$pbt" generate "$model"
 expect "no continuation" 3 '"continuation_ids"' err '{"prompt_ids": [1]}' "$pbt" score "$model"
 expect "bad id" 3 'line 1: token 0 of its prompt is 99999' err '{"prompt_ids": [99999]}' "$pbt" generate "$model"
@@ -79,6 +79,75 @@ expect "bad id as JSON" 3 '"where":"line 1"' out '{"prompt_ids": [-1]}' "$pbt" s
 expect "too long" 2 'line 1: a prompt of 3 tokens and up to 256 new ones do not fit the 9 rows' err \
     '{"prompt_ids": [1, 2, 3]}' "$pbt" generate "$model" --kv_rows 9
 expect "bad top_p" 2 "--top_p is 0" err '' "$pbt" generate "$model" --top_p 0
+
+# Everything a row says of its messages is rendered as `pbt tokens` renders it.
+user='{"role": "user", "content": "Hi"}'
+tokens_of() { printf '%s\n' "$1" | "$pbt" tokens "$model" | grep -o '"ids":\[[^]]*\]'; }
+# The template of this folder shows a name, tools, reasoning and a variable.
+cp -r "$model" "$work/rich" && chmod -R u+w "$work/rich"
+cat >"$work/rich/chat_template.jinja" <<'END'
+{% if tools %}{{ tools | tojson }}{% endif %}{{ mood }}{% for m in messages %}<|im_start|>{{ m.role }}{{ m.name }}
+{{ m.reasoning_content }}{% if m.content is string %}{{ m.content }}{% else %}{% for part in m.content %}{{ part.text }}{% endfor %}{% endif %}{% for call in m.tool_calls %}{{ call.function.name }}{% endfor %}<|im_end|>
+{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+{% endif %}
+END
+score_ids() { # the ids before and in the continuation cannot be seen; their sum of log-probabilities tells
+    printf '%s\n' "$1" | "$pbt" score "$work/rich" -q | grep -o '"sum":.*'
+}
+plain_sum=$(score_ids "{\"messages\": [$user], \"continuation\": \"Yes\"}")
+differs() {
+    local sum
+    sum=$(score_ids "$2")
+    if [ -z "$sum" ] || [ "$sum" = "$plain_sum" ]; then
+        echo "FAILED $1: \"$sum\" is what the row without it gives"
+        failures=$((failures + 1))
+    fi
+}
+differs "name" '{"messages": [{"role": "user", "content": "Hi", "name": "Ann"}], "continuation": "Yes"}'
+differs "reasoning" '{"messages": [{"role": "user", "content": "Hi", "thinking": "Hm"}], "continuation": "Yes"}'
+differs "tools" "{\"messages\": [$user], \"tools\": [{\"name\": \"f\"}], \"continuation\": \"Yes\"}"
+differs "tools as text" "{\"messages\": [$user], \"tools\": \"[{\\\"name\\\": \\\"f\\\"}]\", \"continuation\": \"Yes\"}"
+differs "kwargs" "{\"messages\": [$user], \"chat_template_kwargs\": {\"mood\": \"good\"}, \"continuation\": \"Yes\"}"
+differs "tool calls" '{"messages": [{"role": "user", "content": "Hi", "tool_calls": [{"function": {"name": "f"}}]}], "continuation": "Yes"}'
+equals() {
+    local sum
+    sum=$(score_ids "$2")
+    [ "$sum" = "$plain_sum" ] || { echo "FAILED $1: $sum instead of $plain_sum"; failures=$((failures + 1)); }
+}
+equals "parts" '{"messages": [{"role": "user", "content": [{"type": "text", "text": "H"}, {"type": "text", "text": "i"}]}], "continuation": "Yes"}'
+equals "null and empty" "{\"messages\": [{\"role\": \"user\", \"content\": \"Hi\", \"name\": null}], \"tools\": [], \"images\": [], \"chat_template_kwargs\": {}, \"continue_final_message\": false, \"continuation\": \"Yes\"}"
+equals "a prompt of messages" "{\"prompt\": [$user], \"continuation\": \"Yes\"}"
+whole=$(score_ids "{\"messages\": [$user], \"continuation\": \"Yes no\"}")
+expect "goes on" 0 '"logprobs":[-' out \
+    "{\"messages\": [$user, {\"role\": \"assistant\", \"content\": \"Yes\"}], \"continue_final_message\": true, \"continuation\": \" no\"}" \
+    "$pbt" score "$work/rich"
+row="{\"messages\": [$user, {\"role\": \"assistant\", \"content\": \"Yes\"}], \"continue_final_message\": true}"
+expect "generate goes on" 0 '"finish_reason"' out "$row" "$pbt" generate "$work/rich" --max_new_tokens 2
+expect "text of going on" 0 'assistant\nYes"}' out "$row" "$pbt" tokens "$work/rich"
+expect "goes on and prompt" 3 'exclude each other' err \
+    "{\"messages\": [$user], \"continue_final_message\": true, \"add_generation_prompt\": true}" "$pbt" generate "$model"
+expect "nothing goes on" 3 'no text in "thinking" that could go on' err \
+    "{\"messages\": [$user], \"continue_final_message\": \"thinking\"}" "$pbt" generate "$model"
+expect "empty messages" 3 'line 1: expected at least one message' err '{"messages": []}' "$pbt" generate "$model"
+expect "empty messages in tokens" 3 'line 1: expected at least one message' err '{"messages": []}' "$pbt" tokens "$model"
+expect "picture" 3 'part of type "image_url"' err \
+    '{"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}]}' "$pbt" generate "$model"
+expect "kwarg" 3 '"chat_template_kwargs" has "chat_template"' err \
+    "{\"messages\": [$user], \"chat_template_kwargs\": {\"chat_template\": \"x\"}}" "$pbt" generate "$model"
+expect "two prompts" 3 'found "messages" and "prompt"' err "{\"messages\": [$user], \"prompt\": \"x\"}" "$pbt" generate "$model"
+expect "NUL in messages" 3 '"content" holds the character U+0000' err \
+    '{"messages": [{"role": "user", "content": "a\u0000b"}]}' "$pbt" generate "$model"
+expect "tools beside ids" 3 'has "tools", which only says something of messages' err \
+    '{"prompt_ids": [5], "tools": [{"name": "f"}]}' "$pbt" generate "$model"
+
+# Plain text: tokenised as it is.
+ids=$("$pbt" tokens "$model" --add_special_tokens --json 'Which city' | grep -o '"ids":\[[^]]*\]' | cut -d: -f2)
+"$pbt" generate "$model" -q --max_new_tokens 4 <<<'{"id": 1, "prompt": "Which city"}' >"$work/text"
+"$pbt" generate "$model" -q --max_new_tokens 4 <<<"{\"id\": 1, \"prompt_ids\": $ids}" >"$work/ids"
+same "prompt as text" "$work/text" "$work/ids"
+expect "score of text" 0 '"logprobs":[-' out '{"prompt": "Which city", "continuation": " is it?"}' "$pbt" score "$model"
+expect "byte order mark, NaN" 0 '{"id":null,' out $'\xef\xbb\xbf{"id": NaN, "prompt_ids": [5]}' \
+    "$pbt" generate "$model" --max_new_tokens 1
 
 expect "chat" 0 '{"role":"assistant","content":' out 'Hello' "$pbt" chat "$model" --json --max_new_tokens 4
 expect "chat commands" 0 "new conversation with this system message" err $'/system Be short.\n/reset\n/quit\nHi' \

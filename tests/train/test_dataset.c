@@ -187,9 +187,68 @@ static void what_carries_loss(void **state) {
     char *text = loss_text(&d.items[1]);
     assert_string_equal(text, "blue<|im_end|>green<|im_end|>");
     free(text);
+    assert_int_equal(d.unmarked_templates, 1);
+    /* a completion's own turn, without the newline behind it */
+    assert_ok(add(
+        &d,
+        "{\"prompt\": [{\"role\": \"user\", \"content\": \"Sky?\"}, {\"role\": \"assistant\", \"content\": "
+        "\"blue\"}, {\"role\": \"user\", \"content\": \"Sure?\"}], \"completion\": [{\"role\": "
+        "\"assistant\", \"content\": \"green\"}]}",
+        false, 1024, error));
+    text = loss_text(&d.items[2]);
+    assert_string_equal(text, "green<|im_end|>");
+    free(text);
+    d.assistant_only_loss = false;
     d.whole_text_loss = true;
     assert_ok(add(&d, "{\"prompt\": \"The sky is\", \"completion\": \" blue.\"}", false, 1024, error));
-    assert_int_equal(pbt_example_targets(&d.items[2]), d.items[2].prompt.count + d.items[2].chosen.count - 1);
+    assert_int_equal(pbt_example_targets(&d.items[3]), d.items[3].prompt.count + d.items[3].chosen.count - 1);
+    pbt_dataset_free(&d);
+}
+
+/* {% generation %}: the template says what the assistant's tokens are, as in TRL. */
+static void marks_of_the_template(void **state) {
+    (void)state;
+    static const char marked[] =
+        "{% for m in messages %}{% if m.role == 'assistant' %}<|im_start|>a\n{% generation %}{{ m.content }}"
+        "<|im_end|>{% endgeneration %}{% else %}<|im_start|>{{ m.role }}{{ m.name }}{{ mood }}\n{{ m.content "
+        "}}<|im_end|>{% endif %}\n{% endfor %}";
+    pbt_chat_template *unmarked = chat;
+    pbt_dataset d = {.assistant_only_loss = true};
+    assert_ok(pbt_chat_template_parse(marked, strlen(marked), "<s>", "</s>", NULL, &chat, error));
+    assert_ok(add(&d,
+                  "{\"messages\": [{\"role\": \"user\", \"content\": \"Sky?\", \"name\": \"is\"}, {\"role\": "
+                  "\"assistant\", "
+                  "\"content\": \"blue\"}, {\"role\": \"assistant\", \"content\": \"green\"}], "
+                  "\"chat_template_kwargs\": {\"mood\": \"sky\"}}",
+                  false, 1024, error));
+    assert_ids(&d.items[0].chosen, "<|im_start|>userissky\nSky?<|im_end|><|im_start|>a\nblue<|im_end|>"
+                                   "<|im_start|>a\ngreen<|im_end|>");
+    char *text = loss_text(&d.items[0]);
+    assert_string_equal(text, "blue<|im_end|>green<|im_end|>");
+    free(text);
+    assert_int_equal(d.unmarked_templates, 0);
+    assert_fails(add(&d, "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}]}", false, 1024, error),
+                 PBT_BAD_INPUT, "marks no token of this conversation with {% generation %}");
+    pbt_dataset_free(&d);
+    pbt_chat_template_free(chat);
+    chat = unmarked;
+}
+
+/* One column of reference log-probabilities says nothing. */
+static void half_a_reference(void **state) {
+    (void)state;
+    pbt_dataset d = {0};
+    assert_ok(add(&d,
+                  "{\"prompt\": \"a\", \"chosen\": \" b\", \"rejected\": \" c\", \"ref_chosen_logps\": -1}",
+                  true, 99, error));
+    assert_ok(add(&d,
+                  "{\"prompt\": \"a\", \"chosen\": \" b\", \"rejected\": \" c\", \"ref_chosen_logps\": -1, "
+                  "\"ref_rejected_logps\": -2}",
+                  true, 99, error));
+    assert_int_equal(d.half_references, 1);
+    assert_string_equal(pbt_text_string(&d.half_list), "line 7");
+    assert_true(d.items[0].ref_chosen_logp != d.items[0].ref_chosen_logp);
+    assert_true(d.items[1].ref_rejected_logp == -2);
     pbt_dataset_free(&d);
 }
 
@@ -238,7 +297,7 @@ static void refusals(void **state) {
         {true, "{\"prompt\": 1, \"chosen\": \"b\", \"rejected\": \"c\"}",
          "\"prompt\" must be a string or a list of messages"},
         {true, "{\"prompt\": [{\"role\": \"user\"}], \"chosen\": \"b\", \"rejected\": \"c\"}",
-         "message 1 of \"prompt\" must be an object with the strings \"role\" and \"content\""},
+         "message 1 of \"prompt\" must be an object with the string \"role\" and with \"content\""},
         {true,
          "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": [{\"role\": \"assistant\", \"content\": "
          "\"c\"}]}",
@@ -252,7 +311,34 @@ static void refusals(void **state) {
         {false, "{\"text\": \"\"}", "\"text\" is empty"},
         {false, "{\"messages\": []}", "\"messages\" is empty"},
         {false, "{\"text\": \"<s><s>a\"}", "two BOS tokens"},
-        {false, "{\"text\": \"a\", \"tools\": [1]}", "has \"tools\""},
+        {false, "{\"text\": \"a\", \"tools\": [1]}", "\"tools\" must be a list of objects"},
+        {false, "{\"text\": \"a\", \"tools\": [{}]}",
+         "the row has \"tools\", which only says something of messages"},
+        {false, "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image\"}]}]}",
+         "message 1 of \"messages\" has a part of type \"image\""},
+        {false,
+         "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"continue_final_message\": true}",
+         "the row has \"continue_final_message\""},
+        {false,
+         "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"chat_template_kwargs\": "
+         "{\"add_generation_prompt\": true}}",
+         "the row has \"add_generation_prompt\""},
+        {false,
+         "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"chat_template_kwargs\": "
+         "{\"tokenize\": true}}",
+         "\"chat_template_kwargs\" has \"tokenize\""},
+        {true,
+         "{\"chosen\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", \"content\": "
+         "\"b\"}], \"rejected\": [{\"role\": \"user\", \"content\": \"c\"}]}",
+         "their first turns differ"},
+        {true,
+         "{\"chosen\": [{\"role\": \"user\", \"content\": \"a\"}], \"rejected\": [{\"role\": \"user\", "
+         "\"content\": \"a\"}, {\"role\": \"assistant\", \"content\": \"b\"}]}",
+         "one is the beginning of the other"},
+        {true,
+         "{\"prompt\": [], \"chosen\": [{\"role\": \"assistant\", \"content\": \"b\"}], \"rejected\": "
+         "[{\"role\": \"assistant\", \"content\": \"c\"}]}",
+         "expected at least one message"},
         {true, "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\", \"images\": [1]}",
          "has \"images\""},
         {true, "{\"prompt\": null, \"chosen\": \"b\", \"rejected\": \"c\"}",
@@ -265,8 +351,6 @@ static void refusals(void **state) {
         {false, "{\"messages\": \"abc\"}", "\"messages\" must be a list of messages"},
         {false, "{\"text\": [{\"role\": \"user\", \"content\": \"a\"}]}", "\"text\" must be a string"},
         {false, "{\"prompt\": \"a\"}", "an SFT row needs"},
-        {false, "{\"messages\": [{\"role\": \"assistant\", \"content\": \"\", \"tool_calls\": []}]}",
-         "has \"tool_calls\""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         pbt_dataset d = {0};
@@ -275,6 +359,8 @@ static void refusals(void **state) {
         pbt_dataset_free(&d);
     }
     pbt_dataset d = {.assistant_only_loss = true};
+    assert_fails(add(&d, "{\"text\": \"a\"}", false, 1024, error), PBT_BAD_INPUT,
+                 "assistant_only_loss needs rows of messages");
     assert_fails(add(&d, "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}]}", false, 1024, error),
                  PBT_BAD_INPUT, "no assistant turn");
     pbt_dataset_free(&d);
@@ -315,6 +401,8 @@ int main(void) {
         cmocka_unit_test(standard_preference_with_reference),
         cmocka_unit_test(sft_forms),
         cmocka_unit_test(what_carries_loss),
+        cmocka_unit_test(marks_of_the_template),
+        cmocka_unit_test(half_a_reference),
         cmocka_unit_test(prompt_that_merges_with_its_completion),
         cmocka_unit_test(long_examples_are_listed),
         cmocka_unit_test(refusals),

@@ -152,7 +152,8 @@ jinja_node *jinja_parse_statement(jinja_parser *p, const char *name) {
     if (strcmp(name, "with") == 0) return with_statement(p);
     if (strcmp(name, "macro") == 0) return macro_statement(p);
     if (strcmp(name, "generation") == 0) {
-        node = jinja_new(p, NODE_SCOPE);
+        node = jinja_new(p, NODE_GENERATION);
+        p->generation = true;
         return node && whole_block(p, "endgeneration", &node->b) ? node : NULL;
     }
     bool leave = strcmp(name, "break") == 0;

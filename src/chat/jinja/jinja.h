@@ -71,9 +71,9 @@ typedef enum jinja_node_kind {
     NODE_SET,       /* target, a: value */
     NODE_SET_BLOCK, /* target, b: body, a: filters around NODE_BODY (or NULL) */
     NODE_FILTER_BLOCK,
-    NODE_SCOPE, /* b: body in a scope of its own */
-    NODE_WITH,  /* a: assignments (NODE_SET), b: body */
-    NODE_MACRO, /* name, a: parameters (NODE_PARAMETER), b: body */
+    NODE_GENERATION, /* b: body in a scope of its own, whose text is the assistant's */
+    NODE_WITH,       /* a: assignments (NODE_SET), b: body */
+    NODE_MACRO,      /* name, a: parameters (NODE_PARAMETER), b: body */
     NODE_BREAK,
     NODE_CONTINUE,
     /* assignment targets: NODE_NAME, NODE_TUPLE of names, NODE_ATTRIBUTE of a name (a namespace's field) */
@@ -118,7 +118,8 @@ typedef struct jinja_parser {
     const char *source;
     size_t length, at;
     int line, depth;
-    int loops; /* loops around this place that break and continue may leave */
+    int loops;       /* loops around this place that break and continue may leave */
+    bool generation; /* a {% generation %} was met */
     pbt_arena *arena;
     pbt_error *error;
     bool failed;
@@ -159,6 +160,12 @@ typedef struct jinja_scope {
     jinja_value variables; /* a map */
 } jinja_scope;
 
+/* What a {% generation %} block wrote: bytes from..to-1 of the output. */
+typedef struct jinja_mark {
+    size_t from, to;
+    struct jinja_mark *next;
+} jinja_mark;
+
 typedef struct jinja_run {
     pbt_arena *arena;
     size_t used; /* bytes of the arena */
@@ -171,6 +178,8 @@ typedef struct jinja_run {
     int depth, line;
     enum { JINJA_ON, JINJA_LEAVE, JINJA_NEXT } flow; /* after break, continue */
     int64_t steps;
+    const pbt_text *root;          /* the output itself, where `out` may be a captured text */
+    jinja_mark *marks, *last_mark; /* in order */
 } jinja_run;
 
 /* Renders statements; the run's `code` says how it went. */

@@ -164,9 +164,22 @@ static void define(jinja_run *run, const jinja_node *node) {
     jinja_set(run, node->name, macro);
 }
 
+/* As transformers' AssistantTracker has it: what the block wrote, counted from where the output stood. */
+static void generation(jinja_run *run, const jinja_node *node) {
+    jinja_scope *scope = run->scope;
+    const size_t before = run->out->length, from = run->root ? run->root->length : 0;
+    jinja_mark *mark = jinja_alloc(run, 1, sizeof *mark);
+    if (!mark) return;
+    jinja_enter(run, scope);
+    jinja_render(run, node->b);
+    run->scope = scope;
+    *mark = (jinja_mark){.from = from, .to = from + (run->out->length - before)};
+    *(run->last_mark ? &run->last_mark->next : &run->marks) = mark;
+    run->last_mark = mark;
+}
+
 static void run_statement(jinja_run *run, const jinja_node *node) {
     const jinja_value *value;
-    jinja_scope *scope = run->scope;
     switch (node->kind) {
     case NODE_TEXT:
         pbt_text_append(run->out, node->value->text, node->value->length);
@@ -192,10 +205,8 @@ static void run_statement(jinja_run *run, const jinja_node *node) {
     case NODE_FILTER_BLOCK:
         captured(run, node);
         break;
-    case NODE_SCOPE:
-        jinja_enter(run, scope);
-        jinja_render(run, node->b);
-        run->scope = scope;
+    case NODE_GENERATION:
+        generation(run, node);
         break;
     case NODE_WITH:
         with(run, node);
