@@ -101,14 +101,14 @@ static pbt_code find_snapshot(const char *id, const char *cache, const char *rep
 
 pbt_code pbt_hub_folder(const char *name, char **folder, pbt_error *error) {
     *folder = NULL;
-    if (pbt_folder_exists(name)) {
+    if (pbt_folder_exists(name) || (pbt_string_ends(name, ".gguf") && pbt_file_exists(name))) {
         *folder = pbt_string_copy(name);
         return *folder ? PBT_OK : pbt_fail_memory(error, strlen(name), "a path");
     }
     PBT_TRY(pbt_path_look(name, error));
     if (!pbt_hub_is_id(name))
         return pbt_fail_at(error, PBT_BAD_INPUT, name, NULL,
-                           "expected a folder or an id of the Hugging Face Hub, found none");
+                           "expected a folder, a .gguf file or an id of the Hugging Face Hub, found none");
     char *cache = cache_folder(), *part = repository_folder(name);
     char *repository = cache && part ? pbt_path_join(cache, part) : NULL;
     pbt_code code = repository ? find_snapshot(name, cache, repository, folder, error)

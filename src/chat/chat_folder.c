@@ -2,6 +2,7 @@
 #include "chat/chat.h"
 
 #include "base/file.h"
+#include "gguf/gguf.h"
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -70,8 +71,33 @@ static pbt_code missing(const char *folder, const char *additional, pbt_error *e
                        "neither, so this model's chat format is unknown");
 }
 
+/* "tokenizer.chat_template" of a GGUF file, or "tokenizer.chat_template.NAME". */
+static pbt_code read_gguf(const char *path, const char *name, size_t limit, char **source, size_t *length,
+                          pbt_error *error) {
+    const bool usual = strcmp(name, "default") == 0;
+    char *key = pbt_string_format("tokenizer.chat_template%s%s", usual ? "" : ".", usual ? "" : name);
+    pbt_gguf file;
+    pbt_gguf_string text;
+    *source = NULL;
+    if (!key) return pbt_fail_memory(error, strlen(name), "a key");
+    pbt_code code = pbt_gguf_open(path, &file, error);
+    if (code == PBT_OK && pbt_gguf_text(pbt_gguf_find(&file, key), &text)) {
+        *source = text.length <= limit ? pbt_gguf_copy(text) : NULL;
+        *length = text.length;
+        if (!*source)
+            code = pbt_fail_at(error, PBT_BAD_INPUT, path, key, "is broken, or longer than %zu bytes", limit);
+    } else if (code == PBT_OK && usual) {
+        code = pbt_fail_at(error, PBT_BAD_INPUT, path, key,
+                           "expected a chat template, found none, so this model's chat format is unknown");
+    }
+    if (file.n_parts) pbt_gguf_close(&file);
+    free(key);
+    return code;
+}
+
 pbt_code pbt_chat_find_template(const char *folder, const char *name, size_t limit, char **source,
                                 size_t *length, pbt_error *error) {
+    if (pbt_gguf_is(folder)) return read_gguf(folder, name, limit, source, length, error);
     const bool usual = strcmp(name, "default") == 0;
     char *own = pbt_path_join(folder, "chat_template.jinja"),
          *config = pbt_path_join(folder, "tokenizer_config.json"), *additional = any_additional(folder),

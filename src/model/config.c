@@ -3,6 +3,7 @@
 #include "model/config.h"
 
 #include "base/file.h"
+#include "model/gguf_config.h"
 #include "model/quantization_config.h"
 #include "model/rope_settings.h"
 
@@ -223,8 +224,18 @@ static pbt_code not_an_adapter(const char *folder, const char *path, pbt_error *
     return code;
 }
 
+static pbt_code read_gguf(const char *path, pbt_config *config, pbt_error *error) {
+    json_t *raw;
+    PBT_TRY(pbt_gguf_config_json(path, &raw, error));
+    pbt_code code = pbt_config_parse(raw, path, config, error);
+    json_decref(raw);
+    if (code != PBT_OK) pbt_config_free(config);
+    return code;
+}
+
 pbt_code pbt_config_read(const char *folder, pbt_config *config, pbt_error *error) {
     *config = (pbt_config){0};
+    if (pbt_gguf_is(folder)) return read_gguf(folder, config, error);
     char *path = pbt_path_join(folder, "config.json"),
          *more = pbt_path_join(folder, "generation_config.json");
     json_t *raw = NULL, *generation = NULL;

@@ -1,5 +1,7 @@
 /* The safetensors files of a model folder: one file, or shards with their index; which tensor lies where. */
 #include "base/memory.h"
+#include "gguf/gguf.h"
+#include "model/gguf_weights.h"
 #include "model/weights.h"
 
 #include <stdlib.h>
@@ -146,6 +148,10 @@ static pbt_code neither(const char *folder, pbt_error *error) {
 }
 
 pbt_code pbt_weights_open(pbt_weights *weights, const char *folder, pbt_error *error) {
+    if (pbt_gguf_is(folder)) {
+        PBT_TRY(pbt_gguf_weights_open(weights, folder, error));
+        return make_places(weights, error);
+    }
     char *single = pbt_path_join(folder, "model.safetensors");
     char *index = pbt_path_join(folder, "model.safetensors.index.json");
     pbt_code code;
@@ -176,7 +182,8 @@ pbt_dtype pbt_model_stored_dtype(const char *folder, const pbt_config *config) {
     if (pbt_weights_open(&weights, folder, &none) == PBT_OK) {
         const pbt_stored_tensor *first =
             pbt_weights_find(&weights, "model.layers.0.self_attn.q_proj.weight", NULL);
-        if (first) dtype = first->dtype;
+        if (first)
+            dtype = first->dtype == PBT_DTYPES && pbt_stored_is_readable(first) ? PBT_F32 : first->dtype;
     }
     for (size_t i = 0; i < weights.n_files; i++) pbt_safetensors_close(&weights.files[i]);
     free(weights.files);

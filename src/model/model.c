@@ -25,18 +25,25 @@ static pbt_code check_tensor(const pbt_slot *slot, const pbt_stored_tensor *tens
     if (tensor->n_dimensions != n || tensor->shape[0] != shape[0] || (n == 2 && tensor->shape[1] != shape[1]))
         return pbt_fail_at(error, PBT_BAD_INPUT, file, where,
                            "has shape %s, but the configuration asks for %s", found, expected);
-    if (tensor->dtype == PBT_DTYPES)
+    if (!pbt_stored_is_readable(tensor))
         return pbt_fail_at(error, PBT_BAD_INPUT, file, where, "expected F32, F16 or BF16, found %s",
                            tensor->type);
     return PBT_OK;
 }
 
-static void to_halves(const pbt_stored_tensor *tensor, pbt_dtype dtype, uint16_t *to) {
-    for (int64_t i = 0; i < tensor->count; i++) {
-        float value;
-        pbt_stored_to_floats(tensor->data + i * pbt_dtype_bits(tensor->dtype) / 8, tensor->dtype, 1, &value);
-        to[i] = dtype == PBT_BF16 ? pbt_f32_to_bf16(value) : pbt_f32_to_f16(value);
+/* `row`: room for one. */
+static void to_halves(const pbt_stored_tensor *tensor, pbt_dtype dtype, float *row, uint16_t *to) {
+    const int64_t rows = tensor->shape[0], cols = tensor->count / rows;
+    for (int64_t r = 0; r < rows; r++) {
+        pbt_stored_rows(tensor, r, 1, row);
+        for (int64_t i = 0; i < cols; i++)
+            *to++ = dtype == PBT_BF16 ? pbt_f32_to_bf16(row[i]) : pbt_f32_to_f16(row[i]);
     }
+}
+
+/* The type that "as stored" means: blocks of GGUF files become floats, which hold their values exactly. */
+static pbt_dtype stored_dtype(const pbt_stored_tensor *tensor) {
+    return tensor->dtype == PBT_DTYPES ? PBT_F32 : tensor->dtype;
 }
 
 /* Floats of a quantised matrix, its own from now on. */
@@ -64,20 +71,24 @@ static pbt_code take_floats(pbt_model *model, pbt_slot *slot, const pbt_stored_t
                             const pbt_model_options *options, pbt_error *error) {
     pbt_matrix *matrix = slot->matrix;
     bool as_stored = options->dtype == PBT_DTYPES || pbt_dtype_bits(options->dtype) < 16;
-    pbt_dtype dtype = options->writable ? PBT_F32 : as_stored ? tensor->dtype : options->dtype;
+    pbt_dtype dtype = options->writable ? PBT_F32 : as_stored ? stored_dtype(tensor) : options->dtype;
     *matrix = (pbt_matrix){.dtype = dtype, .rows = (int32_t)slot->rows, .cols = (int32_t)slot->cols};
     bool aligned = (uintptr_t)tensor->data % 4 == 0;
-    if (!options->writable && dtype == tensor->dtype && aligned) {
+    if (!options->writable && dtype == tensor->dtype && aligned && pbt_stored_is_plain(tensor)) {
         matrix->data = tensor->data;
         return PBT_OK;
     }
     void *memory = pbt_weights_alloc(model, (size_t)tensor->count * (size_t)pbt_dtype_bits(dtype) / 8, error);
     if (!memory) return PBT_FAILED;
     matrix->data = memory;
-    if (dtype == PBT_F32)
-        pbt_stored_to_floats(tensor->data, tensor->dtype, tensor->count, memory);
-    else
-        to_halves(tensor, dtype, memory);
+    if (dtype == PBT_F32) {
+        pbt_stored_rows(tensor, 0, tensor->shape[0], memory);
+        return PBT_OK;
+    }
+    float *row = pbt_alloc((size_t)slot->cols, sizeof *row);
+    if (!row) return pbt_fail_memory(error, (size_t)slot->cols * sizeof *row, "a row of weights");
+    to_halves(tensor, dtype, row, memory);
+    free(row);
     return PBT_OK;
 }
 
@@ -86,7 +97,16 @@ static pbt_code take_matrix(pbt_model *model, pbt_slot *slot, const pbt_stored_t
     bool wanted;
     PBT_TRY(pbt_quantize_wanted(slot, options, &wanted, error));
     if (!wanted) return take_floats(model, slot, tensor, options, error);
-    PBT_TRY(pbt_quantize_slot(model, slot, tensor->data, tensor->dtype, options, file, error));
+    if (pbt_stored_is_plain(tensor)) {
+        PBT_TRY(pbt_quantize_slot(model, slot, tensor->data, tensor->dtype, options, file, error));
+    } else {
+        float *floats = pbt_alloc((size_t)tensor->count, sizeof *floats);
+        if (!floats) return pbt_fail_memory(error, (size_t)tensor->count * sizeof *floats, "weights");
+        pbt_stored_rows(tensor, 0, tensor->shape[0], floats);
+        pbt_code code = pbt_quantize_slot(model, slot, floats, PBT_F32, options, file, error);
+        free(floats);
+        if (code != PBT_OK) return code;
+    }
     return options->writable ? unquantise(model, slot->matrix, error) : PBT_OK;
 }
 
@@ -99,7 +119,7 @@ static pbt_code take(pbt_model *model, pbt_slot *slot, const pbt_model_options *
     if (slot->matrix) return take_matrix(model, slot, tensor, options, file, error);
     float *memory = pbt_weights_alloc(model, (size_t)tensor->count * sizeof *memory, error);
     if (!memory) return PBT_FAILED;
-    pbt_stored_to_floats(tensor->data, tensor->dtype, tensor->count, memory);
+    pbt_stored_rows(tensor, 0, tensor->shape[0], memory);
     *slot->vector = memory;
     return PBT_OK;
 }

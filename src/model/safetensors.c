@@ -181,6 +181,33 @@ void pbt_stored_to_floats(const void *data, pbt_dtype dtype, int64_t count, floa
     }
 }
 
+bool pbt_stored_is_readable(const pbt_stored_tensor *tensor) {
+    return tensor->dtype != PBT_DTYPES || tensor->blocks != PBT_BLOCK_F32;
+}
+
+bool pbt_stored_is_plain(const pbt_stored_tensor *tensor) {
+    return tensor->dtype != PBT_DTYPES && !tensor->interleaved_heads;
+}
+
+/* Where the row of a head's half stands among rows in turn. */
+static int64_t row_in_file(const pbt_stored_tensor *t, int64_t row) {
+    if (!t->interleaved_heads) return row;
+    int64_t width = t->shape[0] / t->interleaved_heads, in_head = row % width;
+    return row - in_head + 2 * (in_head % (width / 2)) + in_head / (width / 2);
+}
+
+void pbt_stored_rows(const pbt_stored_tensor *t, int64_t first, int64_t n, float *to) {
+    int64_t cols = t->shape[0] > 0 ? t->count / t->shape[0] : 0;
+    int64_t bytes = t->shape[0] > 0 ? (int64_t)t->bytes / t->shape[0] : 0;
+    for (int64_t i = 0; i < n; i++) {
+        const unsigned char *row = t->data + row_in_file(t, first + i) * bytes;
+        if (t->dtype == PBT_DTYPES)
+            pbt_block_floats(t->blocks, row, cols, to + i * cols);
+        else
+            pbt_stored_to_floats(row, t->dtype, cols, to + i * cols);
+    }
+}
+
 static int64_t count_of(const pbt_tensor_out *tensor) {
     int64_t count = 1;
     for (int i = 0; i < tensor->n_dimensions; i++) count *= tensor->shape[i];

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "gguf/blocks.h"
 #include "tensor/tensor.h"
 
 enum { PBT_TENSOR_MAX_DIMENSIONS = 8 };
@@ -17,7 +18,10 @@ typedef struct pbt_stored_tensor {
     pbt_dtype dtype;  /* PBT_DTYPES when it is none of F32, F16, BF16 */
     int n_dimensions;
     int64_t shape[PBT_TENSOR_MAX_DIMENSIONS];
-    int64_t count; /* elements */
+    int64_t count;             /* elements */
+    pbt_block_type blocks;     /* dtype PBT_DTYPES and not PBT_BLOCK_F32: blocks of a GGUF file */
+    int32_t interleaved_heads; /* rows of q and k in GGUF files of architecture llama: of so many heads, each
+                                  with the rows of its two halves in turn; 0: in order */
     const unsigned char *data;
     size_t bytes;
     bool used; /* by the model that was made of the file */
@@ -40,6 +44,11 @@ void pbt_safetensors_close(pbt_safetensors *file);
 const pbt_stored_tensor *pbt_safetensors_find(const pbt_safetensors *file, const char *name);
 /* Converts `count` elements of F32, F16 or BF16 to floats. */
 void pbt_stored_to_floats(const void *data, pbt_dtype dtype, int64_t count, float *to);
+/* Whether its numbers can be had as floats, and whether they lie in `data` as they are. */
+bool pbt_stored_is_readable(const pbt_stored_tensor *tensor);
+bool pbt_stored_is_plain(const pbt_stored_tensor *tensor);
+/* Rows first .. first + n - 1 (elements of a vector) as floats, in transformers' order. */
+void pbt_stored_rows(const pbt_stored_tensor *tensor, int64_t first, int64_t n, float *to);
 /* "[3072, 192]" */
 void pbt_shape_text(const int64_t *shape, int n, char *text, size_t size);
 

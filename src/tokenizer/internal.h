@@ -257,6 +257,11 @@ pbt_code pbt_tokenizer_set_piece(pbt_tokenizer *tokenizer, int32_t id, const cha
 /* `added` but for its copied strings; is_normalized forms are made by pbt_tokenizer_finish. */
 pbt_code pbt_tokenizer_add_token(pbt_tokenizer *tokenizer, const pbt_added *added, pbt_error *error);
 pbt_code pbt_tokenizer_load_json(pbt_tokenizer *tokenizer, const char *path, pbt_error *error);
+/* From the value of a tokenizer.json; tokenizer->file names it in errors. */
+pbt_code pbt_tokenizer_load_json_value(pbt_tokenizer *tokenizer, const json_t *root, pbt_error *error);
+/* From a GGUF file. *config: the special tokens as tokenizer_config.json has them; caller: json_decref. */
+pbt_code pbt_tokenizer_load_gguf(pbt_tokenizer *tokenizer, const char *path, json_t **config,
+                                 pbt_error *error);
 /* tokenizer.model. `config` (may be NULL) is tokenizer_config.json. */
 pbt_code pbt_tokenizer_load_sentencepiece(pbt_tokenizer *tokenizer, const char *path,
                                           const unsigned char *data, size_t length, const json_t *config,

@@ -66,7 +66,7 @@ typedef struct piece {
     uint64_t type;
 } piece;
 
-typedef struct model {
+typedef struct pbt_sentencepiece {
     pbt_tokenizer *tokenizer;
     float *scores; /* by id */
     uint64_t *types;
@@ -90,11 +90,10 @@ static piece read_piece(reader *r) {
     return p;
 }
 
-static pbt_code add_piece(model *m, reader *r, pbt_error *error) {
+static pbt_code add_piece(model *m, piece p, pbt_error *error) {
     pbt_tokenizer *t = m->tokenizer;
-    piece p = read_piece(r);
     size_t id = m->count;
-    if (r->broken || p.length == 0 || p.length > (p.type == NORMAL ? NORMAL_LIMIT : PBT_ADDED_LIMIT) ||
+    if (p.length == 0 || p.length > (p.type == NORMAL ? NORMAL_LIMIT : PBT_ADDED_LIMIT) ||
         memchr(p.text, 0, p.length) || !pbt_utf8_valid(p.text, p.length) || !(p.score == p.score))
         return pbt_fail_at(error, PBT_BAD_INPUT, t->file, NULL, "piece %zu is broken", id);
     if (p.type == UNUSED || p.type < NORMAL || p.type > BYTE)
@@ -144,7 +143,10 @@ static pbt_code read_model(model *m, reader r, pbt_error *error) {
     field f;
     while (next_field(&r, &f)) {
         if (f.wire != 2) continue;
-        if (f.number == 1) PBT_TRY(add_piece(m, &f.bytes, error));
+        if (f.number == 1) {
+            piece p = read_piece(&f.bytes);
+            PBT_TRY(add_piece(m, f.bytes.broken ? (piece){.type = NORMAL} : p, error));
+        }
         if (f.number == 2) read_trainer(m, &f.bytes);
         if (f.number == 3) read_normalizer(m, &f.bytes);
         r.broken = r.broken || f.bytes.broken;
@@ -248,4 +250,33 @@ pbt_code pbt_tokenizer_load_sentencepiece(pbt_tokenizer *tokenizer, const char *
     free(m.scores);
     free(m.types);
     return code;
+}
+
+/* ---- pieces that come from elsewhere ---- */
+
+pbt_code pbt_sentencepiece_begin(pbt_tokenizer *tokenizer, pbt_sentencepiece **pieces, pbt_error *error) {
+    *pieces = pbt_alloc(1, sizeof **pieces);
+    if (!*pieces) return pbt_fail_memory(error, sizeof **pieces, "a vocabulary");
+    **pieces =
+        (model){.tokenizer = tokenizer, .dummy_prefix = true, .byte_fallback = true, .bos = -1, .eos = -1};
+    return PBT_OK;
+}
+
+pbt_code pbt_sentencepiece_add(pbt_sentencepiece *pieces, const char *text, size_t length, float score,
+                               uint64_t type, pbt_error *error) {
+    return add_piece(pieces, (piece){.text = text, .length = length, .score = score, .type = type}, error);
+}
+
+pbt_code pbt_sentencepiece_finish(pbt_sentencepiece *pieces, const json_t *config, int32_t bos, int32_t eos,
+                                  pbt_error *error) {
+    pieces->bos = bos;
+    pieces->eos = eos;
+    return build(pieces, config, error);
+}
+
+void pbt_sentencepiece_end(pbt_sentencepiece *pieces) {
+    if (!pieces) return;
+    free(pieces->scores);
+    free(pieces->types);
+    free(pieces);
 }

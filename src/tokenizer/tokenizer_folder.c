@@ -1,8 +1,9 @@
 /*
- * Opening a folder: tokenizer.json, or tokenizer.model (SentencePiece's protobuf or tiktoken's text), and the
- * special tokens that the configuration names.
+ * Opening a folder or a GGUF file: tokenizer.json, or tokenizer.model (SentencePiece's protobuf or tiktoken's
+ * text), and the special tokens that the configuration names.
  */
 #include "base/file.h"
+#include "gguf/gguf.h"
 #include "tokenizer/internal.h"
 
 #include <ctype.h>
@@ -101,12 +102,21 @@ static pbt_code load_vocabulary(pbt_tokenizer *tokenizer, const char *folder, co
     return code;
 }
 
-static pbt_code open_folder(pbt_tokenizer *tokenizer, const char *folder, pbt_error *error) {
+static pbt_code load_gguf(pbt_tokenizer *tokenizer, const char *path, json_t **config, pbt_error *error) {
+    tokenizer->file = pbt_arena_string(tokenizer->arena, path);
+    return pbt_tokenizer_load_gguf(tokenizer, path, config, error);
+}
+
+static pbt_code open_files(pbt_tokenizer *tokenizer, const char *folder, pbt_error *error) {
     json_t *config = NULL, *map = NULL;
     pbt_code code;
-    PBT_GOTO(read_config(folder, "tokenizer_config.json", &config, error));
-    PBT_GOTO(read_config(folder, "special_tokens_map.json", &map, error));
-    PBT_GOTO(load_vocabulary(tokenizer, folder, config, error));
+    if (pbt_gguf_is(folder)) {
+        PBT_GOTO(load_gguf(tokenizer, folder, &config, error));
+    } else {
+        PBT_GOTO(read_config(folder, "tokenizer_config.json", &config, error));
+        PBT_GOTO(read_config(folder, "special_tokens_map.json", &map, error));
+        PBT_GOTO(load_vocabulary(tokenizer, folder, config, error));
+    }
     if (config) PBT_GOTO(read_specials(tokenizer, config, error));
     if (map) PBT_GOTO(read_specials(tokenizer, map, error));
     PBT_GOTO(default_special(tokenizer, "bos_token", tokenizer->default_bos, error));
@@ -130,7 +140,7 @@ pbt_code pbt_tokenizer_open(const char *folder, pbt_tokenizer **tokenizer, pbt_e
         return pbt_fail_memory(error, sizeof *made, "a tokenizer");
     }
     made->bos = made->eos = made->bpe.unknown = made->default_bos = made->default_eos = -1;
-    pbt_code code = open_folder(made, folder, error);
+    pbt_code code = open_files(made, folder, error);
     if (code != PBT_OK) {
         pbt_tokenizer_free(made);
         return code;

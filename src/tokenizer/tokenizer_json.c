@@ -253,7 +253,7 @@ static pbt_code read_post_processor(pbt_tokenizer *tokenizer, const json_t *valu
     return PBT_OK;
 }
 
-static pbt_code read_all(pbt_tokenizer *tokenizer, const json_t *root, pbt_error *error) {
+pbt_code pbt_tokenizer_load_json_value(pbt_tokenizer *tokenizer, const json_t *root, pbt_error *error) {
     if (!json_is_object(root))
         return pbt_fail_at(error, PBT_BAD_INPUT, tokenizer->file, NULL, "expected a JSON object");
     PBT_TRY(read_model(tokenizer, root, error));
@@ -269,7 +269,7 @@ static pbt_code read_all(pbt_tokenizer *tokenizer, const json_t *root, pbt_error
 pbt_code pbt_tokenizer_load_json(pbt_tokenizer *tokenizer, const char *path, pbt_error *error) {
     json_t *root;
     PBT_TRY(pbt_json_read(path, FILE_LIMIT, &root, error));
-    pbt_code code = read_all(tokenizer, root, error);
+    pbt_code code = pbt_tokenizer_load_json_value(tokenizer, root, error);
     json_decref(root);
     return code;
 }
