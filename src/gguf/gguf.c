@@ -194,7 +194,8 @@ static pbt_code take_tensors(reader *r, pbt_gguf_part *part, uint64_t n, pbt_err
          alignment % 8))
         code = pbt_fail_at(error, PBT_BAD_INPUT, part->path, "general.alignment",
                            "expected a multiple of 8 up to %d", MAX_ALIGNMENT);
-    size_t begin = (r->at + (size_t)alignment - 1) / (size_t)alignment * (size_t)alignment;
+    size_t begin =
+        code == PBT_OK ? (r->at + (size_t)alignment - 1) / (size_t)alignment * (size_t)alignment : 0;
     for (size_t i = 0; code == PBT_OK && i < part->n_tensors; i++) {
         pbt_gguf_tensor *t = &part->tensors[i];
         size_t rest = begin < r->length ? r->length - begin : 0;
