@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/hub.h"
+#include "gguf/gguf.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -56,10 +57,23 @@ static pbt_code hash_folder(const char *path, uint64_t *hash, pbt_error *error) 
     return code;
 }
 
+/* All parts of a split file. */
+static pbt_code hash_gguf(const char *path, uint64_t *hash, pbt_error *error) {
+    pbt_gguf file;
+    PBT_TRY(pbt_gguf_open(path, &file, error));
+    pbt_code code = PBT_OK;
+    for (size_t i = 0; i < file.n_parts && code == PBT_OK; i++)
+        code = hash_contents(file.parts[i].path, hash, error);
+    pbt_gguf_close(&file);
+    return code;
+}
+
 static pbt_code add(json_t *object, const char *name, const char *path, pbt_error *error) {
     if (!path) return PBT_OK;
     uint64_t hash = 0;
-    PBT_TRY(pbt_folder_exists(path) ? hash_folder(path, &hash, error) : hash_contents(path, &hash, error));
+    PBT_TRY(pbt_folder_exists(path) ? hash_folder(path, &hash, error)
+            : pbt_gguf_is(path)     ? hash_gguf(path, &hash, error)
+                                    : hash_contents(path, &hash, error));
     char text[20];
     snprintf(text, sizeof text, "%016llx", (unsigned long long)hash);
     return json_object_set_new(object, name, json_string(text)) == 0
