@@ -99,10 +99,16 @@ began=$(date +%s%N)
 "${run[@]}" --output_dir "$work/run" >/dev/null 2>"$work/err" || fail "run: $(cat "$work/err")"
 took=$((($(date +%s%N) - began) / 1000000))
 kills=0 there=0 continued=0
-for ((attempt = 0; attempt < ATTEMPTS && kills < 6; attempt++)); do
+for ((attempt = 0; attempt < ATTEMPTS; attempt++)); do
+    if [ "$kills" -ge "$KILLS" ] && [ "$continued" -gt 0 ] && [ "$there" -gt 0 ]; then break; fi
+    # Killed before a tree was there: later.
+    if [ "$kills" -ge 6 ] && [ "$there" -eq 0 ]; then took=$((took * 3 / 2)); fi
     if ! killed "$took" "${run[@]}" --output_dir "$work/run-killed"; then
         grep -q error "$work/err" && fail "run: $(cat "$work/err")"
-        break # finished after fewer kills
+        # It finished after fewer kills, on a machine that is faster than it was. Again from nothing.
+        rm -rf "$work/run-killed"
+        kills=0 there=0 continued=0 took=$((took / 2 + 1))
+        continue
     fi
     kills=$((kills + 1))
     now=$(sed -n 's/.*continuing after \([0-9]*\) of [0-9]* trees.*/\1/p' "$work/err" | tail -n 1)
