@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct run_options {
     const char *output_dir;
@@ -97,6 +98,25 @@ static pbt_code run_experiment(const pbt_cli *cli, pbt_experiment *experiment, c
     return code;
 }
 
+/* RUN as given, else runs/NAME: a name that leads out of runs, or to it, is none for a folder. */
+static pbt_code name_folder(const pbt_experiment *e, const char *output_dir, char **folder,
+                            pbt_error *error) {
+    const char *part = e->name;
+    for (bool more = !output_dir; more;) {
+        size_t length = strcspn(part, "/");
+        bool dots = length <= 2 && strspn(part, ".") >= length; /* "", ".", ".." */
+        if (dots)
+            return pbt_fail(
+                error, PBT_USAGE,
+                "the experiment's name \"%.200s\" does not name a folder in runs; give --output_dir",
+                e->name);
+        more = part[length] == '/';
+        part += length + more;
+    }
+    *folder = output_dir ? pbt_string_copy(output_dir) : pbt_string_format("runs/%s", e->name);
+    return *folder ? PBT_OK : pbt_fail_memory(error, 64, "a path");
+}
+
 static pbt_code run(const pbt_cli *cli, const void *settings, int n_arguments, char **arguments,
                     pbt_error *error) {
     const run_options *o = settings;
@@ -112,10 +132,10 @@ static pbt_code run(const pbt_cli *cli, const void *settings, int n_arguments, c
         pbt_experiment_free(&experiment);
         return code;
     }
-    char *folder =
-        o->output_dir ? pbt_string_copy(o->output_dir) : pbt_string_format("runs/%s", experiment.name);
-    pbt_code code = folder ? check_output(&experiment, arguments[0], folder, o->overwrite_output_dir, error)
-                           : pbt_fail_memory(error, 64, "a path");
+    char *folder = NULL;
+    pbt_code code = name_folder(&experiment, o->output_dir, &folder, error);
+    if (code == PBT_OK)
+        code = check_output(&experiment, arguments[0], folder, o->overwrite_output_dir, error);
     if (code == PBT_OK) code = run_experiment(cli, &experiment, folder, error);
     pbt_experiment_free(&experiment);
     free(folder);

@@ -107,6 +107,9 @@ END
 before="$(contents)"
 refused "agents.a.model" "$pbt" run experiment.yaml --output_dir m --overwrite_output_dir
 refused "prompts" "$pbt" run experiment.yaml --output_dir p/run --overwrite_output_dir
+for name in '""' '"."' '"../../x"' '"/x"' '"a/../b"'; do
+    refused "does not name a folder in runs" "$pbt" run experiment.yaml --set "name=$name"
+done
 refused "holds files that pbt run did not write" "$pbt" run experiment.yaml --output_dir theirs
 
 # Among the files of others, where that is asked for; then the folder is ours. Of another command it is not.
