@@ -3,7 +3,7 @@
 #include "base/memory.h"
 #include "cli/outputs.h"
 #include "experiment/run.h"
-#include "pocket/farm.h"
+#include "pocket/farm_questions.h"
 #include "pocket/gates.h"
 #include "pocket/pretrain.h"
 

@@ -12,7 +12,7 @@
 #include "cli/show_tokens.h"
 #include "model/adapter_folder.h"
 #include "train/export.h"
-#include "train/output.h"
+#include "train/training_output.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -3,7 +3,7 @@
 # Holds the source to docs/ARCHITECTURE.md, by what the built objects define and need (nm) and by what is included:
 #   1. a folder includes headers of itself and of the folders that CMakeLists.txt names for it, and of each of these;
 #   2. there is no circle between the files of a folder, but those listed below;
-#   3. a struct, union or enum of one name (pbt_...) is defined once.
+#   3. a struct, union or enum of one name (pbt_...) is defined once, and no two files have one name.
 # A file is X.c with X.h; an arrow is a call (or use of a variable) or an #include. A header whose functions stand in
 # several files is an interface, a file by itself.
 set -u
@@ -107,6 +107,9 @@ done
 
 for name in $(grep -rhoE '^(typedef )?(struct|union|enum) pbt_[a-z0-9_]+ \{' src | grep -oE 'pbt_[a-z0-9_]+' | sort | uniq -d); do
     complain "$name is defined more than once: $(grep -rlE "(struct|union|enum) $name \{" src | tr '\n' ' ')"
+done
+for name in $(sed 's|.*/||' "$work/sources" | sort | uniq -d); do
+    complain "there is more than one $name: $(grep "\(^\|/\)$name\$" "$work/sources" | tr '\n' ' ')"
 done
 [ $bad = 0 ] && echo "layout: $(grep -c . "$build/layout.txt") folders, $(wc -l <"$work/arrows") arrows within them, no circle but the $(wc -l <"$work/allowed") allowed"
 exit $bad

@@ -15,6 +15,15 @@
 #include <ctype.h>
 #include <math.h>
 
+static void test_templates_are_filled(void **state) {
+    (void)state;
+    pbt_text out = {0};
+    const pbt_html_value values[] = {{"title", "a < b", false}, {"style", "p > q {}", true}};
+    pbt_html_fill(&out, "<t>{{title}}</t>{{style}}{{nothing}}{{title}} {{", values, 2);
+    assert_string_equal(pbt_text_string(&out), "<t>a &lt; b</t>p > q {}a &lt; b {{");
+    pbt_text_free(&out);
+}
+
 static char *page_of(pbt_store *store) {
     pbt_report report;
     pbt_text text = {0};
@@ -261,6 +270,7 @@ static void test_bad_store(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_templates_are_filled),
         cmocka_unit_test(test_escape),
         cmocka_unit_test(test_ticks),
         cmocka_unit_test_setup_teardown(test_whole_page, make_folder, remove_folder),

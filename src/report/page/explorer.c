@@ -6,6 +6,7 @@
 #include "report/page/explorer.h"
 
 #include "dialogue/pairs.h"
+#include "report/page/assets.h"
 #include "report/page/html.h"
 
 #include <string.h>
@@ -192,29 +193,6 @@ static pbt_code write_data(explorer *x, pbt_error *error) {
     return code;
 }
 
-static const char shell[] =
-    "<div class=\"explorer\" id=\"explorer\" hidden=\"\">\n"
-    "<div class=\"x-side\"><div class=\"x-tools\">"
-    "<label class=\"x-search\"><span class=\"sr\">Search questions, turns and answers</span>"
-    "<input id=\"x-search\" type=\"search\" placeholder=\"Search  ( / )\" autocomplete=\"off\" "
-    "spellcheck=\"false\"/></label>"
-    "<label><span class=\"sr\">Pairs</span><select id=\"x-kind\"></select></label>"
-    "<label><span class=\"sr\">Part</span><select id=\"x-part\"></select></label>"
-    "<label><span class=\"sr\">Seed</span><select id=\"x-seed\"></select></label></div>\n"
-    "<p class=\"x-count\" id=\"x-count\" role=\"status\" aria-live=\"polite\"></p>\n"
-    "<div class=\"x-list\" id=\"x-list\" role=\"listbox\" aria-label=\"Debates\" "
-    "tabindex=\"0\"></div></div>\n"
-    "<div class=\"x-main\"><header class=\"x-head\"><h3 id=\"x-question\"></h3><p id=\"x-facts\"></p>"
-    "<div class=\"x-buttons\"><button type=\"button\" id=\"x-previous\">← p</button>"
-    "<button type=\"button\" id=\"x-next\">n →</button>"
-    "<button type=\"button\" id=\"x-help\" aria-haspopup=\"dialog\">? keys</button></div></header>\n"
-    "<div class=\"x-pane\"><div class=\"x-tree\" id=\"x-tree\" role=\"tree\" aria-label=\"The debate as a "
-    "tree\"></div></div>\n"
-    "<div class=\"x-detail\" id=\"x-detail\" aria-live=\"polite\"></div></div>\n"
-    "<dialog id=\"x-dialog\" aria-label=\"Keys\"></dialog>\n</div>\n"
-    "<noscript><p class=\"note\">The explorer needs JavaScript; everything else on this page does "
-    "not.</p></noscript>\n";
-
 static pbt_code write_section(explorer *x, pbt_error *error) {
     pbt_text *out = x->page->out;
     pbt_text_addf(
@@ -227,7 +205,7 @@ static pbt_code write_section(explorer *x, pbt_error *error) {
         pbt_text_addf(out, " To keep this file small, one in %lld is shown; the run store has all of them.",
                       (long long)x->stride);
     pbt_text_add(out, "</p>\n");
-    pbt_text_add(out, shell);
+    pbt_text_add(out, pbt_asset_debates_html);
     PBT_TRY(write_data(x, error));
     pbt_text_add(out, "</section>\n");
     return PBT_OK;

@@ -1,7 +1,8 @@
-# The style sheet and the scripts of report.html become byte arrays of the library. Written at configure time; a change
+# The style sheet, the scripts and the pieces of HTML of report.html become byte arrays of the library. Written at configure time; a change
 # of a file configures again.
 set(page_assets "")
-foreach(asset report.css page.js charts.js talks.js debates.js)
+foreach(asset report.css page.js charts.js talks.js debates.js head.html
+    debates.html talks.html)
   set(asset_file ${PROJECT_SOURCE_DIR}/src/report/page/assets/${asset})
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${asset_file})
   file(READ ${asset_file} asset_bytes HEX)

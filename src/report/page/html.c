@@ -131,3 +131,27 @@ void pbt_html_table(pbt_text *out, const pbt_table *table) {
     pbt_html_add(out, table->note);
     pbt_text_add(out, "</p>\n");
 }
+
+static void fill_place(pbt_text *out, const char *name, size_t length, const pbt_html_value *values,
+                       size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        if (strlen(values[i].name) != length || memcmp(values[i].name, name, length) != 0) continue;
+        if (values[i].markup)
+            pbt_text_add(out, values[i].text);
+        else
+            pbt_html_add(out, values[i].text);
+    }
+}
+
+void pbt_html_fill(pbt_text *out, const char *template, const pbt_html_value *values, size_t n) {
+    for (const char *at = template;;) {
+        const char *open = strstr(at, "{{"), *close = open ? strstr(open, "}}") : NULL;
+        if (!close) {
+            pbt_text_add(out, at);
+            return;
+        }
+        pbt_text_append(out, at, (size_t)(open - at));
+        fill_place(out, open + 2, (size_t)(close - open) - 2, values, n);
+        at = close + 2;
+    }
+}

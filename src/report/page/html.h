@@ -13,6 +13,13 @@
 void pbt_html_add(pbt_text *out, const char *text);
 /* Formats, then escapes (at most 1023 bytes). */
 void pbt_html_addf(pbt_text *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A template of assets/ with its places {{name}} filled: escaped, or as they are where `markup` says that
+ * they are HTML (or style) of ours. A place without a value stays empty. */
+typedef struct pbt_html_value {
+    const char *name, *text;
+    bool markup;
+} pbt_html_value;
+void pbt_html_fill(pbt_text *out, const char *template, const pbt_html_value *values, size_t n);
 /* <script type="application/json" id=...>: JSON in which no byte can end the element or start a comment. */
 pbt_code pbt_html_json(pbt_text *out, const char *id, const json_t *value, pbt_error *error);
 /* A table with its note; the title is left to the caller. */

@@ -4,6 +4,7 @@
  */
 #include "report/page/talks.h"
 
+#include "report/page/assets.h"
 #include "report/page/html.h"
 
 #include <stdio.h>
@@ -143,25 +144,6 @@ static json_t *arm_names(void) {
     return list;
 }
 
-static const char shell[] =
-    "<div class=\"explorer\" id=\"talk-explorer\" hidden=\"\">\n"
-    "<div class=\"x-side\"><div class=\"x-tools two\">"
-    "<label class=\"x-search\"><span class=\"sr\">Search what was said</span>"
-    "<input id=\"t-search\" type=\"search\" placeholder=\"Search\" autocomplete=\"off\" "
-    "spellcheck=\"false\"/></label>"
-    "<label><span class=\"sr\">Evaluation</span><select id=\"t-kind\"></select></label>"
-    "<label><span class=\"sr\">Outcome</span><select id=\"t-outcome\"></select></label>"
-    "<label><span class=\"sr\">Seed</span><select id=\"t-seed\"></select></label></div>\n"
-    "<p class=\"x-count\" id=\"t-count\" role=\"status\" aria-live=\"polite\"></p>\n"
-    "<div class=\"x-list\" id=\"t-list\" role=\"listbox\" aria-label=\"Evaluated questions\" "
-    "tabindex=\"0\"></div></div>\n"
-    "<div class=\"x-main\"><header class=\"x-head\"><h3 id=\"t-question\"></h3><p id=\"t-facts\"></p>"
-    "<div class=\"x-buttons\"><button type=\"button\" id=\"t-previous\">← p</button>"
-    "<button type=\"button\" id=\"t-next\">n →</button></div></header>\n"
-    "<div class=\"t-pane\" id=\"t-pane\" tabindex=\"0\" aria-label=\"What was said\"></div></div>\n</div>\n"
-    "<noscript><p class=\"note\">Reading the evaluations needs JavaScript; every figure on this page does "
-    "not.</p></noscript>\n";
-
 static pbt_code write_section(talks *t) {
     pbt_text *out = t->page->out;
     pbt_text_add(out,
@@ -175,7 +157,7 @@ static pbt_code write_section(talks *t) {
             "of them.",
             MOST_ITEMS);
     pbt_text_add(out, "</p>\n");
-    pbt_text_add(out, shell);
+    pbt_text_add(out, pbt_asset_talks_html);
     json_t *data = json_pack("{s:o, s:o, s:O, s:O}", "kinds", kind_titles(), "arms", arm_names(), "texts",
                              t->texts.list, "talks", t->list);
     pbt_code code = pbt_html_json(out, "talks-data", data, t->page->error);

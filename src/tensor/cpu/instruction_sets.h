@@ -8,7 +8,7 @@
 #include "tensor/ops.h"
 
 extern const pbt_ops pbt_ops_portable, pbt_ops_avx2, pbt_ops_avx512;
-/* What a device has beside its operations (device.h): kernels/draw.c, kernels/peak.c. */
+/* What a device has beside its operations (device.h): kernels/draw_weights.c, kernels/peak.c. */
 #define PBT_CPU_DECLARE(set)                                                                                 \
     void pbt_##set##_draw_weights(double *weights, const float *logits, int32_t n, double most,              \
                                   double temperature);                                                       \

@@ -2,8 +2,8 @@
  * What a finished training leaves in its folder besides metrics and checkpoint, and what it will cost before
  * it begins.
  */
-#ifndef PBT_TRAIN_OUTPUT_H
-#define PBT_TRAIN_OUTPUT_H
+#ifndef PBT_TRAIN_TRAINING_OUTPUT_H
+#define PBT_TRAIN_TRAINING_OUTPUT_H
 
 #include "train/trainer.h"
 

@@ -2,8 +2,8 @@
  * A FARM of the pocket world: its questions in the form of the released FARM files (Xu et al., 2024), with
  * the world's own sentences as the words that push one of a question's own wrong options.
  */
-#ifndef PBT_POCKET_FARM_H
-#define PBT_POCKET_FARM_H
+#ifndef PBT_POCKET_FARM_QUESTIONS_H
+#define PBT_POCKET_FARM_QUESTIONS_H
 
 #include "pocket/templates.h"
 

@@ -1,7 +1,7 @@
 /*
  * The folder a training leaves: adapter or model, tokenizer files, a short model card.
  */
-#include "train/output.h"
+#include "train/training_output.h"
 
 #include "base/file.h"
 #include "base/memory.h"

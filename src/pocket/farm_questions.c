@@ -1,4 +1,4 @@
-#include "pocket/farm.h"
+#include "pocket/farm_questions.h"
 
 #include "base/file.h"
 #include "base/memory.h"
