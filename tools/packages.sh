@@ -5,6 +5,7 @@ build_packages="build-essential cmake ninja-build pkg-config libjansson-dev libx
 libutf8proc-dev libsqlite3-dev libyaml-dev libedit-dev"
 test_packages="libcmocka-dev"
 fuzz_packages="clang libclang-rt-14-dev"
+lint_packages="clang-tidy clang-format"
 
 # install_packages PACKAGE...: installs what dpkg does not know as installed; says what to do where it may not.
 install_packages() {

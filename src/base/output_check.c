@@ -91,8 +91,8 @@ static void part_after(const char *path, size_t length, char name[256]) {
 /* Holds `path`, resolved, and every folder above it against the inputs. */
 static pbt_code check_place(const pbt_output_request *request, const char *path, const char *how,
                             const identities *inputs, pbt_error *error) {
-    char *at = pbt_string_copy(path);
-    if (!at) return pbt_fail_memory(error, strlen(path), "a path");
+    char *at = path ? pbt_string_copy(path) : NULL;
+    if (!at) return pbt_fail_memory(error, 0, "a path");
     pbt_code code = PBT_OK;
     size_t whole = strlen(at);
     for (size_t length = whole; code == PBT_OK && length > 0;) {

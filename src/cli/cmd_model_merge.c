@@ -109,8 +109,8 @@ static pbt_code report(const conversion *c, const pbt_divergence *d, const char 
 static pbt_code measure(const conversion *c, pbt_error *error) {
     pbt_model *written = NULL;
     pbt_ids ids = {0};
-    int32_t bos;
-    const char *on;
+    int32_t bos = 0;
+    const char *on = "";
     pbt_divergence divergence;
     pbt_code code = pbt_model_open(c->options->output_dir, &(pbt_model_options){.dtype = PBT_DTYPES},
                                    c->cli->device, &written, error);

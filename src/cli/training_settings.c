@@ -44,7 +44,7 @@ static pbt_code take_name(void *user, const char *part, pbt_error *error) {
     name_list *list = user;
     if (list->count > PBT_LOSS_TYPES)
         return pbt_fail(error, PBT_USAGE, "--loss_type has more than %d names", PBT_LOSS_TYPES);
-    strcpy(list->items[list->count], part);
+    snprintf(list->items[list->count], sizeof *list->items, "%s", part); /* each_part: shorter than 64 */
     list->pointers[list->count] = list->items[list->count];
     list->count++;
     return PBT_OK;

@@ -12,7 +12,7 @@ enum { MAX_NODES = 1 << 16, MAX_CHILDREN = 64 };
 static json_t *text_json(const char *text) {
     json_t *value = text ? json_string(text) : json_null();
     /* Text that is not UTF-8 (a garbled token) is kept with its bad bytes replaced. */
-    if (value) return value;
+    if (value || !text) return value;
     pbt_text clean = {0};
     size_t length = strlen(text), size;
     for (size_t i = 0; i < length; i += size) {

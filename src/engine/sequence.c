@@ -13,7 +13,7 @@ pbt_code pbt_engine_sequence_finish(pbt_engine_sequence *s, pbt_error *error) {
     size_t n = (size_t)(s->limit - s->prompt_length);
     int32_t *ids = pbt_alloc(n + 1, sizeof *ids);
     if (!ids) return pbt_fail_memory(error, n * sizeof *ids, "the ids of a generated text");
-    memcpy(ids, s->tokens + s->prompt_length, n * sizeof *ids);
+    if (n > 0) memcpy(ids, s->tokens + s->prompt_length, n * sizeof *ids);
     s->generation->ids = ids;
     s->generation->n_ids = (int32_t)n;
     return PBT_OK;

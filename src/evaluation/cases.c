@@ -103,7 +103,7 @@ static pbt_code cut_own(const pbt_tree_list *trees, int self, bool own, int32_t 
     size_t n = sides[0].count < sides[1].count ? sides[0].count : sides[1].count;
     if (max > 0 && n > (size_t)max) n = (size_t)max;
     for (int side = 0; side < 2 && code == PBT_OK; side++)
-        code = take(&sides[side], n, pbt_key_child(key, (uint64_t)(2 * own + side)), cases, error);
+        code = take(&sides[side], n, pbt_key_child(key, (own ? 2U : 0U) + (uint64_t)side), cases, error);
     free(sides[0].items);
     free(sides[1].items);
     return code;

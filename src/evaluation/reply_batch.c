@@ -76,5 +76,5 @@ pbt_message *pbt_messages_with(pbt_arena *arena, const pbt_message *messages, si
 
 json_t *pbt_json_text(const char *text) {
     json_t *value = text ? json_string(text) : json_null();
-    return value ? value : json_stringn_nocheck(text, strlen(text));
+    return value || !text ? value : json_stringn_nocheck(text, strlen(text));
 }

@@ -191,7 +191,7 @@ static void shortest(double value, char text[40]) {
         snprintf(text, 40, "%.*g", digits, value);
         if (strtod(text, NULL) == value) break;
     }
-    if (!strpbrk(text, ".en")) strcat(text, ".0");
+    if (!strpbrk(text, ".en")) snprintf(text + strlen(text), 40 - strlen(text), ".0");
 }
 
 static pbt_tensor_out *add(pbt_bitsandbytes_form *form, pbt_tensor_out *out, size_t *n, const pbt_slot *slot,

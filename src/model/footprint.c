@@ -7,7 +7,8 @@ int64_t pbt_config_weight_bytes(const pbt_config *c, pbt_dtype dtype) {
     int64_t linear = c->n_layers * (2 * D * Q + 2 * D * K + 3 * D * c->intermediate_size);
     int64_t bits = pbt_dtype_bits(dtype), others = pbt_config_parameters(c) - linear, scales = 0;
     if (bits == 4) scales = linear / 64 * 4;
-    if (bits == 8) scales = (int64_t)c->n_layers * (2 * Q + 2 * K + 2 * c->intermediate_size + D) * 4;
+    if (bits == 8)
+        scales = (int64_t)c->n_layers * (2 * Q + 2 * K + 2 * (int64_t)c->intermediate_size + D) * 4;
     return linear * bits / 8 + scales + others * (bits < 16 ? 16 : bits) / 8;
 }
 
@@ -18,7 +19,7 @@ int64_t pbt_config_parameters(const pbt_config *c) {
     if (c->attention_bias) layer += Q + 2 * K;
     if (c->output_bias) layer += D;
     if (c->mlp_bias) layer += 2 * F + D;
-    if (c->qk_norm) layer += 2 * c->head_dim;
+    if (c->qk_norm) layer += 2 * (int64_t)c->head_dim;
     return layer * c->n_layers + D + D * c->vocab_size * (c->tie_word_embeddings ? 1 : 2);
 }
 

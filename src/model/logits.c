@@ -100,7 +100,7 @@ void pbt_logit_statistics(const pbt_model *model, const float *logits, const flo
     const int32_t V = model->config.vocab_size;
     model->ops->logit_statistics(rows, logits, logsumexp, n_rows, V);
     for (int32_t i = 0; i < n; i++) {
-        const float *row = rows + 3 * local[i];
+        const float *row = rows + 3 * (int64_t)local[i];
         statistics->entropy[first + i] = row[0];
         statistics->mean_logit[first + i] = row[1];
         statistics->top[first + i] = logits[(int64_t)local[i] * V + target[i]] >= row[2];

@@ -115,7 +115,8 @@ static pbt_code take(pbt_model *model, pbt_slot *slot, const pbt_model_options *
     const pbt_stored_tensor *tensor = pbt_weights_find(model->weights, slot->name, &file);
     if (tensor && pbt_bitsandbytes_dtype(model, slot, tensor) != PBT_DTYPES)
         return take_quantised(model, slot, tensor, options, file, error);
-    PBT_TRY(check_tensor(slot, tensor, file, error));
+    pbt_code code = check_tensor(slot, tensor, file, error);
+    if (code != PBT_OK || !tensor) return code;
     if (slot->matrix) return take_matrix(model, slot, tensor, options, file, error);
     float *memory = pbt_weights_alloc(model, (size_t)tensor->count * sizeof *memory, error);
     if (!memory) return PBT_FAILED;

@@ -229,7 +229,7 @@ static void header_of(const pbt_tensor_out *tensors, size_t n, pbt_dtype dtype, 
         pbt_shape_text(tensors[i].shape, tensors[i].n_dimensions, shape, sizeof shape);
         pbt_text_addf(text, ",\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%lld,%lld]}",
                       tensors[i].name, tensors[i].type ? tensors[i].type : types[dtype].name, shape,
-                      (long long)offset, (long long)(offset + bytes));
+                      (long long)offset, (long long)offset + (long long)bytes);
         offset += bytes;
     }
     pbt_text_add(text, "}");

@@ -124,10 +124,12 @@ void *pbt_weights_alloc(pbt_model *model, size_t bytes, pbt_error *error) {
 void pbt_model_free(pbt_model *model) {
     if (!model) return;
     pbt_weights *w = model->weights;
-    for (int32_t l = 0; model->ops && model->layers && l < model->config.n_layers; l++)
-        for (int i = 0; i < PBT_LINEARS; i++) model->ops->unprepare(&model->layers[l].linear[i]);
-    if (model->output.prepared) model->ops->unprepare(&model->output);
-    for (size_t i = 0; w && i < w->n_owned; i++) model->ops->release(w->owned[i]);
+    if (model->ops) {
+        for (int32_t l = 0; model->layers && l < model->config.n_layers; l++)
+            for (int i = 0; i < PBT_LINEARS; i++) model->ops->unprepare(&model->layers[l].linear[i]);
+        if (model->output.prepared) model->ops->unprepare(&model->output);
+        for (size_t i = 0; w && i < w->n_owned; i++) model->ops->release(w->owned[i]);
+    }
     for (size_t i = 0; w && i < w->n_files; i++) pbt_safetensors_close(&w->files[i]);
     if (w) {
         free(w->owned);

@@ -54,7 +54,8 @@ static double common(const speech *s, const pbt_message *a, const pbt_message *b
         while (same < x.count && same < y.count && x.items[same] == y.items[same]) same++;
     } else {
         const char *p = a[n - 1].content, *q = b[n - 1].content;
-        for (size_t i = 0; i + 1 < n; i++) same += strlen(a[i].content) + LETTERS_A_TOKEN * MESSAGE_TOKENS;
+        for (size_t i = 0; i + 1 < n; i++)
+            same += strlen(a[i].content) + (size_t)LETTERS_A_TOKEN * MESSAGE_TOKENS;
         while (*p && *p == *q) p++, q++, same++;
         same /= LETTERS_A_TOKEN;
     }

@@ -20,8 +20,8 @@ static const pbt_question *question_of(const pbt_question_set *set, const char *
 }
 
 static unsigned char part_named(const char *name) {
-    for (unsigned char p = 0; p < PBT_PARTS; p++) {
-        if (strcmp(name, pbt_part_names[p]) == 0) return p;
+    for (int p = 0; p < PBT_PARTS; p++) {
+        if (strcmp(name, pbt_part_names[p]) == 0) return (unsigned char)p;
     }
     return PBT_PARTS;
 }
@@ -105,7 +105,7 @@ static pbt_code read_part_files(const pbt_experiment *e, pbt_question_set *set, 
 
 /* A part longer than its maximum keeps its first questions; the file's order is nobody's choice here. */
 static pbt_code list_parts(const pbt_experiment *e, pbt_question_set *set, pbt_error *error) {
-    for (unsigned char p = 0; p < PBT_PARTS; p++) {
+    for (int p = 0; p < PBT_PARTS; p++) {
         size_t most = (size_t)e->questions.max_per_part[p];
         set->list[p] = pbt_alloc(set->questions.count + 1, sizeof **set->list);
         if (!set->list[p]) return pbt_fail_memory(error, set->questions.count * 8, "questions");

@@ -121,7 +121,7 @@ static pbt_code read_seeds(const setting_key *key, const pbt_yaml *node, const v
     PBT_TRY(expect_list(key, node, source, 1, PBT_MAX_SEEDS, error));
     e->seeds.count = 0;
     for (size_t i = 0; i < node->n_children; i++) {
-        double number;
+        double number = 0;
         PBT_TRY(read_number(key, node->children[i], source, true, &number, error));
         bool again = false;
         for (size_t j = 0; j < i; j++) again = again || e->seeds.items[j] == (int64_t)number;
@@ -228,7 +228,7 @@ static pbt_code read_bool(const setting_key *key, const pbt_yaml *node, const va
 
 pbt_code pbt_value_read(const setting_key *key, const pbt_yaml *node, const value_source *source,
                         pbt_experiment *e, pbt_error *error) {
-    double number;
+    double number = 0;
     if (pbt_yaml_is_null(node)) {
         bool text = key->type == KEY_STRING || key->type == KEY_PATH || key->type == KEY_MODEL;
         if (!text || key->initial || key->required) return wrong(key, node, source, "a value", error);

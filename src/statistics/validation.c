@@ -42,7 +42,7 @@ pbt_code pbt_cross_validate_folds(const pbt_cases_table *t, const size_t *fold, 
     training_rows rows;
     pbt_code code = rows_open(&rows, t->n, t->d, error);
     for (size_t f = 0; f < k && code == PBT_OK; f++) {
-        double mean[PBT_MAX_FEATURES], scale[PBT_MAX_FEATURES], row[PBT_MAX_FEATURES];
+        double mean[PBT_MAX_FEATURES] = {0}, scale[PBT_MAX_FEATURES] = {0}, row[PBT_MAX_FEATURES];
         pbt_regression fit;
         take_others(&rows, t, fold, f);
         if (t->d <= PBT_MAX_FEATURES) pbt_standardize(rows.x, rows.n, t->d, mean, scale);

@@ -222,6 +222,8 @@ static pbt_code learn(trainer *t, size_t vocab_size) {
         entry top = pop_entry(t);
         int64_t count = count_slot(t, top.pair)->count;
         if (count < 1) {
+            /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): an entry is in the heap once, and its words are its
+             * own */
             free(top.words);
         } else if (top.count != count) {
             top.count = count;

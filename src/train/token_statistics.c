@@ -22,7 +22,8 @@ static double ratio(double sum, int64_t n) {
 
 void pbt_statistics_summarise(const pbt_example_sums *sums, size_t n, size_t size, bool preference,
                               pbt_metrics *metrics) {
-    double batches = (double)((n + size - 1) / size);
+    const size_t n_batches = (n + size - 1) / size;
+    const double batches = (double)n_batches;
     metrics->entropy = metrics->mean_token_accuracy = metrics->logits_chosen = metrics->logits_rejected = 0;
     for (size_t first = 0; first < n; first += size) {
         pbt_example_sums sum = {0};

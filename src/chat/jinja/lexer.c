@@ -53,9 +53,8 @@ static bool word_character(char c) {
 }
 
 bool jinja_at_word(jinja_parser *p, const char *word) {
-    size_t end = p->at + strlen(word);
     if (!jinja_at(p, word)) return false;
-    end = p->at + strlen(word);
+    size_t end = p->at + strlen(word);
     return end >= p->length || !word_character(p->source[end]);
 }
 

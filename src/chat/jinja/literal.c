@@ -126,9 +126,7 @@ jinja_node *jinja_parse_number(jinja_parser *p) {
         text[n++] = 'e';
         p->at++;
         if (p->source[p->at] == '+' || p->source[p->at] == '-') text[n++] = p->source[p->at++];
-        size_t more = digits(p, text + n, 6);
-        if (!more) return jinja_fail(p, "a number has too many digits");
-        n += more;
+        if (!digits(p, text + n, 6)) return jinja_fail(p, "a number has too many digits");
     }
     jinja_node *node = jinja_constant(p, JINJA_FLOAT, 0);
     if (node) ((jinja_value *)(uintptr_t)node->value)->real = strtod(text, NULL);

@@ -212,7 +212,8 @@ static json_t *rounded(double x) {
 
 static json_t *weights_json(const pbt_regression *fit, bool two) {
     json_t *weights = json_object();
-    for (size_t i = 0; i <= fit->d; i++) {
+    const size_t d = two ? 2 : PBT_FLIP_FEATURES; /* fit->d */
+    for (size_t i = 0; i <= d; i++) {
         const char *name = i == 0 ? "intercept" : pbt_flip_features[two ? two_features[i - 1] : i - 1];
         json_object_set_new(weights, name,
                             json_pack("{s:o, s:o, s:o, s:o, s:o}", "weight", rounded(fit->weights[i]),

@@ -103,7 +103,7 @@ static pbt_code make_figures(pbt_report *r, size_t arm, const gathering *g, cons
 }
 
 static pbt_code compare_arms(pbt_report *r, const gathering *arms, pbt_error *error) {
-    r->comparisons = pbt_alloc(OPPONENTS * PBT_MEASURES, sizeof *r->comparisons);
+    r->comparisons = pbt_alloc((size_t)OPPONENTS * PBT_MEASURES, sizeof *r->comparisons);
     if (!r->comparisons) return pbt_fail_memory(error, 0, "comparisons");
     for (size_t m = 0; m < PBT_MEASURES; m++) {
         for (size_t o = 0; o < OPPONENTS; o++) {

@@ -67,7 +67,7 @@ static size_t strategies_of(const pbt_page *page, char names[8][32]) {
             snprintf(found, sizeof found, "%.*s", (int)length, name + sizeof prefix - 1);
             bool known = false;
             for (size_t k = 0; k < n; k++) known = known || strcmp(names[k], found) == 0;
-            if (!known) strcpy(names[n++], found);
+            if (!known) memcpy(names[n++], found, sizeof found);
         }
     return n;
 }

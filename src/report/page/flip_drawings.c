@@ -54,8 +54,9 @@ static pbt_code draw_scatter(pbt_page *page, size_t arm) {
     for (size_t i = 0; i < f->n; i += every) {
         const pbt_flip_point *p = &f->points[i];
         double x = p->features[PBT_LOGP_ORIGINAL], y = p->features[PBT_LOGP_ALTERNATIVE];
-        xy[2 * p->flipped][count[p->flipped]] = x;
-        xy[2 * p->flipped + 1][count[p->flipped]++] = y;
+        double **of = p->flipped ? xy + 2 : xy;
+        of[0][count[p->flipped]] = x;
+        of[1][count[p->flipped]++] = y;
     }
     if (!middle_range(page, f, PBT_LOGP_ORIGINAL, range[0]) ||
         !middle_range(page, f, PBT_LOGP_ALTERNATIVE, range[1]))

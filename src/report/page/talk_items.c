@@ -19,7 +19,7 @@ json_int_t pbt_talk_text(pbt_talk_texts *texts, const char *text) {
         size_t length = MOST_BYTES;
         while (length > 0 && ((unsigned char)text[length] & 0xC0) == 0x80) length--;
         memcpy(cut, text, length);
-        strcpy(cut + length, "…");
+        memcpy(cut + length, "…", sizeof "…");
         text = cut;
     }
     json_t *place = json_object_get(texts->places, text);
