@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "experiment/planned.h"
 #include "experiment/run.h"
+#include "experiment/stages.h"
 #include "model/safetensors.h"
 
 /* ---- counts and tokens ---- */
