@@ -2,6 +2,9 @@
 #include "chat/chat.h"
 
 #include "base/file.h"
+#include "chat/jinja/parse_template.h"
+#include "chat/jinja/statements.h"
+#include "chat/jinja/value.h"
 #include "chat/render.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 /* Conversations of JSON rendered, and last messages that go on (transformers' continue_final_message). */
+#include "chat/jinja/string_methods.h"
 #include "chat/render.h"
 
 #include <string.h>

@@ -1,4 +1,6 @@
 /* Conversations of JSON: what the template sees of them. */
+#include "chat/jinja/statements.h"
+#include "chat/jinja/value.h"
 #include "chat/render.h"
 
 #include <string.h>

@@ -22,7 +22,7 @@ cat >"$work/allowed" <<'END'
 base/status base/text the sentence of an error is cut between characters
 chat/jinja/parse_template chat/jinja/block statements have bodies, and bodies are templates
 chat/jinja/call chat/jinja/eval a macro's default arguments are expressions
-chat/jinja/call chat/jinja/render a macro's body is statements, and is called in expressions
+chat/jinja/call chat/jinja/statements a macro's body is statements, and is called in expressions
 chat/jinja/list chat/jinja/filter map, select and reject apply a filter or test that they are given by name
 END
 

@@ -2,7 +2,9 @@
  * Attributes: fields of mappings, namespaces and loops, and methods. As in Jinja, a method comes before a key
  * of the same name; methods Python has and pbt has not are refused when they are called.
  */
-#include "chat/jinja/jinja.h"
+#include "chat/jinja/attribute.h"
+
+#include "chat/jinja/value.h"
 
 #include <string.h>
 

@@ -1,5 +1,9 @@
 /* The statements of templates: {% if %}, {% for %}, {% set %} and the like. */
-#include "chat/jinja/jinja.h"
+#include "chat/jinja/block.h"
+
+#include "chat/jinja/expression.h"
+#include "chat/jinja/lexer.h"
+#include "chat/jinja/parse_template.h"
 
 #include <string.h>
 

@@ -1,5 +1,11 @@
 /* Calls: macros, the functions transformers gives templates, methods of mappings, lists and loops. */
-#include "chat/jinja/jinja.h"
+#include "chat/jinja/call.h"
+
+#include "chat/jinja/eval.h"
+#include "chat/jinja/statements.h"
+#include "chat/jinja/string_methods.h"
+#include "chat/jinja/value.h"
+#include "chat/jinja/value_text.h"
 
 #include <stdio.h>
 #include <string.h>

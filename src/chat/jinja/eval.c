@@ -1,5 +1,11 @@
 /* Evaluating the expressions of a template. */
-#include "chat/jinja/jinja.h"
+#include "chat/jinja/eval.h"
+
+#include "chat/jinja/attribute.h"
+#include "chat/jinja/call.h"
+#include "chat/jinja/filter.h"
+#include "chat/jinja/operate.h"
+#include "chat/jinja/value.h"
 
 #include <string.h>
 

@@ -1,5 +1,8 @@
 /* Expressions of templates, in Jinja's order of precedence. */
-#include "chat/jinja/jinja.h"
+#include "chat/jinja/expression.h"
+
+#include "chat/jinja/lexer.h"
+#include "chat/jinja/literal.h"
 
 #include <ctype.h>
 #include <string.h>

@@ -1,5 +1,12 @@
 /* Filters of single values, and Jinja's tests; those of sequences stand in jinja_list.c. */
-#include "chat/jinja/jinja.h"
+#include "chat/jinja/filter.h"
+
+#include "chat/jinja/json_form.h"
+#include "chat/jinja/list.h"
+#include "chat/jinja/operate.h"
+#include "chat/jinja/string_methods.h"
+#include "chat/jinja/value.h"
+#include "chat/jinja/value_text.h"
 
 #include <errno.h>
 #include <math.h>

@@ -1,10 +1,11 @@
 /*
  * The subset of Jinja that chat templates use, with the environment transformers gives them (trim_blocks,
  * lstrip_blocks, loop controls, {% generation %}, the immutable sandbox). A template is parsed to a tree
- * (jinja_parse.c, jinja_block.c, jinja_expression.c) and evaluated over immutable values (jinja_render.c,
- * jinja_eval.c and what they call). What is not known is refused by name and line, some of it only when it is
- * reached, since templates carry branches for tools that conversations never enter. Semantics are those of
- * Jinja 3.1 and Python; wherever they are not followed the answer is a refusal, never another text.
+ * (parse_template.h, block.h, expression.h) and evaluated over immutable values (statements.h, eval.h and
+ * what they call). Here stand the types that all of them share. What is not known is refused by name and
+ * line, some of it only when it is reached, since templates carry branches for tools that conversations never
+ * enter. Semantics are those of Jinja 3.1 and Python; wherever they are not followed the answer is a refusal,
+ * never another text.
  */
 #ifndef PBT_CHAT_JINJA_JINJA_H
 #define PBT_CHAT_JINJA_JINJA_H
@@ -125,34 +126,6 @@ typedef struct jinja_parser {
     bool failed;
 } jinja_parser;
 
-/* All return NULL after recording an error. The source must have its newlines as \n. */
-jinja_node *jinja_parse(jinja_parser *parser);
-/* Statements up to one of the `ends` (taken, its tag still open; *ended names it) or, without ends, to the
- * end of the template. */
-bool jinja_parse_body(jinja_parser *parser, const char *const *ends, const char **ended, jinja_node **body);
-/* Ends a tag, with what it strips behind it. */
-bool jinja_close_tag(jinja_parser *parser, const char *mark);
-/* The statement whose name was just read, to the close of its last tag. */
-jinja_node *jinja_parse_statement(jinja_parser *parser, const char *name);
-jinja_node *jinja_parse_expression(jinja_parser *parser);
-/* An expression, or a tuple without parentheses; without `conditional` an "if" behind it is left alone. */
-jinja_node *jinja_parse_tuple(jinja_parser *parser, bool conditional, const char *end_word);
-/* "| name(...)" as long as there are any, around `node`; `inline_first`: the first has no bar. */
-jinja_node *jinja_parse_filters(jinja_parser *parser, jinja_node *node, bool inline_first);
-jinja_node *jinja_new(jinja_parser *parser, jinja_node_kind kind);
-jinja_node *jinja_constant(jinja_parser *parser, jinja_kind kind, int64_t number);
-/* A quoted string or a number at the reading position (jinja_literal.c). */
-jinja_node *jinja_parse_string(jinja_parser *parser);
-jinja_node *jinja_parse_number(jinja_parser *parser);
-void *jinja_fail(jinja_parser *parser, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void jinja_skip_space(jinja_parser *parser);
-/* Whether the word or mark comes next; take: and moves behind it. */
-bool jinja_at(jinja_parser *parser, const char *mark);
-bool jinja_take(jinja_parser *parser, const char *mark);
-bool jinja_at_word(jinja_parser *parser, const char *word);
-bool jinja_take_word(jinja_parser *parser, const char *word);
-const char *jinja_identifier(jinja_parser *parser);
-
 /* ---- running ---- */
 
 typedef struct jinja_scope {
@@ -182,107 +155,11 @@ typedef struct jinja_run {
     jinja_mark *marks, *last_mark; /* in order */
 } jinja_run;
 
-/* Renders statements; the run's `code` says how it went. */
-void jinja_render(jinja_run *run, const jinja_node *statements);
-/* Renders statements in a new scope on `outer` into a string. */
-const jinja_value *jinja_capture(jinja_run *run, const jinja_node *statements);
-const jinja_value *jinja_evaluate(jinja_run *run, const jinja_node *node);
-/* Counts `n` steps against the limit. */
-bool jinja_step(jinja_run *run, int64_t n);
-
-/* A new scope on `outer`, made the current one; the caller puts back what was. */
-jinja_scope *jinja_enter(jinja_run *run, jinja_scope *outer);
-void jinja_set(jinja_run *run, const char *name, const jinja_value *value);
-
-/* ---- values (jinja_value.c); all live in the run's arena ---- */
-
-/* Records the error and returns undefined; the first error stays. */
-const jinja_value *jinja_refuse(jinja_run *run, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-void *jinja_alloc(jinja_run *run, size_t count, size_t size); /* NULL after recording an error */
-jinja_value *jinja_make(jinja_run *run, jinja_kind kind);
-const jinja_value *jinja_missing(jinja_run *run, const char *name);
-const jinja_value *jinja_none(void);
-const jinja_value *jinja_int(jinja_run *run, int64_t number);
-const jinja_value *jinja_float(jinja_run *run, double real);
-const jinja_value *jinja_bool(jinja_run *run, bool truth);
-const jinja_value *jinja_string(jinja_run *run, const char *text, size_t length); /* copies */
-const jinja_value *jinja_markup(jinja_run *run, const jinja_value *string);
-/* A string of what was written to `text`, which is freed. */
-const jinja_value *jinja_take_text(jinja_run *run, pbt_text *text);
-void jinja_append(jinja_run *run, jinja_value *list, const jinja_value *item);
-void jinja_put(jinja_run *run, jinja_value *map, const char *key, const jinja_value *item);
-const jinja_value *jinja_lookup(const jinja_value *map, const char *key); /* NULL when there is none */
-bool jinja_is_number(const jinja_value *value);                           /* bool, int or float */
-double jinja_real(const jinja_value *value);
-bool jinja_is_sequence(const jinja_value *value); /* list, tuple, range, view */
-bool jinja_truth(const jinja_value *value);
-bool jinja_equal(jinja_run *run, const jinja_value *a, const jinja_value *b);
-/* Python's order of numbers and of strings; others are refused. */
-int jinja_order(jinja_run *run, const jinja_value *a, const jinja_value *b);
-const char *jinja_kind_name(const jinja_value *value);
-/* What a loop over the value sees, as a list; undefined gives none, strings their characters. */
-const jinja_value *jinja_iterate(jinja_run *run, const jinja_value *value);
-/* Code points of a string; the byte where one begins. */
-size_t jinja_characters(const jinja_value *string);
-size_t jinja_character_at(const jinja_value *string, size_t character);
-
-/* ---- printing (jinja_print.c, jinja_json.c) ---- */
-
-/* Python's str(value), as {{ }} prints it. */
-void jinja_print(jinja_run *run, const jinja_value *value, pbt_text *out);
-const jinja_value *jinja_to_string(jinja_run *run, const jinja_value *value);
-void jinja_print_float(double real, pbt_text *out);
-/* Refuses when `out` is too long or memory is out. */
-bool jinja_check_text(jinja_run *run, const pbt_text *out);
-
+/* The arguments of a call, a filter or a test. */
 typedef struct jinja_arguments {
     const jinja_value *items[JINJA_ARGUMENTS];
     const char *names[JINJA_ARGUMENTS]; /* keyword, or NULL */
     size_t count;
 } jinja_arguments;
-/* The argument at a place, or of a name; NULL when it is not given. */
-const jinja_value *jinja_argument(const jinja_arguments *arguments, size_t place, const char *name);
-/* Refuses arguments beyond `most` places, and keywords that are not in `names` (NULL-ended; may be NULL). */
-bool jinja_check_arguments(jinja_run *run, const char *what, const jinja_arguments *arguments, size_t most,
-                           const char *const *names);
-const jinja_value *jinja_to_json(jinja_run *run, const jinja_value *value, const jinja_arguments *arguments);
-
-/* ---- operators (jinja_operate.c) ---- */
-
-const jinja_value *jinja_operate(jinja_run *run, const char *mark, const jinja_value *a,
-                                 const jinja_value *b);
-bool jinja_compare(jinja_run *run, const char *mark, const jinja_value *a, const jinja_value *b);
-bool jinja_contains(jinja_run *run, const jinja_value *item, const jinja_value *where);
-const jinja_value *jinja_element(jinja_run *run, const jinja_value *object, const jinja_value *index);
-const jinja_value *jinja_slice(jinja_run *run, const jinja_value *object, const jinja_value *from,
-                               const jinja_value *to, const jinja_value *by);
-
-/* ---- attributes and calls (jinja_attribute.c, jinja_call.c, jinja_string.c) ---- */
-
-const jinja_value *jinja_attribute(jinja_run *run, const jinja_value *object, const char *name);
-const jinja_value *jinja_call(jinja_run *run, const jinja_value *function, const jinja_arguments *arguments);
-const jinja_value *jinja_string_method(jinja_run *run, const char *name, const jinja_value *self,
-                                       const jinja_arguments *arguments);
-const jinja_value *jinja_strip(jinja_run *run, const jinja_value *string, const jinja_value *set, bool left,
-                               bool right);
-const jinja_value *jinja_cased(jinja_run *run, const jinja_value *string, bool upper);
-const jinja_value *jinja_capitalized(jinja_run *run, const jinja_value *string);
-const jinja_value *jinja_titled(jinja_run *run, const jinja_value *string);
-const jinja_value *jinja_replaced(jinja_run *run, const jinja_value *string, const jinja_value *from,
-                                  const jinja_value *to, const jinja_value *most);
-const jinja_value *jinja_lines(jinja_run *run, const jinja_value *string);
-const jinja_value *jinja_joined(jinja_run *run, const jinja_value *mark, const jinja_value *list);
-/* Python's str.isspace of one character. */
-bool jinja_is_space(uint32_t character);
-
-/* ---- filters and tests ---- */
-
-const jinja_value *jinja_filter(jinja_run *run, const char *name, const jinja_value *value,
-                                const jinja_arguments *arguments);
-/* Filters of sequences (jinja_list.c): *known says whether `name` is one. */
-const jinja_value *jinja_list_filter(jinja_run *run, const char *name, const jinja_value *value,
-                                     const jinja_arguments *arguments, bool *known);
-bool jinja_test(jinja_run *run, const char *name, const jinja_value *value, const jinja_arguments *arguments);
 
 #endif

@@ -1,5 +1,8 @@
 /* The filter tojson as transformers defines it: Python's json.dumps, by default without escaping. */
-#include "chat/jinja/jinja.h"
+#include "chat/jinja/json_form.h"
+
+#include "chat/jinja/value.h"
+#include "chat/jinja/value_text.h"
 
 #include <math.h>
 #include <stdlib.h>

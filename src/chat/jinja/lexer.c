@@ -1,5 +1,7 @@
 /* The reading position over a template: marks, words, names, and where it went wrong. */
-#include "chat/jinja/jinja.h"
+#include "chat/jinja/lexer.h"
+
+#include "chat/jinja/string_methods.h"
 
 #include <ctype.h>
 #include <stdarg.h>

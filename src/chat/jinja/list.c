@@ -1,5 +1,11 @@
 /* Filters of sequences. Those that return generators in Jinja return lists that can be looped over once. */
-#include "chat/jinja/jinja.h"
+#include "chat/jinja/list.h"
+
+#include "chat/jinja/filter.h"
+#include "chat/jinja/operate.h"
+#include "chat/jinja/string_methods.h"
+#include "chat/jinja/value.h"
+#include "chat/jinja/value_text.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,7 @@
 /* Strings and numbers in templates, as Python writes them. */
-#include "chat/jinja/jinja.h"
+#include "chat/jinja/literal.h"
+
+#include "chat/jinja/lexer.h"
 
 #include <ctype.h>
 #include <stdlib.h>

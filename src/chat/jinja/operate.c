@@ -1,5 +1,9 @@
 /* Operators of templates: arithmetic, comparison, indexing and slicing, as Python does them. */
-#include "chat/jinja/jinja.h"
+#include "chat/jinja/operate.h"
+
+#include "chat/jinja/attribute.h"
+#include "chat/jinja/value.h"
+#include "chat/jinja/value_text.h"
 
 #include <math.h>
 #include <stdlib.h>

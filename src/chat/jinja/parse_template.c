@@ -1,5 +1,10 @@
 /* Templates to statements: text, {{ }}, {% %} and {# #}, with transformers' trim_blocks and lstrip_blocks. */
-#include "chat/jinja/jinja.h"
+#include "chat/jinja/parse_template.h"
+
+#include "chat/jinja/block.h"
+#include "chat/jinja/expression.h"
+#include "chat/jinja/lexer.h"
+#include "chat/jinja/string_methods.h"
 
 #include <string.h>
 

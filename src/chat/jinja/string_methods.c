@@ -1,6 +1,8 @@
 /* Python's string methods. Case is changed character by character; where Python's would depend on more than
  * the character or give several, the answer is a refusal. */
-#include "chat/jinja/jinja.h"
+#include "chat/jinja/string_methods.h"
+
+#include "chat/jinja/value.h"
 
 #include <ctype.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Values of templates: making, comparing, looping over. */
-#include "chat/jinja/jinja.h"
+#include "chat/jinja/value.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,5 +1,7 @@
 /* Values as text: Python's str() and, inside of lists and mappings, repr(). */
-#include "chat/jinja/jinja.h"
+#include "chat/jinja/value_text.h"
+
+#include "chat/jinja/value.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,5 +1,9 @@
 /* Running the statements of a template. */
-#include "chat/jinja/jinja.h"
+#include "chat/jinja/statements.h"
+
+#include "chat/jinja/eval.h"
+#include "chat/jinja/value.h"
+#include "chat/jinja/value_text.h"
 
 #include <string.h>
 
