@@ -11,7 +11,7 @@
  */
 #include "measure.h"
 
-#include "train/train_internal.h"
+#include "train/training.h"
 
 #include <stdio.h>
 

@@ -2,7 +2,10 @@
  * Added tokens: finds them in text, leftmost first and longest there, and cuts them out as pieces of their
  * own.
  */
-#include "tokenizer/internal.h"
+#include "tokenizer/added.h"
+
+#include "tokenizer/characters.h"
+#include "tokenizer/pieces.h"
 
 #include <stdlib.h>
 

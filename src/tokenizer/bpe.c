@@ -3,7 +3,9 @@
  * heap. Follows tokenizers to the letter where it matters for equal ids: a candidate that has aged is still
  * taken when its pair now merges into the same id, at the candidate's old rank.
  */
-#include "tokenizer/internal.h"
+#include "tokenizer/bpe.h"
+
+#include "tokenizer/vocabulary.h"
 
 #include <stdlib.h>
 

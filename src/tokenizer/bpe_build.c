@@ -2,7 +2,9 @@
  * Merges from a vocabulary alone, as tiktoken and SentencePiece have it: what may be joined is what is a
  * token.
  */
-#include "tokenizer/internal.h"
+#include "tokenizer/bpe_build.h"
+
+#include "tokenizer/vocabulary.h"
 
 #include <math.h>
 #include <stdlib.h>

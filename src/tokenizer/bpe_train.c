@@ -4,7 +4,11 @@
  * entry comes up, as there; so the vocabulary and the merges are the same.
  */
 #include "base/file.h"
-#include "tokenizer/internal.h"
+#include "tokenizer/characters.h"
+#include "tokenizer/pattern.h"
+#include "tokenizer/pieces.h"
+#include "tokenizer/steps.h"
+#include "tokenizer/vocabulary.h"
 
 #include <stdlib.h>
 #include <string.h>

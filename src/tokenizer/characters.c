@@ -1,7 +1,7 @@
 /*
  * Characters: the byte-level alphabet, the classes that tokenizers asks for, and text that is not UTF-8.
  */
-#include "tokenizer/internal.h"
+#include "tokenizer/characters.h"
 
 #include <utf8proc.h>
 

@@ -2,7 +2,8 @@
  * Decoding: ids to text, through the decoders of tokenizer.json. The list of token strings is kept as one
  * buffer and the ends of its entries.
  */
-#include "tokenizer/internal.h"
+#include "tokenizer/characters.h"
+#include "tokenizer/pattern.h"
 
 #include <stdlib.h>
 #include <string.h>

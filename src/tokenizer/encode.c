@@ -1,7 +1,11 @@
 /*
  * Encoding: text to ids, with the bytes every id stands for.
  */
-#include "tokenizer/internal.h"
+#include "tokenizer/bpe.h"
+#include "tokenizer/characters.h"
+#include "tokenizer/pattern.h"
+#include "tokenizer/pieces.h"
+#include "tokenizer/steps.h"
 
 #include <stdlib.h>
 

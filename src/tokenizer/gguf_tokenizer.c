@@ -4,7 +4,10 @@
  * byte-level BPE becomes the tokenizer.json it was made of; SentencePiece's pieces go where those of
  * tokenizer.model go.
  */
+#include "tokenizer/gguf_tokenizer.h"
+
 #include "tokenizer/model_file.h"
+#include "tokenizer/tokenizer_json.h"
 
 #include "gguf/gguf.h"
 

@@ -3,6 +3,9 @@
  * and the added tokens tokenizer_config.json lists.
  */
 #include "tokenizer/model_file.h"
+#include "tokenizer/step_json.h"
+#include "tokenizer/tokenizer.h"
+#include "tokenizer/vocabulary.h"
 
 #include <ctype.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #ifndef PBT_TOKENIZER_MODEL_FILE_H
 #define PBT_TOKENIZER_MODEL_FILE_H
 
-#include "tokenizer/internal.h"
+#include "tokenizer/pipeline.h"
 
 /* Reads "normalizer", "pre_tokenizer" and "decoder" from JSON text, as tokenizer.json has them. */
 pbt_code pbt_model_steps(pbt_tokenizer *tokenizer, const char *json, size_t *n_normalizers, pbt_error *error);

@@ -3,7 +3,10 @@
  * and compositions; the ordering of combining marks is done here, in n log n, since hostile text holds long
  * runs of them.
  */
-#include "tokenizer/internal.h"
+#include "tokenizer/normalizer.h"
+
+#include "tokenizer/pieces.h"
+#include "tokenizer/unicode9.h"
 
 #include <stdlib.h>
 #include <string.h>

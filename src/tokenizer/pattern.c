@@ -5,7 +5,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-#include "tokenizer/internal.h"
+#include "tokenizer/pattern.h"
 
 #include <ctype.h>
 #include <stdlib.h>

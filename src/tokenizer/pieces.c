@@ -1,7 +1,7 @@
 /*
  * Pieces: a text cut into parts, every byte knowing which bytes of the input it came from.
  */
-#include "tokenizer/internal.h"
+#include "tokenizer/pieces.h"
 
 #include <stdlib.h>
 #include <string.h>

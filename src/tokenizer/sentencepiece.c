@@ -5,7 +5,12 @@
  * SentencePiece's (and the configuration's "legacy": true) rule always, by "legacy": false only at its very
  * beginning and not where it has a space already.
  */
+#include "tokenizer/sentencepiece.h"
+
+#include "tokenizer/bpe_build.h"
 #include "tokenizer/model_file.h"
+#include "tokenizer/tokenizer.h"
+#include "tokenizer/vocabulary.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -2,7 +2,9 @@
  * Reads the normalizers, pre-tokenizers and decoders of tokenizer.json into steps. What is not known is
  * refused by name: leaving it out would give other ids.
  */
-#include "tokenizer/internal.h"
+#include "tokenizer/step_json.h"
+
+#include "tokenizer/pattern.h"
 
 #include <string.h>
 

@@ -2,7 +2,13 @@
  * Steps: the normalizers and pre-tokenizers of tokenizer.json at work on pieces. Unicode normalization stands
  * in normalize.c, the cutting out of added tokens in added.c.
  */
-#include "tokenizer/internal.h"
+#include "tokenizer/steps.h"
+
+#include "tokenizer/added.h"
+#include "tokenizer/characters.h"
+#include "tokenizer/normalizer.h"
+#include "tokenizer/pattern.h"
+#include "tokenizer/pieces.h"
 
 #include <string.h>
 

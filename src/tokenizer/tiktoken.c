@@ -2,7 +2,13 @@
  * tiktoken's vocabulary files, as Llama 3 has one: lines of a token's bytes in base64 and its rank. Two
  * neighbours merge when their bytes together are a token, the lowest rank first, the leftmost among equals.
  */
+#include "tokenizer/tiktoken.h"
+
+#include "tokenizer/bpe_build.h"
+#include "tokenizer/characters.h"
 #include "tokenizer/model_file.h"
+#include "tokenizer/tokenizer.h"
+#include "tokenizer/vocabulary.h"
 
 #include <stdio.h>
 #include <stdlib.h>

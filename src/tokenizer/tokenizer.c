@@ -2,7 +2,14 @@
  * The tokenizer itself: its vocabulary and added tokens, freeing, and what can be asked of it.
  * tokenizer_folder.c opens it; how text becomes ids stands in encode.c and steps.c.
  */
-#include "tokenizer/internal.h"
+#include "tokenizer/tokenizer.h"
+
+#include "tokenizer/added.h"
+#include "tokenizer/pattern.h"
+#include "tokenizer/pieces.h"
+#include "tokenizer/step_json.h"
+#include "tokenizer/steps.h"
+#include "tokenizer/vocabulary.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,10 @@
  */
 #include "base/file.h"
 #include "gguf/gguf.h"
-#include "tokenizer/internal.h"
+#include "tokenizer/gguf_tokenizer.h"
+#include "tokenizer/sentencepiece.h"
+#include "tokenizer/tiktoken.h"
+#include "tokenizer/tokenizer_json.h"
 
 #include <ctype.h>
 #include <stdlib.h>

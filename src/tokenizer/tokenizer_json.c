@@ -2,7 +2,11 @@
  * Reads tokenizer.json: the BPE model, the added tokens, the post-processor; the steps are read in
  * step_json.c.
  */
-#include "tokenizer/internal.h"
+#include "tokenizer/tokenizer_json.h"
+
+#include "tokenizer/step_json.h"
+#include "tokenizer/tokenizer.h"
+#include "tokenizer/vocabulary.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * combining class, decomposition or composition. Found by comparing the two over all characters
  * (utf8proc 2.8, Unicode 15); what a still newer utf8proc adds would be missing here.
  */
-#include "tokenizer/internal.h"
+#include "tokenizer/unicode9.h"
 
 bool pbt_is_newer_than_unicode9(uint32_t character) {
     static const struct {

@@ -1,8 +1,8 @@
 /*
  * The BPE model's two tables: strings to ids, and pairs of ids to merges.
  */
+#include "tokenizer/vocabulary.h"
 #include "base/file.h"
-#include "tokenizer/internal.h"
 
 #include <stdlib.h>
 #include <string.h>

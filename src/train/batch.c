@@ -3,7 +3,7 @@
  * sequences, in which buffers. Examples are taken in the order of their tokens, so that those with a common
  * prompt meet in one trie; an example's chosen and rejected always share a pass.
  */
-#include "train/train_internal.h"
+#include "train/batch.h"
 
 #include "base/memory.h"
 

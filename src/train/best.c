@@ -1,7 +1,7 @@
 /*
  * load_best_model_at_end: the checkpoint of the best evaluation, as a folder that other programs load.
  */
-#include "train/train_internal.h"
+#include "train/best.h"
 
 #include "base/file.h"
 

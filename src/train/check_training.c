@@ -2,7 +2,9 @@
  * What a training refuses before it begins: settings that make no sense, examples without loss or of another
  * vocabulary.
  */
-#include "train/train_internal.h"
+#include "train/check_training.h"
+
+#include "train/batch.h"
 
 #include <inttypes.h>
 #include <math.h>

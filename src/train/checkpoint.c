@@ -4,7 +4,7 @@
  * the XXH3 of everything before. Order of data and random numbers are functions of (seed, step) and are not
  * stored.
  */
-#include "train/train_internal.h"
+#include "train/checkpoint.h"
 
 #include "base/file.h"
 #include "base/memory.h"

@@ -2,7 +2,12 @@
  * Evaluation on a dataset that is not trained on: the same metrics as in training, without dropout and
  * without gradients. As in transformers, a batch's loss counts as often as the batch has examples.
  */
-#include "train/train_internal.h"
+#include "train/evaluate.h"
+
+#include "train/batch.h"
+#include "train/learning_schedule.h"
+#include "train/metrics.h"
+#include "train/objective.h"
 
 #include "base/memory.h"
 

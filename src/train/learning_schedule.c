@@ -2,7 +2,7 @@
  * How many steps, at which learning rate, over which examples: transformers' Trainer and its schedules, as
  * pure functions of (settings, number of examples, step), so that nothing of it has to be saved.
  */
-#include "train/train_internal.h"
+#include "train/learning_schedule.h"
 
 #include "base/memory.h"
 

@@ -2,7 +2,7 @@
  * Where a training's numbers go: metrics.jsonl and TensorBoard's event file, both of which an interrupted and
  * continued run leaves without gaps or doubles.
  */
-#include "train/train_internal.h"
+#include "train/log.h"
 
 #include "base/file.h"
 

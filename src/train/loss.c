@@ -3,7 +3,7 @@
  * the log-ratios log pi - log ref of the chosen and the rejected completion (sums over their tokens), d = c -
  * r, e is label_smoothing.
  */
-#include "train/train_internal.h"
+#include "train/loss.h"
 
 #include <math.h>
 

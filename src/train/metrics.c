@@ -1,7 +1,7 @@
 /*
  * What is logged: sums over the logging interval, and a line of metrics.jsonl.
  */
-#include "train/train_internal.h"
+#include "train/metrics.h"
 
 #include <math.h>
 

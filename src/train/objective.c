@@ -3,7 +3,11 @@
  * the backward pass. SFT is the mean over all target tokens of the step, DPO the mean over all its pairs, so
  * that cutting the step into passes changes nothing but the order of summation.
  */
-#include "train/train_internal.h"
+#include "train/objective.h"
+
+#include "train/batch.h"
+#include "train/loss.h"
+#include "train/token_statistics.h"
 
 #include "base/memory.h"
 

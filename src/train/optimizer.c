@@ -1,7 +1,7 @@
 /*
  * AdamW over the trained arrays, and clipping by the global norm, as torch does both.
  */
-#include "train/train_internal.h"
+#include "train/optimizer.h"
 
 #include "base/memory.h"
 

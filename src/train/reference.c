@@ -3,7 +3,10 @@
  * columns, or computed once under the policy as it is at the start and kept in reference-HASH.bin, HASH being
  * that of data, model and adapter.
  */
-#include "train/train_internal.h"
+#include "train/reference.h"
+
+#include "train/batch.h"
+#include "train/objective.h"
 
 #include "base/file.h"
 #include "base/leftover.h"

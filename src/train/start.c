@@ -2,7 +2,9 @@
  * The check before DPO's first step: policy and reference are the same, so the margin is 0 and the loss is
  * what the formula gives for that (ln 2 for sigmoid).
  */
-#include "train/train_internal.h"
+#include "train/start.h"
+
+#include "train/loss.h"
 
 #include <inttypes.h>
 #include <math.h>

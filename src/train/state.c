@@ -1,7 +1,7 @@
 /*
  * transformers' trainer_state.json: where a training stands and what it logged.
  */
-#include "train/train_internal.h"
+#include "train/state.h"
 
 #include "base/file.h"
 

@@ -1,7 +1,7 @@
 /*
  * TRL's entropy, mean_token_accuracy and logits/chosen, logits/rejected.
  */
-#include "train/train_internal.h"
+#include "train/token_statistics.h"
 
 void pbt_statistics_add(const pbt_batch *batch, size_t pass, const pbt_trie *trie,
                         const pbt_target_statistics *statistics, pbt_example_sums *sums) {

@@ -2,7 +2,19 @@
  * The training loop: data order, passes, clipping, AdamW, logging, checkpoints, and the check before the
  * first step. Everything a step needs beside the numbers in the checkpoint is a function of (seed, step).
  */
-#include "train/train_internal.h"
+#include "train/batch.h"
+#include "train/best.h"
+#include "train/check_training.h"
+#include "train/checkpoint.h"
+#include "train/evaluate.h"
+#include "train/learning_schedule.h"
+#include "train/log.h"
+#include "train/metrics.h"
+#include "train/objective.h"
+#include "train/optimizer.h"
+#include "train/reference.h"
+#include "train/start.h"
+#include "train/state.h"
 
 #include "base/file.h"
 #include "base/memory.h"

@@ -6,7 +6,8 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "model/activations.h"
-#include "train/train_internal.h"
+#include "train/batch.h"
+#include "train/learning_schedule.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

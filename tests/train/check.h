@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "assert_ok.h"
-#include "train/train_internal.h"
+#include "train/training.h"
 
 #define assert_near(a, b, tolerance)                                                                         \
     do {                                                                                                     \

@@ -2,6 +2,7 @@
  * Rows of TRL's forms to examples: what is prompt, what is completion, what carries loss, what is refused.
  */
 #include "base/file.h"
+#include "train/batch.h"
 #include "train/check.h"
 
 #include <stdio.h>

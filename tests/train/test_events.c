@@ -1,6 +1,7 @@
 /*
  * TensorBoard's event file: checksums, what a continued training keeps of it, and broken ends.
  */
+#include "train/log.h"
 #include "train/own_folder.h"
 
 #include <dirent.h>

@@ -2,6 +2,7 @@
  * Preference losses: values worked by hand from TRL's formulas, derivatives by finite differences.
  */
 #include "train/check.h"
+#include "train/loss.h"
 
 static const pbt_pair_logps pair = {.chosen = -10,
                                     .rejected = -14,

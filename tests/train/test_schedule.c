@@ -2,6 +2,8 @@
  * Schedules, epochs and orders against numbers worked by hand from transformers' formulas.
  */
 #include "train/check.h"
+#include "train/learning_schedule.h"
+#include "train/optimizer.h"
 
 static pbt_train_settings of(pbt_schedule schedule, double warmup) {
     pbt_train_settings s = pbt_train_settings_default(PBT_SFT);

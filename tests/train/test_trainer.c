@@ -2,7 +2,9 @@
  * The trainer on a small random model: gradients by finite differences, trie = pairwise, accumulation = large
  * batch, and every sentence it refuses with.
  */
+#include "train/batch.h"
 #include "train/fixture.h"
+#include "train/objective.h"
 
 /* Loss and gradients of the first batch of a dataset, with everything else as in a training. */
 typedef struct probe {

@@ -2,6 +2,7 @@
  * Token tries: hand-worked ones, and the law that every sequence's path through the segments spells its
  * tokens.
  */
+#include "train/batch.h"
 #include "train/check.h"
 
 #include <stdlib.h>

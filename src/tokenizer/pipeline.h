@@ -3,8 +3,8 @@
  * pieces or cut them (added tokens, normalizers, pre-tokenizers); every piece left is merged into ids (BPE);
  * the post-processor puts ids around them. Decoding runs the list of ids through the decoders.
  */
-#ifndef PBT_TOKENIZER_INTERNAL_H
-#define PBT_TOKENIZER_INTERNAL_H
+#ifndef PBT_TOKENIZER_PIPELINE_H
+#define PBT_TOKENIZER_PIPELINE_H
 
 #include "base/json.h"
 #include "base/memory.h"
@@ -27,9 +27,6 @@ typedef struct pbt_names {
     } * slots;
     size_t n_slots, count;
 } pbt_names;
-int32_t pbt_names_find(const pbt_names *names, const char *string, size_t length);
-/* Adds or replaces; the string stays the caller's. */
-pbt_code pbt_names_put(pbt_names *names, const char *string, size_t length, int32_t id, pbt_error *error);
 
 /* ---- the BPE model ---- */
 
@@ -48,15 +45,6 @@ typedef struct pbt_bpe {
     int32_t unknown;           /* -1: unknown characters are left out */
     bool byte_fallback, fuse_unknown, ignore_merges;
 } pbt_bpe;
-pbt_code pbt_bpe_prepare(pbt_bpe *bpe, size_t n_merges, pbt_error *error);
-/* A later merge of the same pair replaces the earlier one, as in tokenizers. */
-void pbt_bpe_add_merge(pbt_bpe *bpe, int32_t left, int32_t right, uint32_t rank, int32_t id);
-/* Every pair of tokens whose text together is a token merges into it: ranks are ids, or with `scores` (by id)
- * go by them from high to low, equal scores being equal ranks; -INFINITY: a token that takes no part. */
-pbt_code pbt_bpe_merge_all(pbt_tokenizer *tokenizer, const float *scores, pbt_error *error);
-/* Fills characters[] and bytes[] from names. */
-void pbt_bpe_index(pbt_bpe *bpe);
-const pbt_merge *pbt_bpe_merge(const pbt_bpe *bpe, int32_t left, int32_t right);
 
 /* What merging one word needs; kept from word to word. */
 typedef struct pbt_word {
@@ -72,8 +60,6 @@ typedef struct pbt_word {
     } * heap;
     size_t heap_count, heap_capacity;
 } pbt_word;
-/* Leaves the ids of the piece in word->symbols (those of length > 0, in order). */
-pbt_code pbt_bpe_word(const pbt_bpe *bpe, const char *piece, size_t length, pbt_word *word, pbt_error *error);
 
 /* ---- pieces ---- */
 
@@ -90,27 +76,11 @@ typedef struct pbt_pieces {
     pbt_piece *items;
     size_t count, items_capacity;
 } pbt_pieces;
-void pbt_pieces_free(pbt_pieces *pieces);
-void pbt_pieces_clear(pbt_pieces *pieces);
-/* Appends bytes that all stand for the input range from..to-1. */
-pbt_code pbt_pieces_write(pbt_pieces *pieces, const char *bytes, size_t length, uint32_t from, uint32_t to,
-                          pbt_error *error);
-/* Appends bytes [start, start + length) of another, with their places. */
-pbt_code pbt_pieces_copy(pbt_pieces *pieces, const pbt_pieces *source, size_t start, size_t length,
-                         pbt_error *error);
-/* Adds the piece [start, length-so-far) unless it is empty text. */
-pbt_code pbt_pieces_close(pbt_pieces *pieces, size_t start, int32_t id, pbt_error *error);
-/* Adds a piece over bytes that are there already, unless it is empty text. */
-pbt_code pbt_pieces_cut(pbt_pieces *pieces, size_t start, size_t end, int32_t id, pbt_error *error);
 
 /* ---- patterns ---- */
 
 typedef struct pbt_pattern pbt_pattern;
-/* A regular expression as tokenizers reads it (Oniguruma's Ruby syntax), refused where PCRE2 would differ. */
-pbt_code pbt_pattern_compile(const char *source, const char *file, const char *where, pbt_pattern **pattern,
-                             pbt_error *error);
-pbt_code pbt_pattern_literal(const char *text, size_t length, pbt_pattern **pattern, pbt_error *error);
-void pbt_pattern_free(pbt_pattern *pattern);
+
 /* The state of one search through one subject. */
 typedef struct pbt_search {
     const pbt_pattern *pattern;
@@ -120,11 +90,6 @@ typedef struct pbt_search {
     size_t last_end;   /* SIZE_MAX: no match yet */
     void *match;       /* PCRE2's match data; owned */
 } pbt_search;
-/* Begins a search; the match data of an earlier search with the same struct is used again. */
-pbt_code pbt_search_begin(pbt_search *search, const pbt_pattern *pattern, const char *subject, size_t length,
-                          pbt_error *error);
-pbt_code pbt_search_next(pbt_search *search, bool *found, pbt_error *error);
-void pbt_search_free(pbt_search *search);
 
 /* ---- added tokens ---- */
 
@@ -147,8 +112,6 @@ typedef struct pbt_byte_trie {
     int32_t roots[256];
     bool built;
 } pbt_byte_trie;
-pbt_code pbt_byte_trie_add(pbt_byte_trie *trie, const char *string, size_t length, int32_t added,
-                           pbt_error *error);
 
 /* ---- steps ---- */
 
@@ -235,59 +198,18 @@ struct pbt_tokenizer {
     size_t n_specials;
 };
 
-/* Reads one normalizer or pre-tokenizer value of tokenizer.json (null adds nothing). */
-pbt_code pbt_step_read_normalizer(pbt_tokenizer *tokenizer, const json_t *value, pbt_error *error);
-pbt_code pbt_step_read_pre_tokenizer(pbt_tokenizer *tokenizer, const json_t *value, pbt_error *error);
-pbt_code pbt_decoder_read(pbt_tokenizer *tokenizer, const json_t *value, pbt_error *error);
-pbt_code pbt_step_push(pbt_tokenizer *tokenizer, const pbt_step *step, pbt_error *error);
-
-/* Runs steps[first..last-1] on `pieces`; `other` is room for the rewritten text (the two are swapped). */
-pbt_code pbt_steps_run(const pbt_tokenizer *tokenizer, size_t first, size_t last, pbt_pieces *pieces,
-                       pbt_pieces *other, pbt_search *search, pbt_error *error);
-pbt_code pbt_step_unicode(const pbt_step *step, const pbt_pieces *in, pbt_pieces *out, pbt_error *error);
-pbt_code pbt_step_lowercase(const pbt_pieces *in, pbt_pieces *out, pbt_error *error);
-pbt_code pbt_step_added(const pbt_tokenizer *tokenizer, const pbt_byte_trie *trie, pbt_pieces *pieces,
-                        pbt_error *error);
-
-/* ---- loading ---- */
+/* ---- the tokenizer while it is read ---- */
 
 /* Gives the id its vocabulary string (copied). PBT_BAD_INPUT when another string has that id. */
 pbt_code pbt_tokenizer_set_piece(pbt_tokenizer *tokenizer, int32_t id, const char *string, size_t length,
                                  const char *where, pbt_error *error);
 /* `added` but for its copied strings; is_normalized forms are made by pbt_tokenizer_finish. */
 pbt_code pbt_tokenizer_add_token(pbt_tokenizer *tokenizer, const pbt_added *added, pbt_error *error);
-pbt_code pbt_tokenizer_load_json(pbt_tokenizer *tokenizer, const char *path, pbt_error *error);
-/* From the value of a tokenizer.json; tokenizer->file names it in errors. */
-pbt_code pbt_tokenizer_load_json_value(pbt_tokenizer *tokenizer, const json_t *root, pbt_error *error);
-/* From a GGUF file. *config: the special tokens as tokenizer_config.json has them; caller: json_decref. */
-pbt_code pbt_tokenizer_load_gguf(pbt_tokenizer *tokenizer, const char *path, json_t **config,
-                                 pbt_error *error);
-/* tokenizer.model. `config` (may be NULL) is tokenizer_config.json. */
-pbt_code pbt_tokenizer_load_sentencepiece(pbt_tokenizer *tokenizer, const char *path,
-                                          const unsigned char *data, size_t length, const json_t *config,
-                                          pbt_error *error);
-pbt_code pbt_tokenizer_load_tiktoken(pbt_tokenizer *tokenizer, const char *path, const char *data,
-                                     size_t length, const json_t *config, pbt_error *error);
 /* After the tokens and `n_normalizers` steps (the first ones) are there: builds the tries and puts the steps
  * that cut added tokens in their places. */
 pbt_code pbt_tokenizer_finish(pbt_tokenizer *tokenizer, size_t n_normalizers, pbt_error *error);
 
 /* ---- characters ---- */
-
-/* The byte-level alphabet of GPT-2: byte to code point, and back (-1: not of the alphabet). */
-uint32_t pbt_byte_character(unsigned char byte);
-int pbt_character_byte(uint32_t character);
-/* Unicode's White_Space; \w of Rust's regex; Rust's char::is_numeric. */
-bool pbt_is_space(uint32_t character);
-bool pbt_is_word(uint32_t character);
-bool pbt_is_numeric(uint32_t character);
-/* Whether tokenizers' tables of normalization do not know the character, but ours do. */
-bool pbt_is_newer_than_unicode9(uint32_t character);
-/* Appends `bytes` with every maximal invalid part as one U+FFFD, as Python's decode(errors="replace") and
- * Rust's from_utf8_lossy have it. */
-void pbt_text_append_lossy(pbt_text *text, const char *bytes, size_t length);
-/* The length of the valid character or of the maximal invalid part at bytes[0]; *valid says which. */
-size_t pbt_utf8_part(const char *bytes, size_t length, bool *valid);
 
 #define PBT_GPT2_PATTERN "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
