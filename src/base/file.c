@@ -138,21 +138,16 @@ pbt_code pbt_lines_next(pbt_lines *lines, char **line, size_t *length, size_t *n
     int c = EOF;
     *line = NULL;
     while ((c = getc_unlocked(lines->stream)) != EOF && c != '\n') {
-        void *items = lines->line;
         if (used >= LINE_LIMIT)
             return pbt_fail_at(error, PBT_BAD_INPUT, lines->path, NULL, "line %zu is longer than %d bytes",
                                lines->number + 1, LINE_LIMIT);
-        pbt_code code = pbt_grow(&items, &lines->capacity, used + 2, 1, error);
-        lines->line = items;
-        if (code != PBT_OK) return code;
+        PBT_TRY(pbt_grow(lines->line, &lines->capacity, used + 2, error));
         lines->line[used++] = (char)c;
     }
     if (c == EOF && ferror(lines->stream)) return pbt_fail_errno(error, lines->path, "read");
     if (c == EOF && used == 0) return PBT_OK;
     if (used == 0 && !lines->line) {
-        void *items = NULL;
-        PBT_TRY(pbt_grow(&items, &lines->capacity, 2, 1, error));
-        lines->line = items;
+        PBT_TRY(pbt_grow(lines->line, &lines->capacity, 2, error));
     }
     if (used > 0 && lines->line[used - 1] == '\r') used--;
     lines->line[used] = '\0';

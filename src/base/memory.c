@@ -19,21 +19,21 @@ void *pbt_alloc_aligned(size_t count, size_t size) {
     return memory;
 }
 
-pbt_code pbt_grow(void **items, size_t *capacity, size_t need, size_t size, pbt_error *error) {
-    if (need <= *capacity) return PBT_OK;
-    size_t wanted = *capacity ? *capacity : 8;
-    while (wanted < need) {
-        if (wanted > SIZE_MAX / 2) return pbt_fail_memory(error, SIZE_MAX, "a growing array");
-        wanted *= 2;
+void *pbt_array_grown(void *items, size_t *capacity, size_t need, size_t size, pbt_error *error) {
+    if (need <= *capacity) return items;
+    size_t wanted = *capacity ? *capacity : 8, bytes;
+    while (wanted < need && wanted <= SIZE_MAX / 2) wanted *= 2;
+    if (wanted < need || __builtin_mul_overflow(wanted, size, &bytes)) {
+        pbt_error_set_memory(error, SIZE_MAX, "a growing array");
+        return items;
     }
-    size_t bytes;
-    if (__builtin_mul_overflow(wanted, size, &bytes))
-        return pbt_fail_memory(error, SIZE_MAX, "a growing array");
-    void *grown = realloc(*items, bytes);
-    if (!grown) return pbt_fail_memory(error, bytes, "a growing array");
-    *items = grown;
+    void *grown = realloc(items, bytes);
+    if (!grown) {
+        pbt_error_set_memory(error, bytes, "a growing array");
+        return items;
+    }
     *capacity = wanted;
-    return PBT_OK;
+    return grown;
 }
 
 typedef struct block {

@@ -17,9 +17,15 @@ void *pbt_alloc(size_t count, size_t size);
 /* As pbt_alloc, aligned to 64 bytes (vector kernels). Free with free(). */
 void *pbt_alloc_aligned(size_t count, size_t size);
 
-/* Makes room for at least `need` elements of `size` bytes in a growing array. Doubles; `*items` and
- * `*capacity` are updated together or left alone. PBT_FAILED when memory is out. */
-pbt_code pbt_grow(void **items, size_t *capacity, size_t need, size_t size, pbt_error *error);
+/* pbt_grow(array, &capacity, need, error): makes room for at least `need` elements in a growing array.
+ * Doubles; the array and its capacity change together or not at all. PBT_FAILED when memory is out. A macro,
+ * so that the array keeps its own type: a pointer of another type must not be written through a `void **`.
+ * `array`, `capacity` and `need` are evaluated more than once. */
+#define pbt_grow(array, capacity, need, error)                                                               \
+    ((array) = pbt_array_grown((array), (capacity), (need), sizeof *(array), (error)),                       \
+     *(capacity) >= (need) ? PBT_OK : PBT_FAILED)
+/* What pbt_grow calls: the array, moved or not; on failure `*capacity` stays below `need`. */
+void *pbt_array_grown(void *items, size_t *capacity, size_t need, size_t size, pbt_error *error);
 
 /* Bytes the machine can still give without swapping (MemAvailable); 0 where that is not known. */
 double pbt_memory_available(void);

@@ -42,9 +42,7 @@ static pbt_code add(identities *list, const struct stat *info, const pbt_output_
                     pbt_error *error) {
     /* A terminal is read and written at once, and loses nothing by it. */
     if (S_ISCHR(info->st_mode) || S_ISSOCK(info->st_mode)) return PBT_OK;
-    void *items = list->items;
-    pbt_code code = pbt_grow(&items, &list->capacity, list->count + 1, sizeof *list->items, error);
-    list->items = items;
+    pbt_code code = pbt_grow(list->items, &list->capacity, list->count + 1, error);
     if (code == PBT_OK) list->items[list->count++] = (identity){info->st_dev, info->st_ino, input, itself};
     return code;
 }

@@ -12,9 +12,7 @@ static bool reserve(pbt_text *text, size_t more) {
         text->failed = true;
         return false;
     }
-    void *items = text->data;
-    if (pbt_grow(&items, &text->capacity, text->length + more + 1, 1, NULL) != PBT_OK) text->failed = true;
-    text->data = items;
+    if (pbt_grow(text->data, &text->capacity, text->length + more + 1, NULL) != PBT_OK) text->failed = true;
     return !text->failed;
 }
 

@@ -169,10 +169,7 @@ static pbt_code check_turns(const pbt_chat_template *chat, const pbt_turns *turn
 
 static pbt_code copy_marks(const jinja_run *run, pbt_marks *marks, pbt_error *error) {
     for (const jinja_mark *m = run->marks; m; m = m->next) {
-        void *items = marks->items;
-        pbt_code code = pbt_grow(&items, &marks->capacity, marks->count + 1, sizeof *marks->items, error);
-        marks->items = items;
-        if (code != PBT_OK) return code;
+        PBT_TRY(pbt_grow(marks->items, &marks->capacity, marks->count + 1, error));
         marks->items[marks->count++] = (pbt_span_of_text){m->from, m->to};
     }
     return PBT_OK;

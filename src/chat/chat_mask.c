@@ -13,9 +13,7 @@ static bool begins_with(const pbt_text *whole, const pbt_text *part) {
 }
 
 static pbt_code add_mark(pbt_marks *marks, size_t from, size_t to, pbt_error *error) {
-    void *items = marks->items;
-    pbt_code code = pbt_grow(&items, &marks->capacity, marks->count + 1, sizeof *marks->items, error);
-    marks->items = items;
+    pbt_code code = pbt_grow(marks->items, &marks->capacity, marks->count + 1, error);
     if (code == PBT_OK) marks->items[marks->count++] = (pbt_span_of_text){from, to};
     return code;
 }

@@ -37,7 +37,7 @@ static void forget_from(conversation *c, size_t first) {
 }
 
 static pbt_code say(conversation *c, const char *role, const char *content, pbt_error *error) {
-    PBT_TRY(pbt_grow((void **)&c->messages, &c->capacity, c->count + 1, sizeof *c->messages, error));
+    PBT_TRY(pbt_grow(c->messages, &c->capacity, c->count + 1, error));
     char *copy = pbt_string_copy(content);
     if (!copy) return pbt_fail_memory(error, strlen(content), "a message");
     c->messages[c->count++] = (pbt_message){.role = role, .content = copy};

@@ -35,9 +35,7 @@ static pbt_code read_line(tree_file *f, const char *path, char *line, size_t len
     pbt_code code = pbt_tree_from_json(value, path, where, &f->questions, &tree, error);
     json_decref(value);
     if (code != PBT_OK) return code;
-    void *items = f->trees;
-    if (keep) code = pbt_grow(&items, &f->capacity, f->count + 1, sizeof *f->trees, error);
-    f->trees = items;
+    if (keep) code = pbt_grow(f->trees, &f->capacity, f->count + 1, error);
     if (!keep || code != PBT_OK)
         pbt_tree_free(&tree);
     else

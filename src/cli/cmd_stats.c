@@ -32,11 +32,9 @@ typedef struct rows {
 } rows;
 
 static pbt_code push_row(rows *r, json_t *row, pbt_error *error) {
-    void *items = r->items;
     pbt_code code = r->n >= MOST_ROWS ? pbt_fail(error, PBT_BAD_INPUT, "more than %d lines", MOST_ROWS)
-                                      : pbt_grow(&items, &r->capacity, r->n + 1, sizeof *r->items, error);
+                                      : pbt_grow(r->items, &r->capacity, r->n + 1, error);
     if (code == PBT_OK) {
-        r->items = items;
         r->items[r->n++] = row;
     } else {
         json_decref(row);

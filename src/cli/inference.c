@@ -250,8 +250,7 @@ pbt_code pbt_requests_read(pbt_lines *lines, const char *name, const pbt_inferen
         *end = line == NULL;
         if (*end) break;
         if (strspn(line, " \t\r") == length) continue;
-        PBT_TRY(pbt_grow((void **)&requests->items, &requests->capacity, requests->count + 1,
-                         sizeof *requests->items, error));
+        PBT_TRY(pbt_grow(requests->items, &requests->capacity, requests->count + 1, error));
         pbt_request *request = &requests->items[requests->count++];
         *request = (pbt_request){.line = number};
         place at = {.file = strcmp(name, "-") == 0 ? "standard input" : name};

@@ -66,10 +66,7 @@ static pbt_code collect_tree(const pbt_growth *g, const pbt_tree *trees, size_t 
     for (size_t p = 0; p < parents; p++) {
         if (turn > 1 && !open_branch(&trees[t], &trees[t].nodes[p], turn)) continue;
         for (int32_t r = 0; r < g->plan.n_roles[turn - 1]; r++) {
-            void *items = b->items;
-            pbt_code code = pbt_grow(&items, &b->capacity, b->count + 1, sizeof *b->items, error);
-            b->items = items;
-            if (code != PBT_OK) return code;
+            PBT_TRY(pbt_grow(b->items, &b->capacity, b->count + 1, error));
             int32_t parent = turn == 1 ? -1 : (int32_t)p;
             pbt_role role = g->plan.roles[turn - 1][r];
             b->items[b->count++] = (ready){t, parent, turn, role, node_key(g, &trees[t], parent, role)};

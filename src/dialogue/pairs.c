@@ -82,9 +82,7 @@ static pbt_code add_candidate(pbt_tree *tree, const pbt_node *a, const pbt_node 
                             .chosen = swap ? b->id : a->id,
                             .rejected = swap ? a->id : b->id}};
     c.reason = judge(&c.pair, rules);
-    void *items = list->items;
-    pbt_code code = pbt_grow(&items, &list->capacity, list->count + 1, sizeof *list->items, error);
-    list->items = items;
+    pbt_code code = pbt_grow(list->items, &list->capacity, list->count + 1, error);
     if (code == PBT_OK) list->items[list->count++] = c;
     return code;
 }
@@ -166,17 +164,13 @@ static uint64_t pair_hash(const pbt_pair *pair) {
 }
 
 static pbt_code keep(pbt_pair_list *pairs, const pbt_pair *pair, pbt_error *error) {
-    void *items = pairs->items;
-    pbt_code code = pbt_grow(&items, &pairs->capacity, pairs->count + 1, sizeof *pairs->items, error);
-    pairs->items = items;
+    pbt_code code = pbt_grow(pairs->items, &pairs->capacity, pairs->count + 1, error);
     if (code == PBT_OK) pairs->items[pairs->count++] = *pair;
     return code;
 }
 
 static pbt_code drop(pbt_pair_list *pairs, const pbt_pair *pair, pbt_reason reason, pbt_error *error) {
-    void *drops = pairs->drops;
-    pbt_code code = pbt_grow(&drops, &pairs->drop_capacity, pairs->n_drops + 1, sizeof *pairs->drops, error);
-    pairs->drops = drops;
+    pbt_code code = pbt_grow(pairs->drops, &pairs->drop_capacity, pairs->n_drops + 1, error);
     if (code == PBT_OK)
         pairs->drops[pairs->n_drops++] = (pbt_drop){pair->tree, pair->chosen, pair->rejected, reason};
     return code;

@@ -44,10 +44,7 @@ static pbt_code split_lines(const char *text, char ***lines, size_t *n, pbt_erro
     size_t capacity = 0;
     for (const char *at = text; at && *at;) {
         size_t length = strcspn(at, "\n");
-        void *items = *lines;
-        pbt_code code = pbt_grow(&items, &capacity, *n + 1, sizeof **lines, error);
-        *lines = items;
-        if (code != PBT_OK) return code;
+        PBT_TRY(pbt_grow(*lines, &capacity, *n + 1, error));
         if (length > 0) {
             char *line = pbt_alloc(length + 1, 1);
             if (!line) return pbt_fail_memory(error, length, "a prompt");

@@ -64,12 +64,8 @@ size_t pbt_questions_find(const pbt_questions *questions, const char *id) {
 
 pbt_code pbt_questions_add(pbt_questions *questions, const char *id, const char *text,
                            const char *const *answers, size_t n_answers, pbt_error *error) {
-    void *items = questions->items;
     PBT_TRY(grow_slots(questions, error));
-    pbt_code code =
-        pbt_grow(&items, &questions->capacity, questions->count + 1, sizeof *questions->items, error);
-    questions->items = items;
-    if (code != PBT_OK) return code;
+    PBT_TRY(pbt_grow(questions->items, &questions->capacity, questions->count + 1, error));
     pbt_question *q = &questions->items[questions->count];
     *q = (pbt_question){.id = pbt_string_copy(id),
                         .text = pbt_string_copy(text),

@@ -27,10 +27,7 @@ pbt_code pbt_tree_add(pbt_tree *tree, int32_t parent, int speaker, pbt_role role
     if (parent < -1 || parent >= (int32_t)tree->n_nodes || (parent == -1 && tree->n_nodes > 0))
         return pbt_fail(error, PBT_USAGE, "tree %s: node %zu has the parent %d", tree->id ? tree->id : "",
                         tree->n_nodes, parent);
-    void *nodes = tree->nodes;
-    pbt_code code = pbt_grow(&nodes, &tree->capacity, tree->n_nodes + 1, sizeof *tree->nodes, error);
-    tree->nodes = nodes;
-    if (code != PBT_OK) return code;
+    PBT_TRY(pbt_grow(tree->nodes, &tree->capacity, tree->n_nodes + 1, error));
     pbt_node *added = &tree->nodes[tree->n_nodes];
     *added = (pbt_node){.id = (int32_t)tree->n_nodes,
                         .label = (int64_t)tree->n_nodes,

@@ -85,15 +85,14 @@ static pbt_code draw_block(pbt_engine *engine, pbt_engine_sequence **ready, size
 
 pbt_code pbt_generate_step(pbt_engine *engine, pbt_engine_sequence **active, size_t n, pbt_error *error) {
     size_t n_ready = 0, done = 0;
-    void *memory = (void *)engine->ready;
-    pbt_code code = pbt_grow(&memory, &engine->ready_capacity, n, sizeof *engine->ready, error);
-    pbt_engine_sequence **ready = engine->ready = memory;
-    if (code != PBT_OK) return code;
+    PBT_TRY(pbt_grow(engine->ready, &engine->ready_capacity, n, error));
+    pbt_engine_sequence **ready = engine->ready;
     for (size_t i = 0; i < n; i++) {
         pbt_engine_sequence *s = active[i];
         if (s->generation && s->cursor.depth == s->limit && s->last_row >= 0) ready[n_ready++] = s;
     }
     qsort((void *)ready, n_ready, sizeof *ready, by_last_row);
+    pbt_code code = PBT_OK;
     for (size_t i = 0; code == PBT_OK && i < n_ready; i += done)
         code = draw_block(engine, ready + i, n_ready - i, &done, error);
     return code;

@@ -22,8 +22,7 @@ pbt_code pbt_pass_add(pbt_engine *engine, const pbt_cursor *cursor, int32_t posi
         if (last && last->node == cursor->node && last->position + last->length == position) {
             last->length++;
         } else {
-            PBT_TRY(pbt_grow((void **)&engine->runs, &engine->runs_capacity, engine->n_runs + 1,
-                             sizeof *engine->runs, error));
+            PBT_TRY(pbt_grow(engine->runs, &engine->runs_capacity, engine->n_runs + 1, error));
             engine->runs[engine->n_runs++] = (pbt_row_run){cursor->node, position, 1, engine->n_rows};
         }
         engine->tokens[engine->n_rows] = engine->cache.tokens[kv_row];
@@ -40,8 +39,7 @@ pbt_code pbt_pass_add(pbt_engine *engine, const pbt_cursor *cursor, int32_t posi
 static pbt_code add_segments(pbt_engine *engine, pbt_prefix_node *node, pbt_error *error) {
     size_t missing = 0;
     for (pbt_prefix_node *n = node; n->parent && n->pass != engine->pass; n = n->parent) missing++;
-    PBT_TRY(pbt_grow((void **)&engine->segments, &engine->segments_capacity, engine->n_segments + missing,
-                     sizeof *engine->segments, error));
+    PBT_TRY(pbt_grow(engine->segments, &engine->segments_capacity, engine->n_segments + missing, error));
     engine->n_segments += missing;
     size_t at = engine->n_segments;
     for (pbt_prefix_node *n = node; n->parent && n->pass != engine->pass; n = n->parent) {
@@ -64,8 +62,7 @@ static pbt_code add_spans(pbt_engine *engine, const pbt_row_run *run, pbt_error 
     size_t pieces = 1;
     for (pbt_prefix_node *n = run->node; n->position > run->position; n = n->parent)
         pieces += n->position < run->position + run->length;
-    PBT_TRY(pbt_grow((void **)&engine->spans, &engine->spans_capacity, engine->n_spans + pieces,
-                     sizeof *engine->spans, error));
+    PBT_TRY(pbt_grow(engine->spans, &engine->spans_capacity, engine->n_spans + pieces, error));
     engine->n_spans += pieces;
     pbt_prefix_node *node = run->node;
     size_t at = engine->n_spans;

@@ -45,8 +45,7 @@ static size_t index_of_child(const pbt_prefix_cache *cache, const pbt_prefix_nod
 
 static pbt_code add_child(const pbt_prefix_cache *cache, pbt_prefix_node *node, pbt_prefix_node *child,
                           pbt_error *error) {
-    PBT_TRY(pbt_grow((void **)&node->children, &node->capacity, node->n_children + 1, sizeof *node->children,
-                     error));
+    PBT_TRY(pbt_grow(node->children, &node->capacity, node->n_children + 1, error));
     size_t i = child_index(cache, node, first_token(cache, child));
     memmove(node->children + i + 1, node->children + i, (node->n_children - i) * sizeof *node->children);
     node->children[i] = child;
@@ -176,8 +175,7 @@ static pbt_code find_tree(pbt_prefix_cache *cache, const pbt_adapter *adapter, p
         *tree = cache->trees[i];
         if ((*tree)->adapter == adapter) return PBT_OK;
     }
-    PBT_TRY(
-        pbt_grow((void **)&cache->trees, &cache->capacity, cache->n_trees + 1, sizeof *cache->trees, error));
+    PBT_TRY(pbt_grow(cache->trees, &cache->capacity, cache->n_trees + 1, error));
     *tree = pbt_alloc(1, sizeof **tree);
     if (!*tree) return pbt_fail_memory(error, sizeof **tree, "a tree of prefixes");
     (*tree)->adapter = adapter;
@@ -189,7 +187,7 @@ static pbt_code find_tree(pbt_prefix_cache *cache, const pbt_adapter *adapter, p
 static pbt_code split(pbt_prefix_cache *cache, pbt_prefix_node *node, int32_t length, pbt_error *error) {
     pbt_prefix_node *head = pbt_alloc(1, sizeof *head);
     if (!head) return pbt_fail_memory(error, sizeof *head, "a cached prefix");
-    pbt_code code = pbt_grow((void **)&head->children, &head->capacity, 1, sizeof *head->children, error);
+    pbt_code code = pbt_grow(head->children, &head->capacity, 1, error);
     if (code != PBT_OK) {
         free(head);
         return code;

@@ -82,8 +82,7 @@ static void send_back(schedule *w) {
 
 static pbt_code add_target(pbt_engine *engine, const pbt_engine_sequence *s, int32_t position, int32_t row,
                            pbt_error *error) {
-    PBT_TRY(pbt_grow((void **)&engine->targets, &engine->targets_capacity, engine->n_targets + 1,
-                     sizeof *engine->targets, error));
+    PBT_TRY(pbt_grow(engine->targets, &engine->targets_capacity, engine->n_targets + 1, error));
     engine->targets[engine->n_targets++] =
         (pbt_target){.row = row,
                      .token = s->tokens[position + 1],

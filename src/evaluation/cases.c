@@ -31,9 +31,7 @@ static uint64_t dialogue_hash(const pbt_case *c) {
 }
 
 static pbt_code push(pbt_case_list *list, const pbt_case *item, pbt_error *error) {
-    void *items = list->items;
-    pbt_code code = pbt_grow(&items, &list->capacity, list->count + 1, sizeof *list->items, error);
-    list->items = items;
+    pbt_code code = pbt_grow(list->items, &list->capacity, list->count + 1, error);
     if (code == PBT_OK) list->items[list->count++] = *item;
     return code;
 }
@@ -68,9 +66,7 @@ static pbt_code candidates(const pbt_tree_list *trees, int self, bool own, bool 
             size_t known = 0;
             while (known < list->count && seen[known] != hash) known++;
             if (known < list->count) continue;
-            void *items = seen;
-            code = pbt_grow(&items, &capacity, list->count + 1, sizeof *seen, error);
-            seen = items;
+            code = pbt_grow(seen, &capacity, list->count + 1, error);
             if (code != PBT_OK) break;
             seen[list->count] = hash;
             code = push(list, &c, error);

@@ -140,10 +140,8 @@ static pbt_code read_line(const char *line, size_t length, const wanted *w, cons
                           pbt_farm_data *data, pbt_error *error) {
     json_t *row;
     char where[48];
-    void *items = data->items;
     snprintf(where, sizeof where, "line %zu", number);
-    pbt_code code = pbt_grow(&items, &data->capacity, data->count + 1, sizeof *data->items, error);
-    data->items = items;
+    pbt_code code = pbt_grow(data->items, &data->capacity, data->count + 1, error);
     if (code == PBT_OK) code = pbt_json_parse_row(line, length, file, where, &row, error);
     if (code != PBT_OK) return code;
     pbt_farm_question *q = &data->items[data->count++];

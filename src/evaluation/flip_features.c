@@ -70,9 +70,7 @@ static char *spelled(const pbt_tree *tree, int32_t node, const char *held) {
 }
 
 static pbt_code push(flip_set *set, const flip_case *c, pbt_error *error) {
-    void *items = set->items;
-    pbt_code code = pbt_grow(&items, &set->capacity, set->count + 1, sizeof *set->items, error);
-    set->items = items;
+    pbt_code code = pbt_grow(set->items, &set->capacity, set->count + 1, error);
     if (code == PBT_OK) set->items[set->count++] = *c;
     return code;
 }

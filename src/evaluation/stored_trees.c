@@ -13,11 +13,7 @@ typedef struct reading_trees {
 
 static pbt_code read_tree(void *user, const char *name, json_t *value, pbt_error *error) {
     reading_trees *r = user;
-    void *items = r->trees->items;
-    pbt_code code =
-        pbt_grow(&items, &r->trees->capacity, r->trees->count + 1, sizeof *r->trees->items, error);
-    r->trees->items = items;
-    if (code != PBT_OK) return code;
+    PBT_TRY(pbt_grow(r->trees->items, &r->trees->capacity, r->trees->count + 1, error));
     pbt_tree *tree = &r->trees->items[r->trees->count];
     *tree = (pbt_tree){0};
     size_t known = r->context->questions->questions.count;

@@ -17,10 +17,7 @@ static pbt_code add(pbt_checks *checks, const char *what, pbt_code result, const
                     pbt_error *error, const char *format, ...) __attribute__((format(printf, 6, 7)));
 static pbt_code add(pbt_checks *checks, const char *what, pbt_code result, const pbt_error *problem,
                     pbt_error *error, const char *format, ...) {
-    void *items = checks->items;
-    pbt_code code = pbt_grow(&items, &checks->capacity, checks->count + 1, sizeof *checks->items, error);
-    checks->items = items;
-    if (code != PBT_OK) return code;
+    PBT_TRY(pbt_grow(checks->items, &checks->capacity, checks->count + 1, error));
     pbt_check *check = &checks->items[checks->count++];
     *check = (pbt_check){.passed = result == PBT_OK};
     snprintf(check->what, sizeof check->what, "%s", what);

@@ -23,10 +23,7 @@ static pbt_code reserve_hidden(const pbt_model *model, pbt_logit_buffers *b, pbt
 pbt_code pbt_logit_reserve(const pbt_model *model, pbt_activations *a, int32_t rows, int32_t targets,
                            pbt_error *error) {
     pbt_logit_buffers *b = &a->output;
-    void *local = b->local;
-    pbt_code code = pbt_grow(&local, &b->local_capacity, (size_t)targets, sizeof *b->local, error);
-    b->local = local;
-    if (code != PBT_OK) return code;
+    PBT_TRY(pbt_grow(b->local, &b->local_capacity, (size_t)targets, error));
     PBT_TRY(reserve_hidden(model, b, error));
     if (rows <= b->capacity) return PBT_OK;
     const size_t row = (size_t)model->config.vocab_size * sizeof *b->logits;

@@ -109,9 +109,7 @@ pbt_code pbt_model_empty(pbt_config *config, const char *path, const pbt_device 
 
 void *pbt_weights_alloc(pbt_model *model, size_t bytes, pbt_error *error) {
     pbt_weights *w = model->weights;
-    void *items = w->owned;
-    pbt_code code = pbt_grow(&items, &w->capacity, w->n_owned + 1, sizeof *w->owned, error);
-    w->owned = items;
+    pbt_code code = pbt_grow(w->owned, &w->capacity, w->n_owned + 1, error);
     if (code != PBT_OK) return NULL;
     void *memory = model->ops->alloc(bytes);
     if (memory)

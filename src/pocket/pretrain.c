@@ -38,10 +38,7 @@ static char *spaced(const char *text) {
 }
 
 static pbt_code add_text(char ***texts, size_t *n, size_t *capacity, const char *text, pbt_error *error) {
-    void *items = *texts;
-    pbt_code code = pbt_grow(&items, capacity, *n + 1, sizeof **texts, error);
-    *texts = items;
-    if (code != PBT_OK) return code;
+    PBT_TRY(pbt_grow(*texts, capacity, *n + 1, error));
     (*texts)[*n] = spaced(text);
     return (*texts)[(*n)++] ? PBT_OK : pbt_fail_memory(error, strlen(text), "a corpus");
 }

@@ -22,8 +22,7 @@ pbt_code pbt_byte_trie_add(pbt_byte_trie *trie, const char *string, size_t lengt
         while (node >= 0 && child >= 0 && trie->nodes[child].byte != byte)
             child = trie->nodes[child].next_sibling;
         if (child < 0) {
-            PBT_TRY(pbt_grow((void **)&trie->nodes, &trie->capacity, trie->count + 1, sizeof *trie->nodes,
-                             error));
+            PBT_TRY(pbt_grow(trie->nodes, &trie->capacity, trie->count + 1, error));
             child = (int32_t)trie->count++;
             int32_t *head = node < 0 ? &trie->roots[byte] : &trie->nodes[node].first_child;
             trie->nodes[child] = (struct pbt_byte_trie_node){-1, node < 0 ? -1 : *head, -1, byte};

@@ -18,8 +18,7 @@ static pbt_code push_candidate(const pbt_bpe *bpe, pbt_word *word, int32_t posit
     if (left->next < 0) return PBT_OK;
     const pbt_merge *merge = pbt_bpe_merge(bpe, left->id, word->symbols[left->next].id);
     if (!merge) return PBT_OK;
-    PBT_TRY(pbt_grow((void **)&word->heap, &word->heap_capacity, word->heap_count + 1, sizeof *word->heap,
-                     error));
+    PBT_TRY(pbt_grow(word->heap, &word->heap_capacity, word->heap_count + 1, error));
     struct pbt_candidate fresh = {merge->rank, (uint32_t)position, merge->id};
     size_t at = word->heap_count++;
     for (; at && sooner(fresh, word->heap[(at - 1) / 2]); at = (at - 1) / 2)
@@ -44,8 +43,7 @@ static struct pbt_candidate pop_candidate(pbt_word *word) {
 }
 
 static pbt_code push_symbol(pbt_word *word, int32_t id, size_t length, pbt_error *error) {
-    PBT_TRY(
-        pbt_grow((void **)&word->symbols, &word->capacity, word->count + 1, sizeof *word->symbols, error));
+    PBT_TRY(pbt_grow(word->symbols, &word->capacity, word->count + 1, error));
     int32_t at = (int32_t)word->count++;
     word->symbols[at] = (struct pbt_symbol){id, at - 1, -1, (uint32_t)length};
     if (at) word->symbols[at - 1].next = at;

@@ -61,7 +61,7 @@ static pbt_code add_piece(trainer *t, const char *string, size_t length, int32_t
     if (*id >= 0) return PBT_OK;
     char *copy = pbt_arena_copy(t->arena, string, length);
     if (!copy) return pbt_fail_memory(t->error, length, "the vocabulary");
-    PBT_TRY(pbt_grow((void **)&t->pieces, &t->pieces_capacity, t->n_pieces + 1, sizeof *t->pieces, t->error));
+    PBT_TRY(pbt_grow(t->pieces, &t->pieces_capacity, t->n_pieces + 1, t->error));
     *id = (int32_t)t->n_pieces;
     t->pieces[t->n_pieces++] = copy;
     return pbt_names_put(&t->names, copy, length, *id, t->error);
@@ -101,13 +101,13 @@ static pbt_code change_count(trainer *t, uint64_t pair, int direction, uint32_t 
     slot->count += direction * t->words[word].times;
     if (direction < 0) return PBT_OK;
     if (slot->fresh < 0) {
-        PBT_TRY(pbt_grow((void **)&t->fresh, &t->fresh_capacity, t->n_fresh + 1, sizeof *t->fresh, t->error));
+        PBT_TRY(pbt_grow(t->fresh, &t->fresh_capacity, t->n_fresh + 1, t->error));
         slot->fresh = (int32_t)t->n_fresh;
         t->fresh[t->n_fresh++] = (entry){.pair = pair};
     }
     entry *e = &t->fresh[slot->fresh];
     if (e->n_words && e->words[e->n_words - 1] == word) return PBT_OK;
-    PBT_TRY(pbt_grow((void **)&e->words, &e->capacity, e->n_words + 1, sizeof *e->words, t->error));
+    PBT_TRY(pbt_grow(e->words, &e->capacity, e->n_words + 1, t->error));
     e->words[e->n_words++] = word;
     return PBT_OK;
 }
@@ -119,7 +119,7 @@ static bool better(const entry *a, const entry *b) {
 }
 
 static pbt_code push_entry(trainer *t, entry e) {
-    PBT_TRY(pbt_grow((void **)&t->heap, &t->heap_capacity, t->n_heap + 1, sizeof *t->heap, t->error));
+    PBT_TRY(pbt_grow(t->heap, &t->heap_capacity, t->n_heap + 1, t->error));
     size_t at = t->n_heap++;
     for (; at && better(&e, &t->heap[(at - 1) / 2]); at = (at - 1) / 2) t->heap[at] = t->heap[(at - 1) / 2];
     t->heap[at] = e;
@@ -172,7 +172,7 @@ static pbt_code add_word(trainer *t, const char *bytes, size_t length) {
         pbt_utf8_decode(copy + i, length - i, &size);
         word.ids[word.count++] = pbt_names_find(&t->names, copy + i, size);
     }
-    PBT_TRY(pbt_grow((void **)&t->words, &t->words_capacity, t->n_words + 1, sizeof *t->words, t->error));
+    PBT_TRY(pbt_grow(t->words, &t->words_capacity, t->n_words + 1, t->error));
     PBT_TRY(pbt_names_put(&t->word_ids, copy, length, (int32_t)t->n_words, t->error));
     t->words[t->n_words++] = word;
     return PBT_OK;
@@ -211,7 +211,7 @@ static pbt_code merge_pair(trainer *t, const entry *top) {
                                   : add_piece(t, joined.data, joined.length, &id);
     pbt_text_free(&joined);
     if (code != PBT_OK) return code;
-    PBT_TRY(pbt_grow((void **)&t->merges, &t->merges_capacity, t->n_merges + 1, sizeof *t->merges, t->error));
+    PBT_TRY(pbt_grow(t->merges, &t->merges_capacity, t->n_merges + 1, t->error));
     t->merges[t->n_merges++] = top->pair;
     for (size_t i = 0; i < top->n_words; i++) PBT_TRY(merge_word(t, top->words[i], left, right, id));
     return queue_fresh(t);

@@ -22,7 +22,7 @@ static void strings_free(strings *s) {
 
 /* Ends the entry that was being appended. */
 static pbt_code strings_close(strings *s, pbt_error *error) {
-    PBT_TRY(pbt_grow((void **)&s->ends, &s->capacity, s->count + 1, sizeof *s->ends, error));
+    PBT_TRY(pbt_grow(s->ends, &s->capacity, s->count + 1, error));
     s->ends[s->count++] = s->bytes.length;
     return PBT_OK;
 }

@@ -23,8 +23,7 @@ typedef struct encoder {
 static pbt_code push(encoder *e, int32_t id, size_t from, size_t to, pbt_error *error) {
     PBT_TRY(pbt_ids_push(e->ids, id, error));
     if (!e->offsets) return PBT_OK;
-    PBT_TRY(
-        pbt_grow((void **)e->offsets, &e->offsets_capacity, e->ids->count * 2, sizeof **e->offsets, error));
+    PBT_TRY(pbt_grow(*e->offsets, &e->offsets_capacity, e->ids->count * 2, error));
     (*e->offsets)[2 * e->ids->count - 2] = from;
     (*e->offsets)[2 * e->ids->count - 1] = to;
     return PBT_OK;

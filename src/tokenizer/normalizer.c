@@ -35,7 +35,7 @@ static pbt_code decompose(segment *s, const char *bytes, size_t length, bool com
     utf8proc_option_t options = UTF8PROC_DECOMPOSE | (compatible ? UTF8PROC_COMPAT : 0);
     for (size_t i = 0, size; i < length; i += size) {
         utf8proc_int32_t point = (utf8proc_int32_t)pbt_utf8_decode(bytes + i, length - i, &size);
-        PBT_TRY(pbt_grow((void **)&s->points, &s->capacity, s->count + 32, sizeof *s->points, error));
+        PBT_TRY(pbt_grow(s->points, &s->capacity, s->count + 32, error));
         int boundary = 0;
         if (pbt_is_newer_than_unicode9((uint32_t)point)) {
             s->points[s->count++] = point;
@@ -69,7 +69,7 @@ static pbt_code order_marks(segment *s, pbt_error *error) {
             size_t n = end - i;
             if (n >= 1u << 24)
                 return pbt_fail(error, PBT_BAD_INPUT, "a text has %zu combining marks in a row", n);
-            PBT_TRY(pbt_grow((void **)&s->marks, &s->marks_capacity, n, sizeof *s->marks, error));
+            PBT_TRY(pbt_grow(s->marks, &s->marks_capacity, n, error));
             for (size_t k = 0; k < n; k++)
                 s->marks[k] = (struct ordered){s->points[i + k],
                                                (uint32_t)class_of(s->points[i + k]) << 24 | (uint32_t)k};

@@ -26,9 +26,9 @@ static pbt_code make_room(pbt_pieces *pieces, size_t length, pbt_error *error) {
             "a text of more than %zu bytes (as given, or after normalization) cannot be tokenized; "
             "split it",
             PBT_TEXT_LIMIT);
-    PBT_TRY(pbt_grow((void **)&pieces->bytes, &pieces->bytes_capacity, need, 1, error));
-    PBT_TRY(pbt_grow((void **)&pieces->from, &pieces->from_capacity, need, sizeof *pieces->from, error));
-    return pbt_grow((void **)&pieces->to, &pieces->to_capacity, need, sizeof *pieces->to, error);
+    PBT_TRY(pbt_grow(pieces->bytes, &pieces->bytes_capacity, need, error));
+    PBT_TRY(pbt_grow(pieces->from, &pieces->from_capacity, need, error));
+    return pbt_grow(pieces->to, &pieces->to_capacity, need, error);
 }
 
 pbt_code pbt_pieces_write(pbt_pieces *pieces, const char *bytes, size_t length, uint32_t from, uint32_t to,
@@ -56,8 +56,7 @@ pbt_code pbt_pieces_copy(pbt_pieces *pieces, const pbt_pieces *source, size_t st
 
 pbt_code pbt_pieces_cut(pbt_pieces *pieces, size_t start, size_t end, int32_t id, pbt_error *error) {
     if (start >= end && id < 0) return PBT_OK;
-    PBT_TRY(pbt_grow((void **)&pieces->items, &pieces->items_capacity, pieces->count + 1,
-                     sizeof *pieces->items, error));
+    PBT_TRY(pbt_grow(pieces->items, &pieces->items_capacity, pieces->count + 1, error));
     pieces->items[pieces->count++] = (pbt_piece){(uint32_t)start, (uint32_t)(end - start), id};
     return PBT_OK;
 }

@@ -108,8 +108,8 @@ static pbt_code add_piece(model *m, piece p, pbt_error *error) {
                            id, (int)(p.length < 80 ? p.length : 80), p.text, (unsigned long long)p.type);
     if (id >= PBT_ID_LIMIT)
         return pbt_fail_at(error, PBT_BAD_INPUT, t->file, NULL, "more than %d pieces", PBT_ID_LIMIT);
-    PBT_TRY(pbt_grow((void **)&m->scores, &m->scores_capacity, id + 1, sizeof *m->scores, error));
-    PBT_TRY(pbt_grow((void **)&m->types, &m->types_capacity, id + 1, sizeof *m->types, error));
+    PBT_TRY(pbt_grow(m->scores, &m->scores_capacity, id + 1, error));
+    PBT_TRY(pbt_grow(m->types, &m->types_capacity, id + 1, error));
     m->scores[id] = p.score;
     m->types[id] = p.type;
     PBT_TRY(pbt_tokenizer_set_piece(t, (int32_t)id, p.text, p.length, "pieces", error));

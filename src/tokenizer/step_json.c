@@ -240,8 +240,8 @@ static pbt_code read_decoder(pbt_tokenizer *tokenizer, const json_t *value, cons
                            "Metaspace, Replace, Sequence)",
                            type);
     }
-    pbt_code code = pbt_grow((void **)&tokenizer->decoders, &tokenizer->decoders_capacity,
-                             tokenizer->n_decoders + 1, sizeof *tokenizer->decoders, error);
+    pbt_code code =
+        pbt_grow(tokenizer->decoders, &tokenizer->decoders_capacity, tokenizer->n_decoders + 1, error);
     if (code == PBT_OK)
         tokenizer->decoders[tokenizer->n_decoders++] = decoder;
     else
@@ -255,8 +255,7 @@ pbt_code pbt_decoder_read(pbt_tokenizer *tokenizer, const json_t *value, pbt_err
 }
 
 pbt_code pbt_step_push(pbt_tokenizer *tokenizer, const pbt_step *step, pbt_error *error) {
-    PBT_TRY(pbt_grow((void **)&tokenizer->steps, &tokenizer->steps_capacity, tokenizer->n_steps + 1,
-                     sizeof *tokenizer->steps, error));
+    PBT_TRY(pbt_grow(tokenizer->steps, &tokenizer->steps_capacity, tokenizer->n_steps + 1, error));
     tokenizer->steps[tokenizer->n_steps++] = *step;
     return PBT_OK;
 }

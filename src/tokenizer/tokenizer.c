@@ -15,17 +15,15 @@
 #include <string.h>
 
 pbt_code pbt_ids_push(pbt_ids *ids, int32_t id, pbt_error *error) {
-    PBT_TRY(pbt_grow((void **)&ids->items, &ids->capacity, ids->count + 1, sizeof *ids->items, error));
+    PBT_TRY(pbt_grow(ids->items, &ids->capacity, ids->count + 1, error));
     ids->items[ids->count++] = id;
     return PBT_OK;
 }
 
 static pbt_code make_id_room(pbt_tokenizer *tokenizer, size_t size, pbt_error *error) {
     if (size <= tokenizer->size) return PBT_OK;
-    PBT_TRY(pbt_grow((void **)&tokenizer->pieces, &tokenizer->pieces_capacity, size,
-                     sizeof *tokenizer->pieces, error));
-    PBT_TRY(pbt_grow((void **)&tokenizer->lengths, &tokenizer->lengths_capacity, size,
-                     sizeof *tokenizer->lengths, error));
+    PBT_TRY(pbt_grow(tokenizer->pieces, &tokenizer->pieces_capacity, size, error));
+    PBT_TRY(pbt_grow(tokenizer->lengths, &tokenizer->lengths_capacity, size, error));
     for (size_t i = tokenizer->size; i < size; i++) {
         tokenizer->pieces[i] = NULL;
         tokenizer->lengths[i] = 0;
@@ -56,8 +54,7 @@ pbt_code pbt_tokenizer_set_piece(pbt_tokenizer *tokenizer, int32_t id, const cha
 pbt_code pbt_tokenizer_add_token(pbt_tokenizer *tokenizer, const pbt_added *added, pbt_error *error) {
     size_t length = strlen(added->content);
     PBT_TRY(put_piece(tokenizer, added->id, added->content, length, error));
-    PBT_TRY(pbt_grow((void **)&tokenizer->added, &tokenizer->added_capacity, tokenizer->n_added + 1,
-                     sizeof *tokenizer->added, error));
+    PBT_TRY(pbt_grow(tokenizer->added, &tokenizer->added_capacity, tokenizer->n_added + 1, error));
     pbt_added *copy = &tokenizer->added[tokenizer->n_added++];
     *copy = *added;
     copy->content = copy->normalized = tokenizer->pieces[added->id];

@@ -172,20 +172,14 @@ pbt_code pbt_pass_buffers_create(const pbt_model *model, int32_t rows, int32_t a
 }
 
 static pbt_code grow_floats(float **items, size_t *capacity, int32_t need, pbt_error *error) {
-    void *memory = *items;
-    pbt_code code = pbt_grow(&memory, capacity, (size_t)need, sizeof **items, error);
-    *items = memory;
-    return code;
+    return pbt_grow(*items, capacity, (size_t)need, error);
 }
 
 static pbt_code grow_statistics(pbt_pass_buffers *buffers, int32_t targets, pbt_error *error) {
     pbt_target_statistics *s = &buffers->statistics;
-    void *top = s->top;
     PBT_TRY(grow_floats(&s->entropy, &buffers->entropy_capacity, targets, error));
     PBT_TRY(grow_floats(&s->mean_logit, &buffers->mean_capacity, targets, error));
-    pbt_code code = pbt_grow(&top, &buffers->top_capacity, (size_t)targets, 1, error);
-    s->top = top;
-    return code;
+    return pbt_grow(s->top, &buffers->top_capacity, (size_t)targets, error);
 }
 
 pbt_code pbt_pass_buffers_reserve(pbt_pass_buffers *buffers, int32_t rows, int32_t targets,

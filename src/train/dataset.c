@@ -26,9 +26,7 @@ void pbt_dataset_free(pbt_dataset *dataset) {
 }
 
 pbt_code pbt_dataset_push(pbt_dataset *dataset, pbt_example *example, pbt_error *error) {
-    void *items = dataset->items;
-    PBT_TRY(pbt_grow(&items, &dataset->capacity, dataset->count + 1, sizeof *dataset->items, error));
-    dataset->items = items;
+    PBT_TRY(pbt_grow(dataset->items, &dataset->capacity, dataset->count + 1, error));
     dataset->items[dataset->count++] = *example;
     memset(example, 0, sizeof *example);
     return PBT_OK;

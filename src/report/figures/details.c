@@ -12,10 +12,7 @@ static pbt_code detail_named(pbt_detail_list *list, const char *name, pbt_detail
         *detail = &list->items[i];
         if (strcmp((*detail)->name, name) == 0) return PBT_OK;
     }
-    void *items = list->items;
-    pbt_code code = pbt_grow(&items, &list->capacity, list->count + 1, sizeof *list->items, error);
-    list->items = items;
-    if (code != PBT_OK) return code;
+    PBT_TRY(pbt_grow(list->items, &list->capacity, list->count + 1, error));
     *detail = &list->items[list->count];
     **detail = (pbt_detail){.name = pbt_string_copy(name)};
     if (!(*detail)->name) return pbt_fail_memory(error, strlen(name), "a report");

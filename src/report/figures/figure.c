@@ -8,13 +8,8 @@
 
 pbt_code pbt_figure_add(pbt_figure_items *items, size_t seed, uint32_t cluster, double value,
                         pbt_error *error) {
-    void *list = items->items, *seeds = items->seed;
-    pbt_code code = pbt_grow(&list, &items->capacity, items->count + 1, sizeof *items->items, error);
-    items->items = list;
-    if (code == PBT_OK)
-        code = pbt_grow(&seeds, &items->seed_capacity, items->count + 1, sizeof *items->seed, error);
-    items->seed = seeds;
-    if (code != PBT_OK) return code;
+    PBT_TRY(pbt_grow(items->items, &items->capacity, items->count + 1, error));
+    PBT_TRY(pbt_grow(items->seed, &items->seed_capacity, items->count + 1, error));
     items->items[items->count] = (pbt_item){cluster, value};
     items->seed[items->count++] = seed;
     return PBT_OK;

@@ -18,13 +18,10 @@ static const size_t two_features[2] = {PBT_LOGP_ORIGINAL, PBT_LOGP_ALTERNATIVE};
 pbt_code pbt_flips_add(pbt_flips *flips, const json_t *item, const char *where, size_t seed, uint32_t cluster,
                        pbt_error *error) {
     const json_t *features, *flipped = json_object_get(item, "flipped");
-    void *points = flips->points;
     PBT_TRY(pbt_json_object(item, "features", NULL, where, &features, error));
     if (!json_is_boolean(flipped))
         return pbt_fail(error, PBT_BAD_INPUT, "%s: \"flipped\": expected true or false", where);
-    pbt_code code = pbt_grow(&points, &flips->capacity, flips->n + 1, sizeof *flips->points, error);
-    flips->points = points;
-    if (code != PBT_OK) return code;
+    PBT_TRY(pbt_grow(flips->points, &flips->capacity, flips->n + 1, error));
     pbt_flip_point *p = &flips->points[flips->n];
     *p = (pbt_flip_point){.flipped = json_is_true(flipped), .seed = seed, .cluster = cluster};
     for (int f = 0; f < PBT_FLIP_FEATURES; f++)

@@ -7,9 +7,7 @@
 
 pbt_code pbt_paired_add(pbt_paired_items *items, uint64_t id, uint32_t cluster, double value,
                         pbt_error *error) {
-    void *list = items->items;
-    pbt_code code = pbt_grow(&list, &items->capacity, items->count + 1, sizeof *items->items, error);
-    items->items = list;
+    pbt_code code = pbt_grow(items->items, &items->capacity, items->count + 1, error);
     if (code == PBT_OK) items->items[items->count++] = (pbt_paired_item){id, cluster, value};
     return code;
 }

@@ -27,10 +27,7 @@ pbt_code pbt_table_note(pbt_table *table, const char *note, pbt_error *error) {
 }
 
 pbt_code pbt_table_row(pbt_table *table, pbt_error *error) {
-    void *rows = table->rows;
-    pbt_code code = pbt_grow(&rows, &table->capacity, table->n_rows + 1, sizeof *table->rows, error);
-    table->rows = rows;
-    if (code != PBT_OK) return code;
+    PBT_TRY(pbt_grow(table->rows, &table->capacity, table->n_rows + 1, error));
     memset(table->rows[table->n_rows++], 0, sizeof *table->rows);
     return PBT_OK;
 }
