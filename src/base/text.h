@@ -1,10 +1,11 @@
 /*
- * Text: a growing byte string, UTF-8 checks, and small string helpers.
+ * Text: a growing byte string and small string helpers; with UTF-8.
  */
 #ifndef PBT_BASE_TEXT_H
 #define PBT_BASE_TEXT_H
 
 #include "base/declarations.h"
+#include "base/utf8.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,14 +31,6 @@ void pbt_text_free(pbt_text *text);
 const char *pbt_text_string(const pbt_text *text);
 /* Hands the malloc'ed string to the caller and empties `text`; NULL when an append had failed. */
 char *pbt_text_take(pbt_text *text);
-
-/* The bytes of a UTF-8 byte order mark at the beginning, which is no part of the text: 3, or 0. */
-size_t pbt_byte_order_mark(const char *bytes, size_t length);
-bool pbt_utf8_valid(const char *bytes, size_t length);
-/* Decodes one code point, sets *size to its bytes; an invalid byte gives U+FFFD and size 1. */
-uint32_t pbt_utf8_decode(const char *bytes, size_t length, size_t *size);
-/* Writes 1-4 bytes to `out`; returns how many. */
-size_t pbt_utf8_encode(uint32_t code_point, char out[4]);
 
 /* A malloc'ed copy; NULL when memory is out. */
 char *pbt_string_copy(const char *string);

@@ -19,7 +19,6 @@ complain() {
 
 # Arrows that close a circle and may: FROM TO, and why.
 cat >"$work/allowed" <<'END'
-base/status base/text the sentence of an error is cut between characters
 chat/jinja/parse_template chat/jinja/block statements have bodies, and bodies are templates
 chat/jinja/call chat/jinja/eval a macro's default arguments are expressions
 chat/jinja/call chat/jinja/statements a macro's body is statements, and is called in expressions
