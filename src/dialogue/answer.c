@@ -8,63 +8,23 @@
 #include <string.h>
 #include <strings.h>
 
-static const char *after_label(const char *raw) {
-    static const char label[] = "final answer:";
-    for (const char *at = raw; *at; at++)
-        if (strncasecmp(at, label, sizeof label - 1) == 0) return at + sizeof label - 1;
-    return raw;
-}
-
-/* The first line, without what stands in parentheses, quotes around it, and full stops behind it. */
-static void cut(pbt_text *out, const char *text) {
-    size_t depth = 0;
-    while (isspace((unsigned char)*text)) text++;
-    for (; *text && *text != '\n'; text++) {
-        if (*text == '(') depth++;
-        if (depth == 0) pbt_text_append(out, text, 1);
-        if (*text == ')' && depth > 0) depth--;
-    }
-    while (out->length > 0) {
-        char last = out->data[out->length - 1];
-        bool quoted = last == '"' && out->data[0] == '"' && out->length > 1;
-        if (!isspace((unsigned char)last) && last != '.' && !quoted) break;
-        if (quoted) memmove(out->data, out->data + 1, out->length--);
-        out->data[--out->length] = 0;
-    }
-}
-
-pbt_code pbt_answer_parse(const char *raw, pbt_reading *reading, pbt_error *error) {
-    pbt_text text = {0};
-    *reading = (pbt_reading){.raw = pbt_string_copy(raw)};
-    cut(&text, after_label(raw));
-    bool failed = text.failed || !reading->raw;
-    const char *word = pbt_text_string(&text);
-    if (strcasecmp(word, "agree") == 0)
-        reading->verdict = PBT_AGREE;
-    else if (strcasecmp(word, "disagree") == 0)
-        reading->verdict = PBT_DISAGREE;
-    else if (*word && strcasecmp(word, "none") != 0) {
-        reading->answer = pbt_string_copy(word);
-        failed = failed || !reading->answer;
-    }
-    pbt_text_free(&text);
-    if (!failed) return PBT_OK;
-    pbt_readings_clear(reading, 1);
-    return pbt_fail_memory(error, strlen(raw), "an answer");
-}
-
-void pbt_readings_clear(pbt_reading *readings, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        free(readings[i].answer);
-        free(readings[i].raw);
-        readings[i] = (pbt_reading){0};
-    }
+/* A message of the prompt, the words of a debate put into it after it was cut out: what they say is never
+ * taken for a mark. *content "": nothing was left. */
+static pbt_code fill_message(const char *from, size_t length, const char *question, const char *said,
+                             pbt_arena *arena, char **content, pbt_error *error) {
+    char *part = pbt_arena_copy(arena, from, length);
+    char *filled = part ? pbt_prompt_fill(part, "question", question, "text", said, NULL) : NULL;
+    size_t end = filled ? strlen(filled) : 0;
+    while (end > 0 && isspace((unsigned char)filled[end - 1])) end--;
+    *content = filled ? pbt_arena_copy(arena, filled, end) : NULL;
+    free(filled);
+    return *content ? PBT_OK : pbt_fail_memory(error, length, "a prompt");
 }
 
 /* "### user" and "### assistant" on lines of their own begin messages; without any, all is one user message.
  */
-static pbt_code split_messages(const char *text, pbt_arena *arena, pbt_message **messages, size_t *n,
-                               pbt_error *error) {
+static pbt_code split_messages(const char *text, const char *question, const char *said, pbt_arena *arena,
+                               pbt_message **messages, size_t *n, pbt_error *error) {
     static const struct {
         const char *mark, *role;
     } marks[] = {{"### user", "user"}, {"### assistant", "assistant"}, {"### system", "system"}};
@@ -83,9 +43,9 @@ static pbt_code split_messages(const char *text, pbt_arena *arena, pbt_message *
         if (mark < 3 || last) {
             while (end > start && isspace((unsigned char)end[-1])) end--;
             if (end > start) {
-                char *content = pbt_arena_copy(arena, start, (size_t)(end - start));
-                if (!content) return pbt_fail_memory(error, 0, "a prompt");
-                (*messages)[(*n)++] = (pbt_message){role, content};
+                char *content;
+                PBT_TRY(fill_message(start, (size_t)(end - start), question, said, arena, &content, error));
+                if (*content) (*messages)[(*n)++] = (pbt_message){.role = role, .content = content};
             }
         }
         at += length + !last;
@@ -121,12 +81,8 @@ static pbt_code find_equal(const pbt_question *const *questions, const char *con
 pbt_code pbt_extract_messages(const pbt_prompts *prompts, const char *question, const char *text,
                               pbt_arena *arena, pbt_message **messages, size_t *n_messages,
                               pbt_error *error) {
-    char *filled =
-        pbt_prompt_fill(prompts->extract, "question", question ? question : "", "text", text, NULL);
-    if (!filled) return pbt_fail_memory(error, strlen(text), "a prompt");
-    pbt_code code = split_messages(filled, arena, messages, n_messages, error);
-    free(filled);
-    return code;
+    return split_messages(prompts->extract, question ? question : "", text, arena, messages, n_messages,
+                          error);
 }
 
 static pbt_code set_talk(const pbt_prompts *prompts, const pbt_question *question, const char *text,
@@ -174,13 +130,15 @@ pbt_code pbt_answers_extract(pbt_agent *extractor, const pbt_prompts *prompts,
     return code;
 }
 
-char *pbt_answer_held(const pbt_reading *reading, const char *own_before, const char *other_before) {
+char *pbt_answer_held(const pbt_question *question, const pbt_reading *reading, const char *own_before,
+                      const char *other_before) {
     const char *taken = reading->verdict == PBT_AGREE      ? other_before
                         : reading->verdict == PBT_DISAGREE ? own_before
                                                            : NULL;
     if (!reading->answer) return taken ? pbt_string_copy(taken) : NULL;
     char *normalized = pbt_answer_normalize(reading->answer);
-    if (normalized && *normalized) return normalized;
+    if (normalized && (*normalized || (question && pbt_question_correct(question, normalized))))
+        return normalized;
     free(normalized);
     return NULL;
 }

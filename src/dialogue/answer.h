@@ -16,7 +16,8 @@ typedef struct pbt_reading {
     pbt_verdict verdict;
     char *raw; /* malloc'ed: the extractor's text */
 } pbt_reading;
-/* "Final answer: X (Y)." -> X; Agree / Disagree / NONE (any case) -> verdict or nothing (rules only). */
+/* "Final answer: X (Y)." -> X; Agree / Disagree / NONE in any case and dress ("**Agree**!", "- Agree", "The
+ * answer is: X", quotes, brackets) -> verdict or nothing (rules only). */
 pbt_code pbt_answer_parse(const char *raw, pbt_reading *reading, pbt_error *error);
 /* Asks the extractor about all texts at once (equal texts are asked once). questions may hold NULLs for
  * prompts that do not show the question. */
@@ -32,8 +33,10 @@ pbt_code pbt_extract_messages(const pbt_prompts *prompts, const char *question, 
                               pbt_error *error);
 void pbt_readings_clear(pbt_reading *readings, size_t n);
 /* The normalised answer held after a turn (malloc'ed or NULL), from a reading and the two answers held before
- * it. */
-char *pbt_answer_held(const pbt_reading *reading, const char *own_before, const char *other_before);
+ * it. An answer of which normalisation leaves nothing ("The A") is held only where the question (may be NULL)
+ * accepts such a one, as in TriviaQA's exact match. */
+char *pbt_answer_held(const pbt_question *question, const pbt_reading *reading, const char *own_before,
+                      const char *other_before);
 /* Cuts an unfinished last sentence; a text without any sentence end is kept whole. malloc'ed. */
 char *pbt_trim_unfinished(const char *text);
 

@@ -141,7 +141,8 @@ static pbt_code add_nodes(pbt_tree *trees, int speaker, batch *b, pbt_error *err
         reading->raw = NULL;
         const pbt_node *parent = node->parent >= 0 ? &tree->nodes[node->parent] : NULL;
         const char *theirs = parent ? parent->held[1 - speaker] : NULL;
-        node->held[speaker] = pbt_answer_held(reading, parent ? parent->held[speaker] : NULL, theirs);
+        node->held[speaker] =
+            pbt_answer_held(tree->question, reading, parent ? parent->held[speaker] : NULL, theirs);
         node->held[1 - speaker] = theirs ? pbt_string_copy(theirs) : NULL;
         if (theirs && !node->held[1 - speaker]) return pbt_fail_memory(error, 0, "an answer");
     }

@@ -104,27 +104,53 @@ static pbt_code wrong(const reading *r, const char *where, const char *what, pbt
     return pbt_fail_at(error, PBT_BAD_INPUT, r->file, where, "%s", what);
 }
 
-/* The strings of an array, or of {"value"/"Value", "aliases"/"Aliases"}, without repetitions. */
-static pbt_code answer_texts(const reading *r, const char *where, const json_t *value, const char **texts,
-                             size_t *n, pbt_error *error) {
-    const json_t *list = value, *main = NULL;
-    *n = 0;
-    if (json_is_object(value)) {
-        main = json_object_get(value, json_object_get(value, "value") ? "value" : "Value");
-        list = json_object_get(value, json_object_get(value, "aliases") ? "aliases" : "Aliases");
-        if (!json_is_string(main)) return wrong(r, where, "the answer has no \"value\"", error);
-        texts[(*n)++] = json_string_value(main);
+/* Whether one of the texts reads the same once it is normalised. */
+static bool has_form(const char *const *texts, size_t n, const char *text) {
+    char *wanted = pbt_answer_normalize(text);
+    bool found = false;
+    for (size_t i = 0; wanted && !found && i < n; i++) {
+        char *form = pbt_answer_normalize(texts[i]);
+        found = form && strcmp(form, wanted) == 0;
+        free(form);
     }
-    if (!json_is_array(list) && !main)
-        return wrong(r, where, "expected \"answers\", a list of strings, or TriviaQA's \"answer\"", error);
+    free(wanted);
+    return found;
+}
+
+/* The strings of a list that are not there yet; `forms`: nor in another spelling. */
+static pbt_code add_texts(const reading *r, const char *where, const json_t *list, bool forms,
+                          const char **texts, size_t *n, pbt_error *error) {
     for (size_t i = 0; i < json_array_size(list); i++) {
         const char *text = json_string_value(json_array_get(list, i));
         if (!text) return wrong(r, where, "an answer is not a string", error);
         if (*n == MAX_ANSWERS) return wrong(r, where, "more than 4096 answers", error);
         size_t known = 0;
         while (known < *n && strcmp(texts[known], text) != 0) known++;
-        if (known == *n) texts[(*n)++] = text;
+        if (known == *n && !(forms && has_form(texts, *n, text))) texts[(*n)++] = text;
     }
+    return PBT_OK;
+}
+
+/* The strings of an array, or of {"value"/"Value", "aliases"/"Aliases"} with what TriviaQA's evaluation
+ * accepts besides ("NormalizedAliases", "HumanAnswers"), without repetitions. */
+static pbt_code answer_texts(const reading *r, const char *where, const json_t *value, const char **texts,
+                             size_t *n, pbt_error *error) {
+    const json_t *list = value, *main = NULL, *further[2] = {NULL, NULL};
+    *n = 0;
+    if (json_is_object(value)) {
+        main = json_object_get(value, json_object_get(value, "value") ? "value" : "Value");
+        list = json_object_get(value, json_object_get(value, "aliases") ? "aliases" : "Aliases");
+        further[0] = json_object_get(
+            value, json_object_get(value, "normalized_aliases") ? "normalized_aliases" : "NormalizedAliases");
+        further[1] = json_object_get(value, json_object_get(value, "human_answers") ? "human_answers"
+                                                                                    : "HumanAnswers");
+        if (!json_is_string(main)) return wrong(r, where, "the answer has no \"value\"", error);
+        texts[(*n)++] = json_string_value(main);
+    }
+    if (!json_is_array(list) && !main)
+        return wrong(r, where, "expected \"answers\", a list of strings, or TriviaQA's \"answer\"", error);
+    PBT_TRY(add_texts(r, where, list, false, texts, n, error));
+    for (int i = 0; i < 2; i++) PBT_TRY(add_texts(r, where, further[i], true, texts, n, error));
     return *n > 0 ? PBT_OK : wrong(r, where, "there is no right answer; expected at least one", error);
 }
 

@@ -55,7 +55,7 @@ static pbt_code hold(pbt_tree *tree, pbt_node *node, pbt_error *error) {
     const pbt_reading reading = {.answer = node->answer, .verdict = node->verdict};
     free(node->held[0]);
     free(node->held[1]);
-    node->held[self] = pbt_answer_held(&reading, own, theirs);
+    node->held[self] = pbt_answer_held(tree->question, &reading, own, theirs);
     node->held[other] = theirs ? pbt_string_copy(theirs) : NULL;
     if (theirs && !node->held[other]) return pbt_fail_memory(error, strlen(theirs), "an answer");
     node->correct = pbt_question_correct(tree->question, node->held[self]);

@@ -141,7 +141,8 @@ static pbt_code judge(const pbt_case *c, const pbt_reply_batch *asking, size_t i
     *result = (pbt_case_result){.text = pbt_string_copy(asking->texts[i]),
                                 .answer = reading->answer ? pbt_string_copy(reading->answer) : NULL};
     if (!result->text || (reading->answer && !result->answer)) return pbt_fail_memory(error, 0, "a reply");
-    result->held = pbt_answer_held(reading, node->held[c->listener], node->held[1 - c->listener]);
+    result->held =
+        pbt_answer_held(c->tree->question, reading, node->held[c->listener], node->held[1 - c->listener]);
     result->correct = pbt_question_correct(c->tree->question, result->held);
     result->parsed = reading->answer || reading->verdict != PBT_NO_VERDICT;
     return PBT_OK;

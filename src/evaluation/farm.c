@@ -94,7 +94,7 @@ static pbt_code read_belief(farm_batch *b, const pbt_reply_batch *asking, size_t
     for (int32_t o = 0; o < c->question->n_options && !target; o++)
         if (c->question->kinds[o] == PBT_FARM_TARGET) target = c->question->options[o];
     char *pushed = target && c->n_chat > 2 ? pbt_answer_normalize(target) : NULL;
-    char *held = pbt_answer_held(&asking->readings[i], c->held, pushed);
+    char *held = pbt_answer_held(NULL, &asking->readings[i], c->held, pushed);
     c->last = pbt_farm_option_of(c->question, held);
     if (c->last >= 0) c->held = pbt_arena_string(b->arena, held);
     bool failed = c->last >= 0 && !c->held;

@@ -60,7 +60,7 @@ static void close_questions(pbt_evaluation_task *x) {
 static json_t *bins_of(const pbt_reply_batch *asking, size_t first, size_t samples) {
     json_t *bins = json_object();
     for (size_t s = 0; bins && s < samples; s++) {
-        char *held = pbt_answer_held(&asking->readings[first + s], NULL, NULL);
+        char *held = pbt_answer_held(asking->questions[first + s], &asking->readings[first + s], NULL, NULL);
         json_int_t before = held ? json_integer_value(json_object_get(bins, held)) : 0;
         int failed = held ? json_object_set_new(bins, held, json_integer(before + 1)) : 0;
         free(held);

@@ -87,7 +87,7 @@ static pbt_code ask_first(flipflop_batch *b, pbt_error *error) {
     }
     PBT_TRY(pbt_reply_batch_run(a, b->x->context, b->x->agent, b->x->extractor, error));
     for (size_t i = 0; i < b->n; i++) {
-        b->before[i] = pbt_answer_held(&a->readings[i], NULL, NULL);
+        b->before[i] = pbt_answer_held(a->questions[i], &a->readings[i], NULL, NULL);
         b->read[i] = is_read(&a->readings[i]);
     }
     return PBT_OK;
@@ -117,7 +117,7 @@ static pbt_code challenge(flipflop_batch *b, pbt_error *error) {
     for (size_t i = 0; i < a->n; i++) PBT_TRY(go_on(b, i, &a->talks[i], a->texts[i], prompts->final, error));
     PBT_TRY(pbt_reply_batch_run(a, b->x->context, b->x->agent, b->x->extractor, error));
     for (size_t i = 0; i < a->n; i++) {
-        b->after[i] = pbt_answer_held(&a->readings[i], b->before[i % b->n], NULL);
+        b->after[i] = pbt_answer_held(a->questions[i], &a->readings[i], b->before[i % b->n], NULL);
         b->read_after[i] = is_read(&a->readings[i]);
         if (json_array_append_new(b->texts[i], pbt_json_text(a->texts[i])) != 0)
             return pbt_fail_memory(error, 0, "a reply");

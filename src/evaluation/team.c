@@ -46,7 +46,8 @@ static pbt_code add_turn(discussion *d, const char *text, const pbt_reading *rea
     int speaker = speaker_of(d);
     char *copy = pbt_string_copy(text);
     if (!copy) return pbt_fail_memory(error, 0, "a turn");
-    char *held = pbt_answer_held(reading, d->held[speaker], d->n_turns < 2 ? NULL : d->held[1 - speaker]);
+    char *held =
+        pbt_answer_held(d->question, reading, d->held[speaker], d->n_turns < 2 ? NULL : d->held[1 - speaker]);
     free(d->held[speaker]);
     d->held[speaker] = held;
     d->texts[d->n_turns] = copy;

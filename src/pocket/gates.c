@@ -110,7 +110,7 @@ static pbt_code reply(trials *t, int agent, double temperature, const char *purp
         code = pbt_answers_extract(trial->agents[1], &trial->world->prompts, t->questions, texts, t->n,
                                    ANSWER_TOKENS, readings, trial->monitor, error);
     for (size_t i = 0; code == PBT_OK && i < t->n; i++) {
-        char *held = pbt_answer_held(&readings[i], t->held[i], t->other[i]);
+        char *held = pbt_answer_held(t->questions[i], &readings[i], t->held[i], t->other[i]);
         free(t->held[i]);
         t->held[i] = held;
     }
