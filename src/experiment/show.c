@@ -12,6 +12,14 @@ static const pbt_node *deepest(const pbt_tree *tree) {
     return best;
 }
 
+/* What was read out of a turn. */
+static const char *answer_read(const pbt_node *turn) {
+    if (turn->answer) return turn->answer;
+    return turn->verdict == PBT_AGREE      ? "agrees"
+           : turn->verdict == PBT_DISAGREE ? "disagrees"
+                                           : "no answer read";
+}
+
 bool pbt_show_debate(const pbt_tree *tree, const pbt_monitor *monitor) {
     const pbt_node *path[PBT_MAX_TURNS], *node = deepest(tree);
     size_t n = 0;
@@ -27,8 +35,8 @@ bool pbt_show_debate(const pbt_tree *tree, const pbt_monitor *monitor) {
         char who[32];
         snprintf(who, sizeof who, "%c %s", 'A' + turn->speaker,
                  turn->role == PBT_STANDARD ? "" : pbt_role_names[turn->role]);
-        pbt_monitor_message(monitor, 1, "  %-12s %s %.300s", who, turn->correct ? "\u2713" : "\u2717",
-                            turn->text);
+        pbt_monitor_message(monitor, 1, "  %-12s %s %.300s  [%.60s]", who,
+                            turn->correct ? "\u2713" : "\u2717", turn->text, answer_read(turn));
     }
     return true;
 }

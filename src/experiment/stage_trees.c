@@ -22,6 +22,8 @@ typedef struct growing {
     int64_t nodes, grown; /* of the trees grown now: what a tree may be expected to hold */
     double window_nodes;  /* said in unfinished trees */
     size_t batch_done;    /* said of the batch in work */
+    int64_t unread;       /* of the nodes */
+    bool warned;
     int32_t shown;
     pbt_monitor monitor; /* the run's, with the batches told to this */
 } growing;
@@ -80,6 +82,21 @@ static pbt_code store_tree(growing *g, const pbt_tree *tree, pbt_error *error) {
     return code;
 }
 
+/* Trees of which little can be read give few pairs, hours later: said as soon as it shows. */
+static void look_at_answers(growing *g, const pbt_tree *tree) {
+    enum { ENOUGH = 50 };
+    for (size_t i = 0; i < tree->n_nodes; i++)
+        g->unread += !tree->nodes[i].answer && tree->nodes[i].verdict == PBT_NO_VERDICT;
+    if (g->warned || g->nodes < ENOUGH || 2 * g->unread < g->nodes) return;
+    g->warned = true;
+    pbt_monitor_message(
+        g->run->monitor, 0,
+        "no answer could be read out of %lld of the first %lld turns, so there will be few pairs; "
+        "stop (Ctrl-C), see what the extractor wrote (raw_answer in pbt trees %s --output "
+        "trees.jsonl), and try another agents.extractor or another extract.txt in the prompts",
+        (long long)g->unread, (long long)g->nodes, g->run->folder);
+}
+
 static pbt_code show_tree(growing *g, pbt_tree *tree, pbt_error *error) {
     if (g->part != PBT_TRAIN_PART || g->shown >= g->run->experiment.show_debates) return PBT_OK;
     PBT_TRY(pbt_tree_score(tree, error));
@@ -98,6 +115,7 @@ static pbt_code commit_grown(growing *g, window *w, pbt_error *error) {
     PBT_TRY(pbt_store_commit(g->run->store, error));
     for (size_t i = 0; i < n; i++) {
         g->nodes += (int64_t)w->trees[i].n_nodes;
+        look_at_answers(g, &w->trees[i]);
         PBT_TRY(show_tree(g, &w->trees[i], error));
         pbt_tree_free(&w->trees[i]);
     }

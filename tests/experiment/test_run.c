@@ -157,6 +157,45 @@ static void test_tree_is_the_unit_of_commit(void **state) {
     pbt_run_close(run);
 }
 
+static char *reads_nothing(void *user, const pbt_message *messages, size_t n, pbt_key key) {
+    (void)user, (void)messages, (void)n, (void)key;
+    return pbt_string_copy("Final answer: NONE");
+}
+
+static char said[4096];
+
+static void note_message(void *user, int level, const char *line) {
+    (void)user;
+    size_t length = strlen(said);
+    if (level <= 1) snprintf(said + length, sizeof said - length, "%s\n", line);
+}
+
+/* What is read is shown beside what is said; and where little is read, it is said early, with what to do. */
+static void test_answers_are_shown(void **state) {
+    (void)state;
+    stopper stop = {.left = -1};
+    pbt_monitor monitor = {.user = &stop, .stopped = stopped, .message = note_message};
+    pbt_run *run;
+    said[0] = '\0';
+    assert_int_equal(open_it("shown", "", &monitor, &run), PBT_OK);
+    run->experiment.show_debates = 1;
+    assert_int_equal(pbt_run_stage(run, "trees", &problem), PBT_OK);
+    assert_non_null(strstr(said, "I say it is right  [right]"));
+    assert_null(strstr(said, "no answer could be read"));
+    pbt_run_close(run);
+    said[0] = '\0';
+    assert_int_equal(open_it("unread", "", &monitor, &run), PBT_OK);
+    run->experiment.show_debates = 1;
+    pbt_agent_free(run->agents[PBT_EXTRACTOR]);
+    set_agent(run, PBT_EXTRACTOR, reads_nothing, NULL, NULL);
+    assert_int_equal(pbt_run_stage(run, "trees", &problem), PBT_OK);
+    const char *warning = strstr(said, "no answer could be read out of ");
+    assert_non_null(warning);
+    assert_non_null(strstr(warning, "try another agents.extractor"));
+    assert_null(strstr(warning + 1, "no answer could be read out of "));
+    pbt_run_close(run);
+}
+
 static void test_order_of_stages_and_lock(void **state) {
     (void)state;
     pbt_run *run, *second;
@@ -221,6 +260,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_interrupted_run_is_the_same, make_larger_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_tree_is_the_unit_of_commit, make_larger_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_answers_are_shown, make_larger_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_order_of_stages_and_lock, make_larger_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_another_experiment_is_refused, make_larger_folder,
                                         remove_folder),
