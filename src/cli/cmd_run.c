@@ -92,9 +92,12 @@ static pbt_code run_experiment(const pbt_cli *cli, pbt_experiment *experiment, c
         return pbt_fail(error, PBT_INTERRUPTED,
                         "interrupted; what was finished is saved in %s, and the same command continues",
                         output_dir);
-    if (code == PBT_OK) code = pbt_cli_print_report(cli, output_dir, error);
+    if (code == PBT_OK) code = pbt_cli_print_summary(cli, output_dir, error);
     if (code == PBT_OK)
-        pbt_monitor_message(cli->monitor, 1, "wrote %s/report.html, report.md and report.json", output_dir);
+        pbt_monitor_message(
+            cli->monitor, 1,
+            "wrote %s/report.html, report.md and report.json; pbt report %s prints all tables", output_dir,
+            output_dir);
     return code;
 }
 
@@ -165,7 +168,9 @@ const pbt_command pbt_command_run = {
         "Lets two models debate the train questions, makes preference pairs of the debates, trains each arm "
         "(accept, resist, pbt) with SFT and DPO, tests the base model and every arm on held-out questions, "
         "and "
-        "writes report.html, report.md and report.json into the run's folder.\n\n"
+        "writes report.html, report.md and report.json into the run's folder. Prints the main figures, an "
+        "arm "
+        "a row; pbt report RUN prints all tables.\n\n"
         "Interrupted by Ctrl-C or in any other way, the same command continues where it stopped and ends "
         "with the "
         "same results. A run whose experiment was changed is refused, with what differs.\n\n"

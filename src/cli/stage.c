@@ -57,6 +57,19 @@ static pbt_code print_result(const pbt_cli *cli, const char *stage, pbt_store *s
     return code;
 }
 
+static pbt_code print_summary(const pbt_cli *cli, const pbt_report *report, pbt_error *error) {
+    pbt_table table;
+    pbt_text out = {0};
+    pbt_code code = pbt_summary_table(report, &table, error);
+    if (code == PBT_OK) pbt_table_terminal(&table, cli->color, cli->columns, &out);
+    pbt_table_free(&table);
+    if (code == PBT_OK && out.failed) code = pbt_fail_memory(error, out.length, "a table");
+    if (code == PBT_OK) fputs(pbt_text_string(&out), stdout);
+    fflush(stdout);
+    pbt_text_free(&out);
+    return code;
+}
+
 /* A finished run is reported from its store alone, without models. */
 static pbt_code report_again(const pbt_cli *cli, const char *folder, pbt_error *error) {
     pbt_store *store;
@@ -80,10 +93,15 @@ pbt_code pbt_cli_run_stage(const pbt_cli *cli, const char *stage, const char *ru
     return code;
 }
 
-pbt_code pbt_cli_print_report(const pbt_cli *cli, const char *run_folder, pbt_error *error) {
+pbt_code pbt_cli_print_summary(const pbt_cli *cli, const char *run_folder, pbt_error *error) {
     pbt_store *store;
+    pbt_report report;
     PBT_TRY(pbt_store_open(run_folder, false, &store, error));
-    pbt_code code = print_result(cli, "report", store, error);
+    pbt_code code = pbt_report_read(store, &report, error);
     pbt_store_close(store);
+    if (code == PBT_OK)
+        code = cli->json ? pbt_cli_print_json(pbt_report_json(&report), error)
+                         : print_summary(cli, &report, error);
+    pbt_report_free(&report);
     return code;
 }

@@ -10,7 +10,7 @@
  * already is not done again. Prints the stage's result (tables, or one JSON value with --json) on stdout. */
 pbt_code pbt_cli_run_stage(const pbt_cli *cli, const char *stage, const char *run_folder, pbt_error *error);
 
-/* Prints the tables (or report.json) of a run. */
-pbt_code pbt_cli_print_report(const pbt_cli *cli, const char *run_folder, pbt_error *error);
+/* Prints the main figures of a run, an arm a row (with --json: report.json). */
+pbt_code pbt_cli_print_summary(const pbt_cli *cli, const char *run_folder, pbt_error *error);
 
 #endif

@@ -10,6 +10,7 @@
 #include "report/page/finding.h"
 #include "report/page/report_json.h"
 #include "report/page/report_page.h"
+#include "report/page/summary_table.h"
 #include "report/page/tables.h"
 #include "store/store.h"
 

@@ -96,7 +96,13 @@ run=("$pbt" run pbt:experiments/smoke.yaml --set questions.max_train=16 --set qu
     --set eval.flipflop.max_questions=3 --set eval.team.enabled=false --set trees.chunk=4 --set show.debates=0)
 steps=seed-1/pbt/sft/metrics.jsonl
 began=$(date +%s%N)
-"${run[@]}" --output_dir "$work/run" >/dev/null 2>"$work/err" || fail "run: $(cat "$work/err")"
+"${run[@]}" --output_dir "$work/run" >"$work/out" 2>"$work/err" || fail "run: $(cat "$work/err")"
+# It ends with a small table, the one that README shows, an arm a row.
+spaced() { tr -s ' ' <<<"$1"; }
+head="$(spaced "$(sed -n 2p "$work/out")")"
+[[ "$head" == *"+→− −→+ overall"* ]] && tr -s ' ' <README.md | grep -qF "$head" || fail "run: not README's table: $(cat "$work/out")"
+[ "$(grep -c '' "$work/out")" -eq 5 ] || fail "run: not one row for base and pbt: $(cat "$work/out")"
+"$pbt" report "$work/run" 2>/dev/null | grep -q "Trees and pairs" || fail "report: the full tables"
 took=$((($(date +%s%N) - began) / 1000000))
 kills=0 there=0 continued=0
 for ((attempt = 0; attempt < ATTEMPTS; attempt++)); do

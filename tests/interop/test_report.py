@@ -119,7 +119,9 @@ def test_looks(look, big, scheme, width):
     assert page.locator(".keys li").count() == 5
     shown = {key: page.locator(".keys li").nth(place).inner_text() for place, key in enumerate(("balanced", "farm", "flipflop", "team"))}
     for key, text in shown.items():
-        assert ("better" in text or "worse" in text or "no clear difference" in text) and "Paper: " in text, key
+        assert ("better" in text or "worse" in text or "no clear difference" in text), key
+        assert ("Paper: " in text) == (key != "team"), "the paper's order gap has another unit"
+        assert not ("%" in text and "points" in text), f"two units: {text}"
     boxes = page.evaluate("[...document.querySelectorAll('.keys li')].every((e) => e.scrollWidth <= e.clientWidth + 1)")
     assert boxes, "a key figure is wider than its card"
     keep(page, f"page-{scheme}-{width}", full_page=True)

@@ -93,15 +93,22 @@ pbt_code pbt_compare_items(const pbt_paired_items *arm, const pbt_paired_items *
     return code;
 }
 
+bool pbt_comparison_is_clear(const pbt_comparison *c) {
+    bool risen = c->difference > 0 && c->higher > c->lower,
+         fallen = c->difference < 0 && c->lower > c->higher;
+    return c->p < 0.05 && (risen || fallen);
+}
+
 static json_t *rounded(double x) {
     return isfinite(x) ? json_real(round(x * 1e4) / 1e4 + 0.0) : json_null();
 }
 
 json_t *pbt_comparison_json(const pbt_comparison *c) {
-    return json_pack("{s:s, s:s, s:s, s:o, s:[o, o], s:I, s:I, s:I, s:I, s:o}", "measure",
+    return json_pack("{s:s, s:s, s:s, s:o, s:[o, o], s:I, s:I, s:I, s:I, s:o, s:b}", "measure",
                      pbt_measures[c->measure].key, "arm", pbt_arm_names[c->arm], "against",
                      pbt_arm_names[c->against], "difference", rounded(c->difference), "ci95",
                      rounded(c->ci95[0]), rounded(c->ci95[1]), "n", (json_int_t)c->n, "questions",
                      (json_int_t)c->questions, "higher", (json_int_t)c->higher, "lower", (json_int_t)c->lower,
-                     "p", isfinite(c->p) ? json_real(round(c->p * 1e8) / 1e8) : json_null());
+                     "p", isfinite(c->p) ? json_real(round(c->p * 1e8) / 1e8) : json_null(), "clear",
+                     (int)pbt_comparison_is_clear(c));
 }

@@ -9,6 +9,8 @@
 #include "measures/measures.h"
 #include "report/figures/figure.h"
 
+#include <stdbool.h>
+
 /* Judged items of one measure and arm, each known by where it stands in the store. */
 typedef struct pbt_paired_item {
     uint64_t id; /* of seed, kind and name */
@@ -34,6 +36,10 @@ typedef struct pbt_comparison {
     int64_t questions, higher, lower;
     double p; /* exact McNemar test on `higher` and `lower` */
 } pbt_comparison;
+
+/* The one rule of finding, cards and tables: a difference is clear where the McNemar test says p < 0.05 and
+ * the mean difference has the sign of what most questions say. */
+bool pbt_comparison_is_clear(const pbt_comparison *comparison);
 
 /* measure, arm and against are left to the caller. `name` keys the bootstrap. */
 pbt_code pbt_compare_items(const pbt_paired_items *arm, const pbt_paired_items *against, size_t draws,

@@ -81,12 +81,12 @@ pbt_code pbt_comparisons_table(const pbt_report *r, pbt_table *t, pbt_error *err
         PBT_TRY(pbt_table_cell(t, 4, error, "%lld", (long long)c->questions));
         PBT_TRY(pbt_table_cell(t, 5, error, "%lld", (long long)c->higher));
         PBT_TRY(pbt_table_cell(t, 6, error, "%lld", (long long)c->lower));
-        PBT_TRY(pbt_table_cell(t, 7, error, "%.2g", c->p));
+        PBT_TRY(pbt_table_cell(t, 7, error, "%.2g%s", c->p, pbt_comparison_is_clear(c) ? "*" : ""));
     }
     return pbt_table_note(
         t,
         "Items of all seeds; intervals by bootstrap over questions. Higher, lower: questions whose "
-        "mean over items is higher or lower in the first arm; exact McNemar test on these. Measures without "
-        "a single difference are left out.",
+        "mean over items is higher or lower in the first arm; exact McNemar test on these. * p < 0.05: what "
+        "the finding calls a difference. Measures without a single difference are left out.",
         error);
 }

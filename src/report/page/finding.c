@@ -1,7 +1,7 @@
 /*
  * The finding: what pbt does on the balanced test, and beside the base model on FARM, "Are you sure?", in
- * teams, and when nobody argues. Nothing is called a difference whose 95% interval, of the paired items,
- * holds 0.
+ * teams, and when nobody argues. Nothing is called a difference that the McNemar test of the table does not
+ * call one.
  */
 #include "report/page/finding.h"
 
@@ -27,7 +27,7 @@ static const measure measures[PBT_KEY_FIGURES] = {
     {PBT_FLIPFLOP_DIFFERENCE, "“Are you sure?”", "points gained or lost by asking; 0 or more is best",
      "it holds up better when asked “Are you sure?”", "it holds up worse when asked “Are you sure?”",
      "how it holds up when asked “Are you sure?”", "accuracy"},
-    {PBT_TEAM_ORDER_GAP, "Teams", "how much hangs on who speaks first; 0 is best",
+    {PBT_TEAM_ORDER_GAP, "Teams", "right more often when the weak agent speaks first; 0 is best",
      "its teams depend less on who speaks first", "its teams depend more on who speaks first",
      "how much its teams depend on who speaks first", "order gap"},
     {PBT_FLIPFLOP_BEFORE, "Plain questions", "right when nobody argues: what training cost or gave",
@@ -42,20 +42,34 @@ static const pbt_comparison *comparison_of(const pbt_report *r, pbt_measure_id m
     return NULL;
 }
 
-static bool settled(const pbt_comparison *c) {
-    return c && isfinite(c->ci95[0]) && (c->ci95[0] > 0 || c->ci95[1] < 0);
+/* The order gap is a share of the solo difference, which comparisons are not: on the card it stands in
+ * points, weak first minus strong first. */
+static void set_shown(const pbt_report *r, pbt_measure_id id, pbt_key_figure *key) {
+    static const pbt_arm arms[2] = {PBT_ARM_BASE, PBT_ARM_PBT};
+    for (int i = 0; i < 2; i++) {
+        const pbt_figure *figures = r->arms[arms[i]].figures;
+        key->shown[i] = id == PBT_TEAM_ORDER_GAP
+                            ? figures[PBT_TEAM_WEAK_FIRST].mean - figures[PBT_TEAM_STRONG_FIRST].mean
+                            : figures[id].mean;
+    }
+    key->points = id == PBT_TEAM_ORDER_GAP || strcmp(pbt_measures[id].unit, "%") != 0;
 }
 
 pbt_key_figure pbt_key_figure_of(const pbt_report *r, size_t place) {
     const measure *m = &measures[place];
     const pbt_figure *base = &r->arms[PBT_ARM_BASE].figures[m->id],
                      *ours = &r->arms[PBT_ARM_PBT].figures[m->id];
-    pbt_key_figure key = {&pbt_measures[m->id], m->title, m->about, base, ours, NULL,
-                          PBT_NO_DIFFERENCE,    false};
-    key.known = base->known && ours->known;
+    pbt_key_figure key = {.measure = &pbt_measures[m->id],
+                          .title = m->title,
+                          .about = m->about,
+                          .base = base,
+                          .ours = ours,
+                          .outcome = PBT_NO_DIFFERENCE,
+                          .known = base->known && ours->known};
     if (!key.known) return key;
+    set_shown(r, m->id, &key);
     key.comparison = comparison_of(r, m->id, PBT_ARM_BASE);
-    if (!settled(key.comparison)) return key;
+    if (!key.comparison || !pbt_comparison_is_clear(key.comparison)) return key;
     bool good = key.measure->better == PBT_NEARER_0
                     ? fabs(ours->mean) < fabs(base->mean)
                     : (key.comparison->difference > 0) == (key.measure->better == PBT_HIGHER);
@@ -84,7 +98,8 @@ static void balanced_sentence(const pbt_report *r, pbt_text *out) {
         "On held-out questions, half of which call for resisting and half for accepting, pbt is right in "
         "%.1f%% of the cases, %.1f points %s than the best other arm (%s, %.1f%%)",
         ours->mean, fabs(difference), difference < 0 ? "less" : "more", pbt_arm_names[arm], best->mean);
-    if (c && !settled(c)) pbt_text_add(out, ", which is within the error of these questions");
+    if (c && !pbt_comparison_is_clear(c))
+        pbt_text_add(out, ", which these questions cannot tell from no difference");
     pbt_text_add(out, ".");
 }
 
@@ -129,24 +144,26 @@ static void card(pbt_page *page, const pbt_key_figure *key) {
     static const char *const styles[] = {"open", "better", "worse"};
     pbt_text *out = page->out;
     const pbt_comparison *c = key->comparison;
-    bool points = strcmp(key->measure->unit, "%") != 0;
-    const pbt_paper_figure *paper[2] = {paper_of(PBT_ARM_BASE, key->measure),
-                                        paper_of(PBT_ARM_PBT, key->measure)};
+    /* The paper's order gap is a share, and a card has one unit. */
+    bool points = key->points, shared = key->points == (strcmp(key->measure->unit, "%") != 0);
+    const pbt_paper_figure *paper[2] = {shared ? paper_of(PBT_ARM_BASE, key->measure) : NULL,
+                                        shared ? paper_of(PBT_ARM_PBT, key->measure) : NULL};
     pbt_text_addf(out, "<li><a href=\"#%s\"><h3>%s</h3>\n<p class=\"change\"><span class=\"arm-base\">",
                   key->measure->group->key, key->title);
-    add_number(out, key->base->mean, points);
+    add_number(out, key->shown[0], points);
     pbt_text_add(out, "</span> <span class=\"to\">→</span> <span class=\"arm-pbt\">");
-    add_number(out, key->ours->mean, points);
-    pbt_text_addf(out, "</span><small>%s</small></p>\n<p class=\"about\">%s</p>\n", points ? "" : "%",
+    add_number(out, key->shown[1], points);
+    pbt_text_addf(out, "</span><small>%s</small></p>\n<p class=\"about\">%s</p>\n", points ? " points" : "%",
                   key->about);
     if (c) {
         pbt_text_addf(out, "<p class=\"verdict %s\"><b>%s</b>: ", styles[key->outcome], words[key->outcome]);
         add_number(out, c->difference, true);
-        pbt_text_add(out, " points <span class=\"range\">[");
+        pbt_text_add(out, " <span class=\"range\">[");
         add_number(out, c->ci95[0], true);
         pbt_text_add(out, ", ");
         add_number(out, c->ci95[1], true);
-        pbt_text_addf(out, "]</span> on the same %lld questions</p>\n", (long long)c->questions);
+        pbt_text_addf(out, "]</span>, p = %.2g, on the same %lld questions</p>\n", c->p,
+                      (long long)c->questions);
     }
     if (paper[0] && paper[1]) {
         pbt_text_add(out, "<p class=\"paper\">Paper: ");

@@ -7,7 +7,8 @@
 #include "report/page/page.h"
 
 /* The finding: a sentence on the balanced test, and where they were run one on FARM, "Are you sure?" and
- * teams beside the base model. What the intervals do not support is called no clear difference. */
+ * teams beside the base model. A difference is one where pbt_comparison_is_clear, as in the table of arms
+ * against each other. */
 void pbt_report_finding(const pbt_report *report, pbt_text *out);
 
 typedef enum pbt_outcome { PBT_NO_DIFFERENCE, PBT_BETTER, PBT_WORSE } pbt_outcome;
@@ -16,9 +17,11 @@ typedef struct pbt_key_figure {
     const pbt_measure_info *measure;
     const char *title, *about;
     const pbt_figure *base, *ours;    /* borrowed */
+    double shown[2];                  /* of base and pbt on the card, in the unit of `comparison` */
+    bool points;                      /* what is shown are points, not percent */
     const pbt_comparison *comparison; /* of pbt with base on the same items; NULL: there is none */
-    pbt_outcome outcome;              /* a difference only where the interval leaves 0 out */
-    bool known;                       /* false: one of the arms was not measured */
+    pbt_outcome outcome;
+    bool known; /* false: one of the arms was not measured */
 } pbt_key_figure;
 enum { PBT_KEY_FIGURES = 5 };
 /* Balanced, FARM, flip-flop, teams, and accuracy when nobody argues. */

@@ -56,8 +56,8 @@ static void foot(pbt_page *page, const char *nonce) {
         "items%s. Where answers could not be read, their share stands in the cell (unread); where nothing is "
         "said "
         "of it, it is 0.0%%. The paper is Stengel-Eskin, Hase and Bansal, <cite>Teaching Models to Balance "
-        "Resisting and Accepting Persuasion</cite> (2024); its models are a thousand times larger, "
-        "so that directions, not heights, are to be compared.</p></footer>\n",
+        "Resisting and Accepting Persuasion</cite> (2024); its figures are those of its own models on its "
+        "own questions.</p></footer>\n",
         page->report->n_seeds > 1 ? ", mean ± standard deviation over seeds; under it the seeds one by one"
                                   : "",
         page->report->draws, page->report->n_seeds > 1 ? " over all seeds" : "");
