@@ -1,5 +1,6 @@
 #include "base/file.h"
 
+#include "base/hash.h"
 #include "base/memory.h"
 #include "base/text.h"
 
@@ -12,9 +13,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 pbt_code pbt_fail_errno(pbt_error *error, const char *path, const char *doing) {
     int number = errno;
@@ -193,10 +191,6 @@ char *pbt_path_join(const char *folder, const char *name) {
     size_t n = strlen(folder);
     /* No folder is this folder, not the root of the file system. */
     return pbt_string_format("%s%s%s", folder, n == 0 || folder[n - 1] == '/' ? "" : "/", name);
-}
-
-uint64_t pbt_hash(const void *data, size_t length, uint64_t seed) {
-    return XXH3_64bits_withSeed(data, length, seed);
 }
 
 pbt_code pbt_file_hash(const char *path, uint64_t *hash, pbt_error *error) {

@@ -73,8 +73,7 @@ char *pbt_path_resolve(const char *path);
 int pbt_path_descriptor(const char *path);
 /* The sentence for errno, "PATH: cannot DOING: reason"; returns PBT_BAD_INPUT where the path is to blame. */
 pbt_code pbt_fail_errno(pbt_error *error, const char *path, const char *doing);
-/* XXH3 64-bit of bytes, and of a file's bytes. */
-uint64_t pbt_hash(const void *data, size_t length, uint64_t seed);
+/* pbt_hash of a file's bytes. */
 pbt_code pbt_file_hash(const char *path, uint64_t *hash, pbt_error *error);
 
 PBT_END_DECLS

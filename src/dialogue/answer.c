@@ -1,6 +1,7 @@
 /* Answers out of what was said. */
 #include "dialogue/answer.h"
 
+#include "base/hash.h"
 #include "base/memory.h"
 
 #include <ctype.h>
@@ -57,25 +58,32 @@ static pbt_code split_messages(const char *text, const char *question, const cha
     return PBT_OK;
 }
 
+typedef struct asked_texts {
+    const pbt_question *const *questions;
+    const char *const *texts;
+} asked_texts;
+
+static bool same_text(const void *context, uint64_t place, const void *wanted) {
+    const asked_texts *asked = context;
+    size_t i = *(const size_t *)wanted;
+    return asked->questions[place] == asked->questions[i] &&
+           strcmp(asked->texts[place], asked->texts[i]) == 0;
+}
+
 /* Texts that were asked about already share the talk of the first of them: same[i]. */
 static pbt_code find_equal(const pbt_question *const *questions, const char *const *texts, size_t n,
                            size_t *same, pbt_error *error) {
-    size_t slots = 16;
-    while (slots < 2 * n) slots *= 2;
-    size_t *table = pbt_alloc(slots, sizeof *table); /* index + 1 */
-    if (!table) return pbt_fail_memory(error, slots * sizeof *table, "texts");
-    for (size_t i = 0; i < n; i++) {
-        uint64_t hash = 1469598103934665603u;
-        for (const char *c = texts[i]; *c; c++) hash = (hash ^ (unsigned char)*c) * 1099511628211u;
-        size_t at = (size_t)(hash & (slots - 1));
-        while (table[at] &&
-               (strcmp(texts[table[at] - 1], texts[i]) != 0 || questions[table[at] - 1] != questions[i]))
-            at = (at + 1) & (slots - 1);
-        if (!table[at]) table[at] = i + 1;
-        same[i] = table[at] - 1;
+    const asked_texts asked = {questions, texts};
+    pbt_hash_table table = {0};
+    pbt_code code = PBT_OK;
+    for (size_t i = 0; i < n && code == PBT_OK; i++) {
+        uint64_t hash = pbt_hash(texts[i], strlen(texts[i]), 0);
+        uint64_t place = pbt_hash_table_match(&table, hash, same_text, &asked, &i);
+        same[i] = place == PBT_HASH_NONE ? i : (size_t)place;
+        if (place == PBT_HASH_NONE) code = pbt_hash_table_add(&table, hash, i, error);
     }
-    free(table);
-    return PBT_OK;
+    pbt_hash_table_free(&table);
+    return code;
 }
 
 pbt_code pbt_extract_messages(const pbt_prompts *prompts, const char *question, const char *text,

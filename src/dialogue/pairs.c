@@ -2,6 +2,7 @@
 #include "dialogue/pairs.h"
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/memory.h"
 
 #include <stdlib.h>
@@ -190,10 +191,7 @@ static pbt_reason judge_texts(const pbt_pair *pair) {
 
 static pbt_code finish(candidate_list *list, const pbt_pair_rules *rules, pbt_pair_list *pairs,
                        pbt_error *error) {
-    size_t slots = 16;
-    while (slots < 2 * list->count) slots *= 2;
-    uint64_t *seen = pbt_alloc(slots, sizeof *seen);
-    if (!seen) return pbt_fail_memory(error, slots * sizeof *seen, "pairs");
+    pbt_hash_table seen = {0};
     pbt_code code = PBT_OK;
     for (size_t i = 0; i < list->count && code == PBT_OK; i++) {
         candidate *c = &list->items[i];
@@ -202,11 +200,12 @@ static pbt_code finish(candidate_list *list, const pbt_pair_rules *rules, pbt_pa
         if (c->reason == PBT_KEPT && !kind_of(&c->pair, &c->pair.kind)) c->reason = PBT_NO_KIND;
         if (c->reason == PBT_KEPT) c->reason = judge_texts(&c->pair);
         if (c->reason == PBT_KEPT && rules->drop_duplicates) {
-            uint64_t hash = pair_hash(&c->pair) | 1;
-            size_t at = (size_t)(hash >> 8) & (slots - 1);
-            while (seen[at] && seen[at] != hash) at = (at + 1) & (slots - 1);
-            if (seen[at]) c->reason = PBT_DUPLICATE;
-            seen[at] = hash;
+            uint64_t hash = pair_hash(&c->pair);
+            if (pbt_hash_table_find(&seen, hash))
+                c->reason = PBT_DUPLICATE;
+            else
+                code = pbt_hash_table_add(&seen, hash, i, error);
+            if (code != PBT_OK) break;
         }
         pairs->reasons[c->reason]++;
         if (c->reason != PBT_KEPT) {
@@ -216,7 +215,7 @@ static pbt_code finish(candidate_list *list, const pbt_pair_rules *rules, pbt_pa
         pairs->kinds[c->pair.kind][c->pair.tree->nodes[c->pair.chosen].speaker]++;
         code = keep(pairs, &c->pair, error);
     }
-    free(seen);
+    pbt_hash_table_free(&seen);
     return code;
 }
 

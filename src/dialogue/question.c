@@ -2,6 +2,7 @@
 #include "dialogue/question.h"
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/memory.h"
 
 #include <ctype.h>
@@ -35,36 +36,19 @@ static void free_question(pbt_question *q) {
     free_list(q->choices, q->n_choices);
 }
 
-/* The slot of an id: the one that holds it, or the empty one where it belongs. */
-static size_t slot_of(const pbt_questions *questions, const char *id) {
-    size_t at = (size_t)pbt_hash(id, strlen(id), 0) & (questions->n_slots - 1);
-    while (questions->slots[at] && strcmp(questions->items[questions->slots[at] - 1].id, id) != 0)
-        at = (at + 1) & (questions->n_slots - 1);
-    return at;
-}
-
-/* Room for one more id, at most half full. */
-static pbt_code grow_slots(pbt_questions *questions, pbt_error *error) {
-    if (2 * (questions->count + 1) <= questions->n_slots) return PBT_OK;
-    size_t n = questions->n_slots ? 2 * questions->n_slots : 64;
-    uint32_t *slots = pbt_alloc(n, sizeof *slots);
-    if (!slots) return pbt_fail_memory(error, n * sizeof *slots, "questions");
-    free(questions->slots);
-    questions->slots = slots;
-    questions->n_slots = n;
-    for (size_t i = 0; i < questions->count; i++)
-        slots[slot_of(questions, questions->items[i].id)] = (uint32_t)i + 1;
-    return PBT_OK;
+static bool has_id(const void *questions, uint64_t place, const void *id) {
+    return strcmp(((const pbt_questions *)questions)->items[place].id, id) == 0;
 }
 
 size_t pbt_questions_find(const pbt_questions *questions, const char *id) {
-    uint32_t place = questions->n_slots ? questions->slots[slot_of(questions, id)] : 0;
-    return place ? place - 1 : questions->count;
+    uint64_t hash = pbt_hash(id, strlen(id), 0);
+    uint64_t place = pbt_hash_table_match(&questions->ids, hash, has_id, questions, id);
+    return place == PBT_HASH_NONE ? questions->count : (size_t)place;
 }
 
 pbt_code pbt_questions_add(pbt_questions *questions, const char *id, const char *text,
                            const char *const *answers, size_t n_answers, pbt_error *error) {
-    PBT_TRY(grow_slots(questions, error));
+    PBT_TRY(pbt_hash_table_reserve(&questions->ids, questions->count + 1, error));
     PBT_TRY(pbt_grow(questions->items, &questions->capacity, questions->count + 1, error));
     pbt_question *q = &questions->items[questions->count];
     *q = (pbt_question){.id = pbt_string_copy(id),
@@ -79,16 +63,18 @@ pbt_code pbt_questions_add(pbt_questions *questions, const char *id, const char 
         free_question(q);
         return pbt_fail_memory(error, strlen(text), "a question");
     }
-    size_t slot = slot_of(questions, q->id);
-    if (!questions->slots[slot]) questions->slots[slot] = (uint32_t)questions->count + 1;
+    pbt_code code = PBT_OK; /* of two with one id, the first is found */
+    if (pbt_questions_find(questions, q->id) == questions->count)
+        code =
+            pbt_hash_table_add(&questions->ids, pbt_hash(q->id, strlen(q->id), 0), questions->count, error);
     questions->count++;
-    return PBT_OK;
+    return code;
 }
 
 void pbt_questions_free(pbt_questions *questions) {
     for (size_t i = 0; i < questions->count; i++) free_question(&questions->items[i]);
     free(questions->items);
-    free(questions->slots);
+    pbt_hash_table_free(&questions->ids);
     *questions = (pbt_questions){0};
 }
 

@@ -8,6 +8,7 @@
 #define PBT_DIALOGUE_QUESTION_H
 
 #include "base/declarations.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/random.h"
 #include "base/text.h"
@@ -27,8 +28,7 @@ typedef struct pbt_question {
 typedef struct pbt_questions {
     pbt_question *items;
     size_t count, capacity;
-    uint32_t *slots; /* hash table over the ids: place + 1, 0 = empty */
-    size_t n_slots;
+    pbt_hash_table ids; /* of places in items */
 } pbt_questions;
 
 /* Reads a file, form found by looking; duplicate ids, empty texts and missing answers are errors with their

@@ -1,5 +1,6 @@
 /* Tree JSONL. */
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/memory.h"
 #include "dialogue/tree.h"
 
@@ -88,16 +89,10 @@ static pbt_code find_question(const json_t *value, const char *file, const char 
     return code;
 }
 
-/* The ids of a file's nodes, which need not count from 0: a hash table of places + 1. */
-typedef struct labels {
-    int32_t *slots;
-    size_t n_slots;
-} labels;
-
-static size_t slot_of(const labels *l, const pbt_tree *tree, int64_t label) {
-    size_t at = (size_t)pbt_hash(&label, sizeof label, 0) & (l->n_slots - 1);
-    while (l->slots[at] && tree->nodes[l->slots[at] - 1].label != label) at = (at + 1) & (l->n_slots - 1);
-    return at;
+/* Place of the node with this id in the file, where ids need not count from 0; -1: none yet. */
+static int32_t place_of(const pbt_hash_table *labels, int64_t label) {
+    const pbt_hash_slot *slot = pbt_hash_table_find(labels, (uint64_t)label);
+    return slot ? (int32_t)slot->value : -1;
 }
 
 static pbt_code wrong(const char *file, const char *where, size_t node, const char *expected,
@@ -116,32 +111,31 @@ static pbt_code optional_string(const json_t *value, const char *key, const char
 }
 
 static pbt_code read_parent(const json_t *up, const char *file, const char *where, const pbt_tree *tree,
-                            const labels *l, size_t i, int32_t *parent, pbt_error *error) {
+                            const pbt_hash_table *labels, size_t i, int32_t *parent, pbt_error *error) {
     *parent = -1;
     if (i == 0)
         return !up || json_is_null(up)
                    ? PBT_OK
                    : wrong(file, where, i, "the first node's \"parent\" to be null", error);
-    size_t slot = json_is_integer(up) ? slot_of(l, tree, json_integer_value(up)) : 0;
-    if (!json_is_integer(up) || !l->slots[slot])
-        return wrong(file, where, i, "\"parent\" to be the id of an earlier node", error);
-    *parent = l->slots[slot] - 1;
+    if (json_is_integer(up)) *parent = place_of(labels, json_integer_value(up));
+    if (*parent < 0) return wrong(file, where, i, "\"parent\" to be the id of an earlier node", error);
     if (tree->nodes[*parent].n_children >= MAX_CHILDREN)
         return wrong(file, where, i, "at most 64 responses to a turn", error);
     return PBT_OK;
 }
 
 static pbt_code read_place(const json_t *value, const char *file, const char *where, const pbt_tree *tree,
-                           const labels *l, size_t i, int32_t *parent, int *speaker, pbt_error *error) {
+                           const pbt_hash_table *labels, size_t i, int32_t *parent, int *speaker,
+                           pbt_error *error) {
     const json_t *id = json_object_get(value, "id");
     const char *name = json_string_value(json_object_get(value, "speaker"));
     if (!json_is_integer(id)) return wrong(file, where, i, "\"id\" to be a whole number", error);
-    if (l->slots[slot_of(l, tree, json_integer_value(id))])
+    if (place_of(labels, json_integer_value(id)) >= 0)
         return wrong(file, where, i, "an \"id\" that no earlier node has", error);
     if (!name || (strcmp(name, "A") != 0 && strcmp(name, "B") != 0))
         return wrong(file, where, i, "\"speaker\" to be \"A\" or \"B\"", error);
     *speaker = name[0] == 'B';
-    PBT_TRY(read_parent(json_object_get(value, "parent"), file, where, tree, l, i, parent, error));
+    PBT_TRY(read_parent(json_object_get(value, "parent"), file, where, tree, labels, i, parent, error));
     if (*parent >= 0 && tree->nodes[*parent].speaker == *speaker)
         return wrong(file, where, i, "the other speaker than its parent's", error);
     int32_t turn = *parent < 0 ? 1 : tree->nodes[*parent].turn + 1;
@@ -152,13 +146,13 @@ static pbt_code read_place(const json_t *value, const char *file, const char *wh
     return PBT_OK;
 }
 
-static pbt_code read_node(const json_t *value, const char *file, const char *where, pbt_tree *tree, labels *l,
-                          size_t i, pbt_error *error) {
+static pbt_code read_node(const json_t *value, const char *file, const char *where, pbt_tree *tree,
+                          pbt_hash_table *labels, size_t i, pbt_error *error) {
     int32_t parent = -1;
     int speaker = 0;
     const char *text, *answer, *verdict, *raw;
     if (!json_is_object(value)) return wrong(file, where, i, "an object", error);
-    PBT_TRY(read_place(value, file, where, tree, l, i, &parent, &speaker, error));
+    PBT_TRY(read_place(value, file, where, tree, labels, i, &parent, &speaker, error));
     const char *role = json_string_value(json_object_get(value, "role"));
     if (!role || pbt_role_of(role) == PBT_ROLES)
         return wrong(file, where, i,
@@ -178,7 +172,7 @@ static pbt_code read_node(const json_t *value, const char *file, const char *whe
     pbt_node *node;
     PBT_TRY(pbt_tree_add(tree, parent, speaker, pbt_role_of(role), text, answer, said, &node, error));
     node->label = json_integer_value(json_object_get(value, "id"));
-    l->slots[slot_of(l, tree, node->label)] = node->id + 1;
+    PBT_TRY(pbt_hash_table_add(labels, (uint64_t)node->label, (uint64_t)node->id, error));
     if (raw && !(node->raw_answer = pbt_string_copy(raw)))
         return pbt_fail_memory(error, strlen(raw), "an answer");
     return PBT_OK;
@@ -197,18 +191,16 @@ pbt_code pbt_tree_from_json(const json_t *value, const char *file, const char *w
         return pbt_fail_at(error, PBT_BAD_INPUT, file, where, "expected 1 to %d nodes, found %zu", MAX_NODES,
                            json_array_size(nodes));
     const char *id = json_string_value(json_object_get(value, "id"));
-    labels l = {.n_slots = 16};
-    while (l.n_slots < 2 * json_array_size(nodes)) l.n_slots *= 2;
-    l.slots = pbt_alloc(l.n_slots, sizeof *l.slots);
+    pbt_hash_table labels = {0};
     tree->id = pbt_string_copy(id ? id : tree->question->id);
-    pbt_code code = tree->id && l.slots ? PBT_OK : pbt_fail_memory(error, l.n_slots, "a tree");
+    pbt_code code = tree->id ? PBT_OK : pbt_fail_memory(error, 0, "a tree");
     if (code == PBT_OK) {
         json_array_foreach((json_t *)(uintptr_t)nodes, i, node) {
-            code = read_node(node, file, where, tree, &l, i, error);
+            code = read_node(node, file, where, tree, &labels, i, error);
             if (code != PBT_OK) break;
         }
     }
-    free(l.slots);
+    pbt_hash_table_free(&labels);
     if (code != PBT_OK) pbt_tree_free(tree);
     return code;
 }

@@ -1,6 +1,7 @@
 #include "evaluation/cases.h"
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/memory.h"
 #include "evaluation/reply_batch.h"
 
@@ -54,8 +55,7 @@ static bool case_of(const pbt_tree *tree, int32_t node, int self, pbt_case *out)
 
 static pbt_code candidates(const pbt_tree_list *trees, int self, bool own, bool plus_minus,
                            pbt_case_list *list, pbt_error *error) {
-    uint64_t *seen = NULL;
-    size_t capacity = 0;
+    pbt_hash_table seen = {0};
     pbt_code code = PBT_OK;
     for (size_t t = 0; t < trees->count && code == PBT_OK; t++)
         for (size_t i = 0; i < trees->items[t].n_nodes && code == PBT_OK; i++) {
@@ -63,15 +63,11 @@ static pbt_code candidates(const pbt_tree_list *trees, int self, bool own, bool 
             if (!case_of(&trees->items[t], (int32_t)i, self, &c)) continue;
             if (c.own != own || c.plus_minus != plus_minus) continue;
             uint64_t hash = dialogue_hash(&c);
-            size_t known = 0;
-            while (known < list->count && seen[known] != hash) known++;
-            if (known < list->count) continue;
-            code = pbt_grow(seen, &capacity, list->count + 1, error);
-            if (code != PBT_OK) break;
-            seen[list->count] = hash;
-            code = push(list, &c, error);
+            if (pbt_hash_table_find(&seen, hash)) continue;
+            code = pbt_hash_table_add(&seen, hash, list->count, error);
+            if (code == PBT_OK) code = push(list, &c, error);
         }
-    free(seen);
+    pbt_hash_table_free(&seen);
     return code;
 }
 

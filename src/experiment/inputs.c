@@ -1,6 +1,7 @@
 #include "experiment/inputs.h"
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/hub.h"
 #include "gguf/gguf.h"
 

@@ -1,6 +1,7 @@
 /* Opening and making models: files to arrays, every name and shape checked. */
 #include "model/model.h"
 
+#include "base/hash.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "model/bitsandbytes.h"

@@ -16,10 +16,10 @@ static bool sooner(struct pbt_candidate a, struct pbt_candidate b) {
 static pbt_code push_candidate(const pbt_bpe *bpe, pbt_word *word, int32_t position, pbt_error *error) {
     const struct pbt_symbol *left = &word->symbols[position];
     if (left->next < 0) return PBT_OK;
-    const pbt_merge *merge = pbt_bpe_merge(bpe, left->id, word->symbols[left->next].id);
-    if (!merge) return PBT_OK;
+    pbt_merge merge;
+    if (!pbt_bpe_merge(bpe, left->id, word->symbols[left->next].id, &merge)) return PBT_OK;
     PBT_TRY(pbt_grow(word->heap, &word->heap_capacity, word->heap_count + 1, error));
-    struct pbt_candidate fresh = {merge->rank, (uint32_t)position, merge->id};
+    struct pbt_candidate fresh = {merge.rank, (uint32_t)position, merge.id};
     size_t at = word->heap_count++;
     for (; at && sooner(fresh, word->heap[(at - 1) / 2]); at = (at - 1) / 2)
         word->heap[at] = word->heap[(at - 1) / 2];
@@ -111,8 +111,8 @@ pbt_code pbt_bpe_word(const pbt_bpe *bpe, const char *piece, size_t length, pbt_
         struct pbt_candidate top = pop_candidate(word);
         const struct pbt_symbol *left = &word->symbols[top.position];
         if (!left->length || left->next < 0) continue;
-        const pbt_merge *now = pbt_bpe_merge(bpe, left->id, word->symbols[left->next].id);
-        if (!now || now->id != top.id) continue;
+        pbt_merge now;
+        if (!pbt_bpe_merge(bpe, left->id, word->symbols[left->next].id, &now) || now.id != top.id) continue;
         join(word, (int32_t)top.position, top.id);
         if (left->previous >= 0) PBT_TRY(push_candidate(bpe, word, left->previous, error));
         PBT_TRY(push_candidate(bpe, word, (int32_t)top.position, error));

@@ -4,6 +4,7 @@
  * entry comes up, as there; so the vocabulary and the merges are the same.
  */
 #include "base/file.h"
+#include "base/hash.h"
 #include "tokenizer/characters.h"
 #include "tokenizer/pattern.h"
 #include "tokenizer/pieces.h"
@@ -28,7 +29,6 @@ typedef struct entry {
 } entry;
 
 typedef struct pair_count {
-    uint64_t pair; /* UINT64_MAX: empty slot */
     int64_t count;
     int32_t fresh; /* index into trainer.fresh, or -1 */
 } pair_count;
@@ -42,8 +42,9 @@ typedef struct trainer {
     symbols *words;
     size_t n_words, words_capacity;
     pair_count *counts;
-    size_t n_counts, n_slots;
-    entry *fresh; /* pairs that gained words since the queue was last filled */
+    size_t n_counts, counts_capacity;
+    pbt_hash_table pairs; /* pbt_pair_of -> place in counts */
+    entry *fresh;         /* pairs that gained words since the queue was last filled */
     size_t n_fresh, fresh_capacity;
     entry *heap;
     size_t n_heap, heap_capacity;
@@ -51,10 +52,6 @@ typedef struct trainer {
     size_t n_merges, merges_capacity;
     pbt_error *error;
 } trainer;
-
-static uint64_t pair_of(int32_t left, int32_t right) {
-    return (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
-}
 
 static pbt_code add_piece(trainer *t, const char *string, size_t length, int32_t *id) {
     *id = pbt_names_find(&t->names, string, length);
@@ -69,34 +66,20 @@ static pbt_code add_piece(trainer *t, const char *string, size_t length, int32_t
 
 /* ---- counts of pairs ---- */
 
-static pair_count *count_slot(const trainer *t, uint64_t pair) {
-    uint64_t mixed = pair * 0x9e3779b97f4a7c15u;
-    size_t slot = (mixed ^ mixed >> 32) & (t->n_slots - 1);
-    while (t->counts[slot].pair != pair && t->counts[slot].pair != UINT64_MAX)
-        slot = (slot + 1) & (t->n_slots - 1);
-    return &t->counts[slot];
-}
-
-static pbt_code grow_counts(trainer *t) {
-    size_t n = t->n_slots ? t->n_slots * 2 : 1024, old_n = t->n_slots;
-    pair_count *old = t->counts, *larger = pbt_alloc(n, sizeof *larger);
-    if (!larger) return pbt_fail_memory(t->error, n * sizeof *larger, "the counts of pairs");
-    for (size_t i = 0; i < n; i++) larger[i].pair = UINT64_MAX;
-    t->counts = larger;
-    t->n_slots = n;
-    for (size_t i = 0; i < old_n; i++)
-        if (old[i].pair != UINT64_MAX) *count_slot(t, old[i].pair) = old[i];
-    free(old);
-    return PBT_OK;
+/* NULL: the pair was never counted. */
+static pair_count *count_of(const trainer *t, uint64_t pair) {
+    const pbt_hash_slot *slot = pbt_hash_table_find(&t->pairs, pair);
+    return slot ? &t->counts[slot->value] : NULL;
 }
 
 /* Changes a pair's count by `change` words' worth; a gain records that the pair stands in `word`. */
 static pbt_code change_count(trainer *t, uint64_t pair, int direction, uint32_t word) {
-    if (t->n_counts * 2 >= t->n_slots) PBT_TRY(grow_counts(t));
-    pair_count *slot = count_slot(t, pair);
-    if (slot->pair == UINT64_MAX) {
-        *slot = (pair_count){.pair = pair, .fresh = -1};
-        t->n_counts++;
+    pair_count *slot = count_of(t, pair);
+    if (!slot) {
+        PBT_TRY(pbt_grow(t->counts, &t->counts_capacity, t->n_counts + 1, t->error));
+        PBT_TRY(pbt_hash_table_add(&t->pairs, pair, t->n_counts, t->error));
+        slot = &t->counts[t->n_counts++];
+        *slot = (pair_count){.fresh = -1};
     }
     slot->count += direction * t->words[word].times;
     if (direction < 0) return PBT_OK;
@@ -144,7 +127,7 @@ static entry pop_entry(trainer *t) {
 /* Moves the pairs that gained words into the queue; those that gained none in total are dropped. */
 static pbt_code queue_fresh(trainer *t) {
     for (size_t i = 0; i < t->n_fresh; i++) {
-        pair_count *slot = count_slot(t, t->fresh[i].pair);
+        pair_count *slot = count_of(t, t->fresh[i].pair);
         slot->fresh = -1;
         t->fresh[i].count = slot->count;
         if (slot->count > 0)
@@ -188,12 +171,12 @@ static pbt_code merge_word(trainer *t, uint32_t index, int32_t left, int32_t rig
             continue;
         }
         if (out) {
-            PBT_TRY(change_count(t, pair_of(word->ids[out - 1], left), -1, index));
-            PBT_TRY(change_count(t, pair_of(word->ids[out - 1], id), 1, index));
+            PBT_TRY(change_count(t, pbt_pair_of(word->ids[out - 1], left), -1, index));
+            PBT_TRY(change_count(t, pbt_pair_of(word->ids[out - 1], id), 1, index));
         }
         if (i + 2 < word->count) {
-            PBT_TRY(change_count(t, pair_of(right, word->ids[i + 2]), -1, index));
-            PBT_TRY(change_count(t, pair_of(id, word->ids[i + 2]), 1, index));
+            PBT_TRY(change_count(t, pbt_pair_of(right, word->ids[i + 2]), -1, index));
+            PBT_TRY(change_count(t, pbt_pair_of(id, word->ids[i + 2]), 1, index));
         }
         word->ids[out++] = id;
         i++;
@@ -220,11 +203,11 @@ static pbt_code merge_pair(trainer *t, const entry *top) {
 static pbt_code learn(trainer *t, size_t vocab_size) {
     for (size_t w = 0; w < t->n_words; w++)
         for (uint32_t i = 0; i + 1 < t->words[w].count; i++)
-            PBT_TRY(change_count(t, pair_of(t->words[w].ids[i], t->words[w].ids[i + 1]), 1, (uint32_t)w));
+            PBT_TRY(change_count(t, pbt_pair_of(t->words[w].ids[i], t->words[w].ids[i + 1]), 1, (uint32_t)w));
     PBT_TRY(queue_fresh(t));
     while (t->n_pieces < vocab_size && t->n_heap) {
         entry top = pop_entry(t);
-        int64_t count = count_slot(t, top.pair)->count;
+        int64_t count = count_of(t, top.pair)->count;
         if (count < 1) {
             /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): an entry is in the heap once, and its words are its
              * own */
@@ -333,8 +316,9 @@ static pbt_code write_json(const trainer *t, bool add_prefix_space, const char *
 static void release(trainer *t) {
     for (size_t i = 0; i < t->n_fresh; i++) free(t->fresh[i].words);
     for (size_t i = 0; i < t->n_heap; i++) free(t->heap[i].words);
-    free(t->names.slots);
-    free(t->word_ids.slots);
+    pbt_names_free(&t->names);
+    pbt_names_free(&t->word_ids);
+    pbt_hash_table_free(&t->pairs);
     free(t->pieces);
     free(t->words);
     free(t->counts);

@@ -6,6 +6,7 @@
 #ifndef PBT_TOKENIZER_PIPELINE_H
 #define PBT_TOKENIZER_PIPELINE_H
 
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "tokenizer/tokenizer.h"
@@ -18,28 +19,27 @@ enum { PBT_ID_LIMIT = 1 << 24, PBT_ADDED_LIMIT = 4096 };
 
 /* ---- strings to ids ---- */
 
-/* An insert-only hash from strings to numbers >= 0. */
+/* Strings and the numbers >= 0 that they stand for. */
 typedef struct pbt_names {
     struct pbt_name {
         const char *string;
         uint32_t length;
-        int32_t id; /* -1: empty slot */
-    } * slots;
-    size_t n_slots, count;
+        int32_t id;
+    } * items;
+    size_t count, capacity;
+    pbt_hash_table table; /* of places in items */
 } pbt_names;
 
 /* ---- the BPE model ---- */
 
 typedef struct pbt_merge {
-    uint64_t pair; /* left << 32 | right; UINT64_MAX: empty slot */
     uint32_t rank;
     int32_t id; /* of the merged token */
 } pbt_merge;
 
 typedef struct pbt_bpe {
-    pbt_names names; /* the model's vocabulary, without added tokens */
-    pbt_merge *merges;
-    size_t n_merge_slots, n_merges;
+    pbt_names names;           /* the model's vocabulary, without added tokens */
+    pbt_hash_table merges;     /* pbt_pair_of -> rank << 32 | id of the merged token */
     int32_t characters[0x250]; /* ids of one-character tokens, -1 where none: spares the hash */
     int32_t bytes[256];        /* ids of <0x00>..<0xFF> */
     int32_t unknown;           /* -1: unknown characters are left out */

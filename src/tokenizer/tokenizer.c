@@ -4,6 +4,7 @@
  */
 #include "tokenizer/tokenizer.h"
 
+#include "base/hash.h"
 #include "tokenizer/added.h"
 #include "tokenizer/pattern.h"
 #include "tokenizer/pieces.h"
@@ -122,8 +123,8 @@ void pbt_tokenizer_free(pbt_tokenizer *tokenizer) {
     for (size_t i = 0; i < tokenizer->n_decoders; i++) pbt_pattern_free(tokenizer->decoders[i].pattern);
     free(tokenizer->steps);
     free(tokenizer->decoders);
-    free(tokenizer->bpe.names.slots);
-    free(tokenizer->bpe.merges);
+    pbt_names_free(&tokenizer->bpe.names);
+    pbt_hash_table_free(&tokenizer->bpe.merges);
     free(tokenizer->pieces);
     free(tokenizer->lengths);
     free(tokenizer->added);

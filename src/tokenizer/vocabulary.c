@@ -2,80 +2,67 @@
  * The BPE model's two tables: strings to ids, and pairs of ids to merges.
  */
 #include "tokenizer/vocabulary.h"
-#include "base/file.h"
+
+#include "base/hash.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static size_t slot_of(const pbt_names *names, const char *string, size_t length) {
-    size_t mask = names->n_slots - 1;
-    size_t slot = pbt_hash(string, length, 0) & mask;
-    for (;; slot = (slot + 1) & mask) {
-        const struct pbt_name *name = &names->slots[slot];
-        if (name->id < 0 || (name->length == length && memcmp(name->string, string, length) == 0))
-            return slot;
-    }
+typedef struct wanted_name {
+    const char *string;
+    size_t length;
+} wanted_name;
+
+static bool same_name(const void *context, uint64_t place, const void *wanted) {
+    const struct pbt_name *name = &((const pbt_names *)context)->items[place];
+    const wanted_name *w = wanted;
+    return name->length == w->length && memcmp(name->string, w->string, w->length) == 0;
+}
+
+static uint64_t place_of(const pbt_names *names, uint64_t hash, const char *string, size_t length) {
+    return pbt_hash_table_match(&names->table, hash, same_name, names, &(wanted_name){string, length});
 }
 
 int32_t pbt_names_find(const pbt_names *names, const char *string, size_t length) {
-    return names->count ? names->slots[slot_of(names, string, length)].id : -1;
-}
-
-static pbt_code grow_names(pbt_names *names, pbt_error *error) {
-    pbt_names larger = {.n_slots = names->n_slots ? names->n_slots * 2 : 64};
-    larger.slots = pbt_alloc(larger.n_slots, sizeof *larger.slots);
-    if (!larger.slots) return pbt_fail_memory(error, larger.n_slots * sizeof *larger.slots, "a vocabulary");
-    for (size_t i = 0; i < larger.n_slots; i++) larger.slots[i].id = -1;
-    for (size_t i = 0; i < names->n_slots; i++) {
-        const struct pbt_name *name = &names->slots[i];
-        if (name->id >= 0) larger.slots[slot_of(&larger, name->string, name->length)] = *name;
-    }
-    free(names->slots);
-    names->slots = larger.slots;
-    names->n_slots = larger.n_slots;
-    return PBT_OK;
+    uint64_t place = place_of(names, pbt_hash(string, length, 0), string, length);
+    return place == PBT_HASH_NONE ? -1 : names->items[place].id;
 }
 
 pbt_code pbt_names_put(pbt_names *names, const char *string, size_t length, int32_t id, pbt_error *error) {
-    if (names->count * 2 >= names->n_slots) PBT_TRY(grow_names(names, error));
-    struct pbt_name *name = &names->slots[slot_of(names, string, length)];
-    if (name->id < 0) names->count++;
-    *name = (struct pbt_name){string, (uint32_t)length, id};
+    uint64_t hash = pbt_hash(string, length, 0), place = place_of(names, hash, string, length);
+    if (place == PBT_HASH_NONE) {
+        PBT_TRY(pbt_grow(names->items, &names->capacity, names->count + 1, error));
+        PBT_TRY(pbt_hash_table_add(&names->table, hash, names->count, error));
+        place = names->count++;
+    }
+    names->items[place] = (struct pbt_name){string, (uint32_t)length, id};
     return PBT_OK;
 }
 
-static uint64_t pair_of(int32_t left, int32_t right) {
-    return (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
-}
-
-static size_t merge_slot(const pbt_bpe *bpe, uint64_t pair) {
-    size_t mask = bpe->n_merge_slots - 1;
-    uint64_t mixed = pair * 0x9e3779b97f4a7c15u;
-    size_t slot = (mixed ^ mixed >> 32) & mask;
-    while (bpe->merges[slot].pair != pair && bpe->merges[slot].pair != UINT64_MAX) slot = (slot + 1) & mask;
-    return slot;
+void pbt_names_free(pbt_names *names) {
+    free(names->items);
+    pbt_hash_table_free(&names->table);
+    *names = (pbt_names){0};
 }
 
 pbt_code pbt_bpe_prepare(pbt_bpe *bpe, size_t n_merges, pbt_error *error) {
-    size_t slots = 16;
-    while (slots < n_merges * 2 + 2) slots *= 2;
-    bpe->merges = pbt_alloc(slots, sizeof *bpe->merges);
-    if (!bpe->merges) return pbt_fail_memory(error, slots * sizeof *bpe->merges, "the merges");
-    for (size_t i = 0; i < slots; i++) bpe->merges[i].pair = UINT64_MAX;
-    bpe->n_merge_slots = slots;
-    return PBT_OK;
+    pbt_hash_table_free(&bpe->merges);
+    return pbt_hash_table_reserve(&bpe->merges, n_merges + 1, error);
 }
 
 void pbt_bpe_add_merge(pbt_bpe *bpe, int32_t left, int32_t right, uint32_t rank, int32_t id) {
-    uint64_t pair = pair_of(left, right);
-    pbt_merge *merge = &bpe->merges[merge_slot(bpe, pair)];
-    if (merge->pair == UINT64_MAX) bpe->n_merges++;
-    *merge = (pbt_merge){pair, rank, id};
+    uint64_t pair = pbt_pair_of(left, right), value = (uint64_t)rank << 32 | (uint32_t)id;
+    pbt_hash_slot *slot = pbt_hash_table_find(&bpe->merges, pair);
+    if (slot)
+        slot->value = value;
+    else
+        pbt_hash_table_add(&bpe->merges, pair, value, NULL); /* pbt_bpe_prepare made room: cannot fail */
 }
 
-const pbt_merge *pbt_bpe_merge(const pbt_bpe *bpe, int32_t left, int32_t right) {
-    const pbt_merge *merge = &bpe->merges[merge_slot(bpe, pair_of(left, right))];
-    return merge->pair == UINT64_MAX ? NULL : merge;
+bool pbt_bpe_merge(const pbt_bpe *bpe, int32_t left, int32_t right, pbt_merge *merge) {
+    const pbt_hash_slot *slot = pbt_hash_table_find(&bpe->merges, pbt_pair_of(left, right));
+    if (slot) *merge = (pbt_merge){(uint32_t)(slot->value >> 32), (int32_t)(uint32_t)slot->value};
+    return slot != NULL;
 }
 
 void pbt_bpe_index(pbt_bpe *bpe) {

@@ -7,6 +7,7 @@
 #include "train/checkpoint.h"
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/memory.h"
 
 #include <inttypes.h>

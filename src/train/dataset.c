@@ -2,6 +2,7 @@
 #include "train/dataset.h"
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/memory.h"
 
 #include <stdlib.h>

@@ -5,6 +5,7 @@
  */
 #include "train/reference.h"
 
+#include "base/hash.h"
 #include "train/batch.h"
 #include "train/objective.h"
 

@@ -2,6 +2,7 @@
  * The training loop: data order, passes, clipping, AdamW, logging, checkpoints, and the check before the
  * first step. Everything a step needs beside the numbers in the checkpoint is a function of (seed, step).
  */
+#include "base/hash.h"
 #include "train/batch.h"
 #include "train/best.h"
 #include "train/check_training.h"

@@ -6,6 +6,7 @@
 #include "train/trie.h"
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/memory.h"
 
 #include <stdlib.h>

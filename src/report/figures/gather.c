@@ -2,6 +2,7 @@
 #include "report/figures/gather.h"
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/memory.h"
 #include "base/text.h"
 

@@ -2,6 +2,7 @@
 #include "report/page/report_page.h"
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "report/page/assets.h"
 #include "report/page/explorer.h"
 #include "report/page/finding.h"
