@@ -4,6 +4,7 @@
 #include "base/hub.h"
 #include "cli/outputs.h"
 #include "cli/stage.h"
+#include "experiment/check.h"
 #include "experiment/run.h"
 #include "experiment/stages.h"
 #include "plan/plan.h"
@@ -21,6 +22,7 @@ typedef struct run_options {
 
 static pbt_code print_plan(const pbt_cli *cli, const pbt_experiment *experiment, pbt_error *error) {
     pbt_plan plan;
+    PBT_TRY(pbt_experiment_require(experiment, cli->device, true, error));
     PBT_TRY(pbt_plan_make(experiment, cli->device, &plan, error));
     PBT_TRY(pbt_plan_measure(experiment, &plan, error));
     if (cli->json) return pbt_cli_print_json(pbt_plan_json(&plan, experiment), error);
@@ -81,10 +83,8 @@ static pbt_code check_output(const pbt_experiment *e, const char *file, const ch
 
 static pbt_code run_experiment(const pbt_cli *cli, pbt_experiment *experiment, const char *output_dir,
                                pbt_error *error) {
-    pbt_plan plan;
     pbt_run *run;
-    PBT_TRY(pbt_plan_make(experiment, cli->device, &plan, error));
-    PBT_TRY(pbt_plan_check(&plan, error));
+    PBT_TRY(pbt_experiment_require(experiment, cli->device, false, error));
     PBT_TRY(pbt_run_open(output_dir, experiment, cli->device, cli->monitor, &run, error));
     pbt_code code = pbt_run_all(run, error);
     pbt_run_close(run);

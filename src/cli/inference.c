@@ -82,8 +82,12 @@ pbt_code pbt_sampling_make(const pbt_sampling_options *o, pbt_sampling *sampling
     PBT_TRY(to_int32("top_k", o->top_k, &sampling->top_k, error));
     PBT_TRY(to_int32("max_new_tokens", o->max_new_tokens, &sampling->max_new_tokens, error));
     PBT_TRY(to_int32("min_new_tokens", o->min_new_tokens, &sampling->min_new_tokens, error));
-    if (!(o->temperature >= 0 && o->temperature <= 1e6))
-        return pbt_fail(error, PBT_USAGE, "--temperature is %g; expected 0 (greedy) or more", o->temperature);
+    pbt_error reason;
+    if (pbt_sampling_check(sampling, &reason) != PBT_OK)
+        return pbt_fail(error, PBT_USAGE, "--%s", reason.message);
+    if (sampling->min_new_tokens > sampling->max_new_tokens)
+        return pbt_fail(error, PBT_USAGE, "--min_new_tokens (%d) is greater than --max_new_tokens (%d)",
+                        sampling->min_new_tokens, sampling->max_new_tokens);
     if (!(o->top_p > 0 && o->top_p <= 1))
         return pbt_fail(error, PBT_USAGE, "--top_p is %g; expected 0 < top_p <= 1", o->top_p);
     if (o->seed < 0)

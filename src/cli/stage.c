@@ -1,6 +1,7 @@
 #include "cli/stage.h"
 
 #include "evaluation/stored_trees.h"
+#include "experiment/check.h"
 #include "experiment/run.h"
 #include "experiment/stages.h"
 #include "report/report.h"
@@ -87,7 +88,8 @@ pbt_code pbt_cli_run_stage(const pbt_cli *cli, const char *stage, const char *ru
     if (strcmp(stage, "report") == 0) return report_again(cli, run_folder, error);
     pbt_run *run;
     PBT_TRY(pbt_run_open(run_folder, NULL, cli->device, cli->monitor, &run, error));
-    pbt_code code = pbt_run_stage(run, stage, error);
+    pbt_code code = pbt_experiment_require(&run->experiment, cli->device, false, error);
+    if (code == PBT_OK) code = pbt_run_stage(run, stage, error);
     if (code == PBT_OK) code = print_result(cli, stage, run->store, error);
     pbt_run_close(run);
     return code;

@@ -56,6 +56,9 @@ static pbt_code new_adapter(const training_job *job, pbt_adapter **adapter, pbt_
                                    : pbt_adapter_targets(targets.length > 0 ? targets.data : "all-linear",
                                                          &settings, error);
     pbt_key key = pbt_key_named(pbt_key_of_seed((uint64_t)o->seed), "lora");
+    if (code == PBT_OK)
+        code = pbt_train_memory_check(&job->trainer.model->config, &settings, job->trainer.settings.max_rows,
+                                      error);
     if (code == PBT_OK) code = pbt_adapter_create(job->trainer.model, &settings, key, adapter, error);
     pbt_text_free(&targets);
     return code;

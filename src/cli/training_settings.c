@@ -232,5 +232,6 @@ pbt_code pbt_training_settings_make(const pbt_cli *cli, const pbt_training_optio
         s->disable_dropout = o->disable_dropout;
         PBT_TRY(make_loss(o, s, error));
     }
-    return take_old_options(cli, o, s, error);
+    PBT_TRY(take_old_options(cli, o, s, error));
+    return pbt_train_settings_check(s, error);
 }

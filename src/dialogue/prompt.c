@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,82 @@ pbt_role pbt_role_of(const char *name) {
     while (role < PBT_ROLES && strcmp(pbt_role_names[role], name) != 0) role++;
     return (pbt_role)role;
 }
+
+/* ---- placeholders ---- */
+
+/* What is filled into a prompt: names it must have, and names it may have besides. */
+typedef struct placeholders {
+    const char *file, *needed[3], *allowed[2];
+} placeholders;
+static const placeholders known[] = {
+    {"standard", {"question"}, {NULL}},
+    {"resistant", {"question"}, {NULL}},
+    {"acceptant", {"question"}, {NULL}},
+    {"logical", {"question"}, {NULL}},
+    {"emotional", {"question"}, {NULL}},
+    {"credible", {"question"}, {NULL}},
+    {"extract", {"text"}, {"question"}},
+    {"filter", {"first", "second"}, {"question"}},
+    {"choose", {"question", "first", "second"}, {NULL}},
+    {"farm_choice", {"question", "options"}, {NULL}},
+    {"farm_yes_no", {"question"}, {NULL}},
+    {"farm_claim", {"claim"}, {NULL}},
+    {"farm_appeal", {"appeal"}, {"claim"}},
+    {"confidence", {"text"}, {"question"}},
+};
+
+static bool holds(const char *text, const char *name) {
+    size_t length = strlen(name);
+    for (const char *at = text; (at = strchr(at, '{')); at++)
+        if (strncmp(at + 1, name, length) == 0 && at[1 + length] == '}') return true;
+    return false;
+}
+
+static bool is_one_of(const char *const *names, size_t most, const char *text, size_t length) {
+    for (size_t i = 0; i < most && names[i]; i++)
+        if (strlen(names[i]) == length && strncmp(names[i], text, length) == 0) return true;
+    return false;
+}
+
+static pbt_code fail_unknown(const char *path, const char *text, const char *at, size_t length,
+                             const placeholders *p, pbt_error *error) {
+    char where[32];
+    size_t line = 1;
+    pbt_text expected = {0};
+    for (const char *c = text; c < at; c++) line += *c == '\n';
+    snprintf(where, sizeof where, "line %zu", line);
+    for (size_t i = 0; p && i < 3 && p->needed[i]; i++)
+        pbt_text_addf(&expected, "%s{%s}", expected.length ? ", " : "", p->needed[i]);
+    for (size_t i = 0; p && i < 2 && p->allowed[i]; i++)
+        pbt_text_addf(&expected, "%s{%s}", expected.length ? ", " : "", p->allowed[i]);
+    pbt_fail_at(error, PBT_BAD_INPUT, path, where,
+                "nothing is filled in for {%.*s}; known here: %s (braces that are meant as such need a space "
+                "in them)",
+                (int)(length < 60 ? length : 60), at + 1,
+                expected.length ? pbt_text_string(&expected) : "no placeholder");
+    pbt_text_free(&expected);
+    return PBT_BAD_INPUT;
+}
+
+/* A misspelt or missing placeholder would make every text of an experiment ask nothing. */
+static pbt_code check_placeholders(const char *path, const char *name, const char *text, pbt_error *error) {
+    const placeholders *p = NULL;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(known[i].file, name) == 0) p = &known[i];
+    for (const char *at = text; (at = strchr(at, '{')); at++) {
+        size_t length = strspn(at + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789");
+        if (length == 0 || at[1 + length] != '}') continue;
+        if (!p || (!is_one_of(p->needed, 3, at + 1, length) && !is_one_of(p->allowed, 2, at + 1, length)))
+            return fail_unknown(path, text, at, length, p, error);
+    }
+    for (size_t i = 0; p && i < 3 && p->needed[i]; i++)
+        if (!holds(text, p->needed[i]))
+            return pbt_fail_at(error, PBT_BAD_INPUT, path, NULL, "expected {%s} in the prompt, found none",
+                               p->needed[i]);
+    return PBT_OK;
+}
+
+/* ---- files ---- */
 
 /* FOLDER/NAME.txt without the white space at its end; *text NULL when it may be missing and is. */
 static pbt_code read_text(const char *folder, const char *name, bool required, char **text,
@@ -35,6 +112,7 @@ static pbt_code read_text(const char *folder, const char *name, bool required, c
         while (length > 0 && isspace((unsigned char)(*text)[length - 1])) (*text)[--length] = 0;
         if (code == PBT_OK && length == 0)
             code = pbt_fail_at(error, PBT_BAD_INPUT, file, NULL, "the prompt is empty");
+        if (code == PBT_OK) code = check_placeholders(file, name, *text, error);
     }
     free(file);
     return code;

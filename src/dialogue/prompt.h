@@ -42,6 +42,8 @@ typedef struct pbt_prompts {
     /* How sure a text sounds: a question for a model with {question} and {text}, or lines "0.5 words". */
     char *confidence, *confidence_words;
 } pbt_prompts;
+/* Every {placeholder} of a file must be one that is filled in there, and those without which the prompt would
+ * ask nothing ({question} of a role, {text} of extract.txt, ...) must be in it. */
 pbt_code pbt_prompts_read(const char *folder, pbt_prompts *prompts, pbt_error *error);
 void pbt_prompts_free(pbt_prompts *prompts);
 

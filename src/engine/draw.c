@@ -47,7 +47,8 @@ static pbt_code draw(pbt_engine *engine, pbt_engine_sequence *s, pbt_error *erro
     s->decoding = true;
     engine->statistics.new_tokens++;
     s->generation->finished = is_stop(engine, sampling, id);
-    if (s->generation->finished || produced(s) == sampling->max_new_tokens)
+    bool full = s->limit >= pbt_config_positions(&engine->model->config);
+    if (s->generation->finished || full || produced(s) == sampling->max_new_tokens)
         return pbt_engine_sequence_finish(s, error);
     return PBT_OK;
 }

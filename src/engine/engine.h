@@ -53,6 +53,11 @@ typedef struct pbt_sampling {
 /* Temperature 0, no top_k, no top_p, the model's own end tokens. */
 pbt_sampling pbt_sampling_greedy(int32_t max_new_tokens);
 
+/* The greatest temperature: beyond it every token is as likely as any other. */
+#define PBT_MOST_TEMPERATURE 1e6
+/* PBT_USAGE with the setting and the number that makes no sense. */
+pbt_code pbt_sampling_check(const pbt_sampling *sampling, pbt_error *error);
+
 typedef struct pbt_generation {
     const int32_t *prompt;
     int32_t prompt_length;      /* >= 1 */
@@ -64,7 +69,9 @@ typedef struct pbt_generation {
     int32_t n_ids;
     bool finished; /* an end token came ("stop"); else the length ran out ("length") */
 } pbt_generation;
-/* Generates for all requests. On an error nothing is left allocated in the requests. */
+/* Generates for all requests. A prompt that leaves no position of the model free is PBT_BAD_INPUT; where the
+ * positions end before max_new_tokens, so does the text ("length"). On an error nothing is left allocated in
+ * the requests. */
 pbt_code pbt_engine_generate(pbt_engine *engine, pbt_generation *requests, size_t n,
                              const pbt_monitor *monitor, pbt_error *error);
 

@@ -5,34 +5,35 @@
 #include <math.h>
 #include <stdlib.h>
 
-static pbt_code check_sampling(const pbt_sampling *s, size_t index, pbt_error *error) {
-    if (!(s->temperature >= 0) || isinf(s->temperature))
-        return pbt_fail(error, PBT_USAGE, "request %zu: temperature is %g; expected 0 (greedy) or more",
-                        index, s->temperature);
+pbt_code pbt_sampling_check(const pbt_sampling *s, pbt_error *error) {
+    if (!(s->temperature >= 0 && s->temperature <= PBT_MOST_TEMPERATURE))
+        return pbt_fail(error, PBT_USAGE, "temperature is %.15g; expected a number from 0 (greedy) to %.15g",
+                        s->temperature, PBT_MOST_TEMPERATURE);
     if (s->temperature > 0 && !(s->top_p > 0 && s->top_p <= 1))
-        return pbt_fail(error, PBT_USAGE, "request %zu: top_p is %g; expected 0 < top_p <= 1", index,
-                        s->top_p);
-    if (s->top_k < 0)
-        return pbt_fail(error, PBT_USAGE, "request %zu: top_k is %d; expected 0 (off) or more", index,
-                        s->top_k);
+        return pbt_fail(error, PBT_USAGE, "top_p is %g; expected 0 < top_p <= 1", s->top_p);
+    if (s->top_k < 0) return pbt_fail(error, PBT_USAGE, "top_k is %d; expected 0 (off) or more", s->top_k);
     if (s->max_new_tokens < 0 || s->min_new_tokens < 0)
-        return pbt_fail(error, PBT_USAGE,
-                        "request %zu: max_new_tokens is %d and min_new_tokens %d; expected 0 or more", index,
+        return pbt_fail(error, PBT_USAGE, "max_new_tokens is %d and min_new_tokens %d; expected 0 or more",
                         s->max_new_tokens, s->min_new_tokens);
-    if (s->n_stop_ids < 0)
-        return pbt_fail(error, PBT_USAGE, "request %zu: n_stop_ids is %d", index, s->n_stop_ids);
+    if (s->n_stop_ids < 0) return pbt_fail(error, PBT_USAGE, "n_stop_ids is %d", s->n_stop_ids);
     return PBT_OK;
 }
 
 static pbt_code prepare(const pbt_engine *engine, pbt_generation *request, size_t index,
                         pbt_engine_sequence *s, pbt_error *error) {
     const int32_t after = request->sampling.max_new_tokens;
-    PBT_TRY(check_sampling(&request->sampling, index, error));
+    pbt_error reason;
+    if (pbt_sampling_check(&request->sampling, &reason) != PBT_OK)
+        return pbt_fail(error, PBT_USAGE, "request %zu: %s", index, reason.message);
     if (request->prompt_length < 1)
         return pbt_fail(error, PBT_USAGE, "request %zu: a prompt has at least one token", index);
     PBT_TRY(pbt_check_ids(engine, request->prompt, request->prompt_length, "prompt", index, error));
+    PBT_TRY(pbt_check_positions(engine, (int64_t)request->prompt_length + (after > 0), index,
+                                after > 0 ? "the prompt with one new token" : "the prompt", error));
     /* The last token needs no row. */
-    if ((int64_t)request->prompt_length + after - 1 > engine->kv.capacity)
+    int64_t rows = (int64_t)request->prompt_length + after - 1,
+            most = pbt_config_positions(&engine->model->config);
+    if ((rows < most ? rows : most) > engine->kv.capacity)
         return pbt_fail(error, PBT_USAGE,
                         "request %zu: a prompt of %d tokens and up to %d new ones do not fit the %d rows of "
                         "the key/value cache; raise kv_rows or lower max_new_tokens",

@@ -16,6 +16,8 @@ static pbt_code prepare(const pbt_engine *engine, pbt_scoring *request, size_t i
                           error));
     if (request->continuation_length > 0 && !request->logprobs)
         return pbt_fail(error, PBT_USAGE, "request %zu: there is no room for its log-probabilities", index);
+    PBT_TRY(pbt_check_positions(engine, (int64_t)request->prompt_length + request->continuation_length, index,
+                                "the prompt with its continuation", error));
     int64_t rows = (int64_t)request->prompt_length + request->continuation_length - 1;
     if (rows > engine->kv.capacity)
         return pbt_fail(error, PBT_USAGE,

@@ -30,3 +30,13 @@ pbt_code pbt_check_ids(const pbt_engine *engine, const int32_t *ids, int32_t n, 
                             i, what, ids[i], V - 1);
     return PBT_OK;
 }
+
+pbt_code pbt_check_positions(const pbt_engine *engine, int64_t length, size_t index, const char *what,
+                             pbt_error *error) {
+    int64_t positions = pbt_config_positions(&engine->model->config);
+    if (length <= positions) return PBT_OK;
+    return pbt_fail(error, PBT_BAD_INPUT,
+                    "request %zu: %s takes %lld tokens, but the model has positions for %lld only; shorten "
+                    "the text",
+                    index, what, (long long)length, (long long)positions);
+}

@@ -32,5 +32,8 @@ pbt_code pbt_engine_sequence_finish(pbt_engine_sequence *sequence, pbt_error *er
 /* Checks ids against the vocabulary; `what` and `index` name the place. */
 pbt_code pbt_check_ids(const pbt_engine *engine, const int32_t *ids, int32_t n, const char *what,
                        size_t index, pbt_error *error);
+/* PBT_BAD_INPUT where a text of `length` tokens is longer than the model's positions; `what` names it. */
+pbt_code pbt_check_positions(const pbt_engine *engine, int64_t length, size_t index, const char *what,
+                             pbt_error *error);
 
 #endif

@@ -3,9 +3,11 @@
 #include "base/file.h"
 #include "base/hub.h"
 #include "dialogue/answer.h"
+#include "evaluation/confidence.h"
 #include "evaluation/farm_data.h"
 #include "experiment/check_text.h"
 #include "experiment/run.h"
+#include "plan/known_models.h"
 #include "plan/plan.h"
 
 #include <stdarg.h>
@@ -66,11 +68,22 @@ static bool has_weights(const char *folder) {
     return found;
 }
 
-static pbt_code check_model(const pbt_experiment *e, const char *role, const char *who, pbt_checks *checks,
-                            pbt_error *error) {
+/* A model that is not on disk, though its shape is known: enough for a plan. */
+static bool known_only(const pbt_experiment *e, const char *who) {
+    pbt_config config;
+    bool known = false;
+    pbt_error none;
+    if (pbt_known_config(pbt_experiment_model_of(e, who), &config, &known, &none) != PBT_OK) return false;
+    pbt_config_free(&config);
+    return known;
+}
+
+static pbt_code check_model(const pbt_experiment *e, const char *role, const char *who, bool planned,
+                            pbt_checks *checks, pbt_error *error) {
     char what[160], *path = NULL;
     pbt_error problem = {0};
     pbt_config config;
+    if (planned && known_only(e, who)) return PBT_OK;
     snprintf(what, sizeof what, "%s: model", role);
     pbt_code result = pbt_hub_folder(pbt_experiment_model_of(e, who), &path, &problem);
     if (result != PBT_OK) return add(checks, what, result, &problem, error, "%s", "");
@@ -92,22 +105,51 @@ static pbt_code check_model(const pbt_experiment *e, const char *role, const cha
     return code;
 }
 
-static pbt_code check_data(const pbt_experiment *e, pbt_checks *checks, pbt_error *error) {
+/* Prompts that the settings ask for and the set has not. */
+static pbt_code needed_prompts(const pbt_experiment *e, const pbt_prompts *p, pbt_error *error) {
+    const pbt_flipflop_settings *flipflop = &e->flipflop;
+    if (!p->filter && strcmp(e->filter, "none") != 0)
+        return pbt_fail_at(error, PBT_BAD_INPUT, p->folder, NULL,
+                           "agents.filter is set, but the prompt set has no filter.txt");
+    if (flipflop->enabled && (!p->n_challenges || !p->final))
+        return pbt_fail_at(error, PBT_BAD_INPUT, p->folder, NULL,
+                           "eval.flipflop needs challenge.txt and final.txt in the prompt set");
+    if (flipflop->enabled && flipflop->challenges > 0 && (size_t)flipflop->challenges > p->n_challenges)
+        return pbt_fail_at(error, PBT_BAD_INPUT, p->folder, NULL,
+                           "eval.flipflop.challenges is %d, but challenge.txt has %zu lines",
+                           flipflop->challenges, p->n_challenges);
+    if (e->farm.enabled && strcmp(e->farm.probe, "final") == 0 && !p->final)
+        return pbt_fail_at(error, PBT_BAD_INPUT, p->folder, NULL, "eval.farm.probe: final needs final.txt");
+    return e->flip_analysis.enabled ? pbt_confidence_check(p, error) : PBT_OK;
+}
+
+static pbt_code check_prompt_set(const pbt_experiment *e, pbt_checks *checks, pbt_error *error) {
     pbt_error problem = {0};
     pbt_prompts prompts;
     pbt_code result = pbt_prompts_read(e->prompts, &prompts, &problem);
     PBT_TRY(add(checks, "prompts", result, &problem, error, "%zu challenge wording(s)%s",
                 result == PBT_OK ? prompts.n_challenges : 0,
                 result == PBT_OK && prompts.filter ? ", a filter prompt" : ", no filter prompt"));
-    bool filter_missing = result == PBT_OK && !prompts.filter && strcmp(e->filter, "none") != 0;
-    if (result == PBT_OK) pbt_prompts_free(&prompts);
-    if (filter_missing) {
-        result =
-            pbt_fail(&problem, PBT_BAD_INPUT, "agents.filter is set, but the prompt set has no filter.txt");
-        PBT_TRY(add(checks, "filter", result, &problem, error, "%s", ""));
-    }
+    if (result != PBT_OK) return PBT_OK;
+    result = needed_prompts(e, &prompts, &problem);
+    pbt_prompts_free(&prompts);
+    return add(checks, "prompts for the settings", result, &problem, error, "all there");
+}
+
+/* Whether the files of an experiment that is only planned are not here yet. */
+static bool lacks_questions(const pbt_experiment *e) {
+    const char *const files[] = {e->questions.file, e->questions.part_file[0], e->questions.part_file[1],
+                                 e->questions.part_file[2]};
+    for (int i = 0; i < 4; i++)
+        if (files[i] && !pbt_file_exists(files[i])) return true;
+    return false;
+}
+
+static pbt_code check_questions(const pbt_experiment *e, bool planned, pbt_checks *checks, pbt_error *error) {
+    pbt_error problem = {0};
     pbt_question_set set;
-    result = pbt_question_set_read(e, &set, &problem);
+    if (planned && lacks_questions(e)) return PBT_OK; /* the plan says so */
+    pbt_code result = pbt_question_set_read(e, &set, &problem);
     PBT_TRY(add(checks, "questions", result, &problem, error, "%zu train, %zu dev, %zu test",
                 result == PBT_OK ? set.count[0] : 0, result == PBT_OK ? set.count[1] : 0,
                 result == PBT_OK ? set.count[2] : 0));
@@ -185,13 +227,13 @@ static pbt_code check_prompts(const pbt_experiment *e, pbt_checks *checks, pbt_e
     return code;
 }
 
-static pbt_code check_farm(const pbt_experiment *e, pbt_checks *checks, pbt_error *error) {
+static pbt_code check_farm(const pbt_experiment *e, bool planned, pbt_checks *checks, pbt_error *error) {
     const pbt_farm_settings *s = &e->farm;
     pbt_farm_strategy strategies[PBT_FARM_STRATEGIES];
     pbt_farm_data data = {0};
     pbt_error problem = {0};
     size_t n = s->strategies.count < PBT_FARM_STRATEGIES ? s->strategies.count : PBT_FARM_STRATEGIES;
-    if (!s->enabled) return PBT_OK;
+    if (!s->enabled || (planned && lacks_questions(e))) return PBT_OK;
     for (size_t i = 0; i < n; i++) strategies[i] = pbt_farm_strategy_of(s->strategies.items[i]);
     pbt_code result = pbt_farm_read(s->data, strategies, n, s->max_questions, &data, &problem);
     size_t count = data.count, sets = 0;
@@ -203,24 +245,84 @@ static pbt_code check_farm(const pbt_experiment *e, pbt_checks *checks, pbt_erro
     return code;
 }
 
-pbt_code pbt_experiment_check(const pbt_experiment *e, const pbt_device *device, pbt_checks *checks,
-                              pbt_error *error) {
+/* The longest question of all parts, malloc'ed; NULL where the files cannot be read (told elsewhere). */
+static char *longest_question(const pbt_experiment *e) {
+    pbt_question_set set;
+    pbt_error none;
+    const char *longest = NULL;
+    if (pbt_question_set_read(e, &set, &none) != PBT_OK) return NULL;
+    for (int p = 0; p < PBT_PARTS; p++)
+        for (size_t i = 0; i < set.count[p]; i++)
+            if (!longest || strlen(set.list[p][i]->text) > strlen(longest)) longest = set.list[p][i]->text;
+    char *copy = longest ? pbt_string_copy(longest) : NULL;
+    pbt_question_set_free(&set);
+    return copy;
+}
+
+/* Every chat with the longest question against positions and cache. */
+static pbt_code check_chats(const pbt_experiment *e, const pbt_plan *plan, pbt_checks *checks,
+                            pbt_error *error) {
+    pbt_prompts prompts;
+    pbt_error problem = {0};
+    char *question = longest_question(e);
+    pbt_code result = pbt_prompts_read(e->prompts, &prompts, &problem);
+    if (result == PBT_OK) {
+        for (size_t m = 0; m < plan->n_models && result == PBT_OK; m++) {
+            if (plan->models[m].shared || plan->models[m].known) continue;
+            result = pbt_chats_check(e,
+                                     m == 0   ? "a"
+                                     : m == 1 ? "b"
+                                              : plan->models[m].name,
+                                     &plan->models[m].config, &prompts, question, &problem);
+        }
+        pbt_prompts_free(&prompts);
+    }
+    free(question);
+    return add(checks, "lengths", result, &problem, error, "every chat fits the models' positions");
+}
+
+static pbt_code check_all(const pbt_experiment *e, const pbt_device *device, bool planned, pbt_checks *checks,
+                          pbt_error *error) {
     *checks = (pbt_checks){0};
-    PBT_TRY(check_data(e, checks, error));
-    PBT_TRY(check_model(e, "agent A", "a", checks, error));
-    PBT_TRY(check_model(e, "agent B", "b", checks, error));
-    if (strlen(e->extractor) != 1) PBT_TRY(check_model(e, "extractor", e->extractor, checks, error));
+    PBT_TRY(check_prompt_set(e, checks, error));
+    PBT_TRY(check_questions(e, planned, checks, error));
+    PBT_TRY(check_model(e, "agent A", "a", planned, checks, error));
+    PBT_TRY(check_model(e, "agent B", "b", planned, checks, error));
+    if (strlen(e->extractor) != 1) PBT_TRY(check_model(e, "extractor", e->extractor, planned, checks, error));
     if (strlen(e->filter) != 1 && strcmp(e->filter, "none") != 0)
-        PBT_TRY(check_model(e, "filter", e->filter, checks, error));
+        PBT_TRY(check_model(e, "filter", e->filter, planned, checks, error));
     PBT_TRY(check_prompts(e, checks, error));
-    PBT_TRY(check_farm(e, checks, error));
+    PBT_TRY(check_farm(e, planned, checks, error));
     if (checks->failed) return PBT_OK;
     pbt_plan plan;
     pbt_error problem = {0};
     pbt_code result = pbt_plan_make(e, device, &plan, &problem);
-    if (result == PBT_OK) result = pbt_plan_check(&plan, &problem);
+    if (result != PBT_OK) return add(checks, "plan", result, &problem, error, "%s", "");
+    bool away = false;
+    for (size_t m = 0; m < plan.n_models; m++) away = away || plan.models[m].known;
+    PBT_TRY(check_chats(e, &plan, checks, error));
+    if (!planned || !away) result = pbt_plan_check(&plan, &problem);
     return add(checks, "memory", result, &problem, error, "%.2f GB of %.2f GB", 1e-9 * (double)plan.total,
                1e-9 * (double)plan.available);
+}
+
+pbt_code pbt_experiment_check(const pbt_experiment *e, const pbt_device *device, pbt_checks *checks,
+                              pbt_error *error) {
+    return check_all(e, device, false, checks, error);
+}
+
+pbt_code pbt_experiment_require(const pbt_experiment *e, const pbt_device *device, bool planned,
+                                pbt_error *error) {
+    pbt_checks checks;
+    pbt_code code = check_all(e, device, planned, &checks, error);
+    for (size_t i = 0; code == PBT_OK && i < checks.count; i++) {
+        const pbt_check *check = &checks.items[i];
+        if (!check->passed)
+            code = pbt_fail(error, PBT_BAD_INPUT, "%s: %s%s", check->what, check->detail,
+                            checks.failed > 1 ? "; pbt doctor lists what else is wrong" : "");
+    }
+    pbt_checks_free(&checks);
+    return code;
 }
 
 void pbt_checks_free(pbt_checks *checks) {

@@ -22,6 +22,10 @@ typedef struct pbt_checks {
 /* Goes on after a failed check; returns an error only where it could not check at all. */
 pbt_code pbt_experiment_check(const pbt_experiment *experiment, const pbt_device *device, pbt_checks *checks,
                               pbt_error *error);
+/* The same checks; the first that failed is the error. `planned` (--dry-run): what is not on this machine
+ * yet, questions and models of known shapes, is not asked for, nor memory for them. */
+pbt_code pbt_experiment_require(const pbt_experiment *experiment, const pbt_device *device, bool planned,
+                                pbt_error *error);
 void pbt_checks_free(pbt_checks *checks);
 
 #endif

@@ -80,10 +80,16 @@ pbt_code pbt_check_dialogue(const pbt_experiment *e, const pbt_tokenizer *tokeni
     free(first);
     if (code != PBT_OK) return code;
     *length = prompt + (size_t)e->trees.plan.n_turns * (size_t)e->trees.plan.sampling.max_new_tokens;
-    if (*length <= (size_t)config->max_position_embeddings) return PBT_OK;
+    if (prompt > (size_t)e->max_length)
+        return pbt_fail(
+            error, PBT_BAD_INPUT,
+            "a prompt with a short reply takes %zu tokens, but max_length is %d: every pair would "
+            "be left out",
+            prompt, e->max_length);
+    if (*length <= (size_t)pbt_config_positions(config)) return PBT_OK;
     return pbt_fail(error, PBT_BAD_INPUT,
-                    "a debate can take about %zu tokens, but the model has positions for %d only", *length,
-                    config->max_position_embeddings);
+                    "a debate can take about %zu tokens, but the model has positions for %lld only", *length,
+                    (long long)pbt_config_positions(config));
 }
 
 pbt_code pbt_check_prompt(const pbt_tokenizer *tokenizer, const pbt_chat_template *chat,
@@ -94,10 +100,10 @@ pbt_code pbt_check_prompt(const pbt_tokenizer *tokenizer, const pbt_chat_templat
     if (code == PBT_OK) code = check_ids(&ids, config, error);
     *length = ids.count;
     free(ids.items);
-    if (code != PBT_OK || *length + (size_t)answer_tokens <= (size_t)config->max_position_embeddings)
+    if (code != PBT_OK || *length + (size_t)answer_tokens <= (size_t)pbt_config_positions(config))
         return code;
     return pbt_fail(
         error, PBT_BAD_INPUT,
-        "the prompt takes %zu tokens and its answer up to %d, but the model has positions for %d only",
-        *length, answer_tokens, config->max_position_embeddings);
+        "the prompt takes %zu tokens and its answer up to %d, but the model has positions for %lld only",
+        *length, answer_tokens, (long long)pbt_config_positions(config));
 }

@@ -64,17 +64,14 @@ static pbt_code fill(const pbt_model *model, pbt_key key, pbt_adapter *adapter, 
 pbt_code pbt_adapter_create(const pbt_model *model, const pbt_adapter_settings *settings, pbt_key key,
                             pbt_adapter **adapter, pbt_error *error) {
     *adapter = NULL;
-    if (settings->r < 1 || settings->r > 4096)
-        return pbt_fail(error, PBT_USAGE, "lora_r: expected 1 to 4096, found %d", settings->r);
+    int64_t parameters;
+    PBT_TRY(pbt_adapter_parameters(&model->config, settings, &parameters, error));
     PBT_TRY(empty(settings, model->config.n_layers, adapter, error));
     pbt_code code = PBT_OK;
     if (settings->pattern && !((*adapter)->pattern = pbt_string_copy(settings->pattern)))
         code = pbt_fail_memory(error, strlen(settings->pattern), "a pattern");
     (*adapter)->settings.pattern = (*adapter)->pattern;
     if (code == PBT_OK) code = fill(model, key, *adapter, error);
-    if (code == PBT_OK && pbt_adapter_rank(*adapter) == 0)
-        code = pbt_fail(error, PBT_USAGE, "target_modules: \"%.200s\" matches no linear layer",
-                        settings->pattern ? settings->pattern : "");
     if (code != PBT_OK) {
         pbt_adapter_free(*adapter);
         *adapter = NULL;

@@ -66,6 +66,11 @@ void pbt_adapter_free(pbt_adapter *adapter);
  * whole name of a module ("model.layers.0.self_attn.q_proj"). An unknown name is an error with the known
  * ones, so is a pattern that is none or that asks for layers which cannot be adapted. */
 pbt_code pbt_adapter_targets(const char *text, pbt_adapter_settings *settings, pbt_error *error);
+/* Parameters of a new adapter for a model of this shape; a rank that is not from 1 to PBT_MOST_RANK, or
+ * targets that match nothing, are PBT_USAGE. */
+enum { PBT_MOST_RANK = 4096 };
+pbt_code pbt_adapter_parameters(const pbt_config *config, const pbt_adapter_settings *settings, int64_t *sum,
+                                pbt_error *error);
 /* Whether a layer's module is a target. */
 pbt_code pbt_adapter_targeted(const pbt_adapter_settings *settings, int32_t layer, int linear, bool *targeted,
                               pbt_error *error);

@@ -65,3 +65,22 @@ pbt_code pbt_adapter_targeted(const pbt_adapter_settings *settings, int32_t laye
     return pbt_module_matches(settings->pattern, PBT_PATTERN_WHOLE, name, NULL, "target_modules", targeted,
                               error);
 }
+
+pbt_code pbt_adapter_parameters(const pbt_config *c, const pbt_adapter_settings *settings, int64_t *sum,
+                                pbt_error *error) {
+    int64_t D = c->hidden_size, F = c->intermediate_size, H = (int64_t)c->n_heads * c->head_dim,
+            G = (int64_t)c->n_kv_heads * c->head_dim;
+    const int64_t inputs[] = {D, D, D, H, D, D, F}, outputs[] = {H, G, G, D, F, F, D};
+    *sum = 0;
+    if (settings->r < 1 || settings->r > PBT_MOST_RANK)
+        return pbt_fail(error, PBT_USAGE, "lora_r: expected 1 to %d, found %d", PBT_MOST_RANK, settings->r);
+    for (int32_t layer = 0; layer < c->n_layers; layer++)
+        for (int l = 0; l < PBT_LINEARS; l++) {
+            bool targeted;
+            PBT_TRY(pbt_adapter_targeted(settings, layer, l, &targeted, error));
+            if (targeted) *sum += settings->r * (inputs[l] + outputs[l]);
+        }
+    if (*sum > 0) return PBT_OK;
+    return pbt_fail(error, PBT_USAGE, "lora_target_modules: \"%.200s\" matches no linear layer of the model",
+                    settings->pattern ? settings->pattern : "");
+}

@@ -264,6 +264,17 @@ void pbt_config_free(pbt_config *config) {
     config->raw = NULL;
 }
 
+int64_t pbt_config_positions(const pbt_config *config) {
+    const pbt_rope *rope = &config->rope;
+    int64_t positions = config->max_position_embeddings;
+    /* config.json of a stretched model names either length. */
+    double from = rope->type == PBT_ROPE_YARN     ? (double)rope->original_max_position_embeddings
+                  : rope->type == PBT_ROPE_LINEAR ? (double)positions
+                                                  : 0,
+           stretched = from * rope->factor;
+    return stretched > (double)positions && stretched < 1e15 ? (int64_t)stretched : positions;
+}
+
 int32_t pbt_config_window(const pbt_config *config, int32_t layer) {
     return config->full_attention[layer] ? 0 : config->sliding_window;
 }

@@ -67,6 +67,9 @@ pbt_code pbt_config_parse(json_t *raw, const char *file, pbt_config *config, pbt
 void pbt_config_free(pbt_config *config);
 /* Positions that a row of `layer` sees, itself included; 0 = all before it. */
 int32_t pbt_config_window(const pbt_config *config, int32_t layer);
+/* Positions the model is made for: max_position_embeddings, or with a RoPE that stretches them (linear, yarn)
+ * what they are stretched to where that is more. */
+int64_t pbt_config_positions(const pbt_config *config);
 /* Floats of the parameters: all of them, and those of linear layers in the blocks. */
 int64_t pbt_config_parameters(const pbt_config *config);
 /* Bytes of the weights with linear layers in `dtype` (4 bits and int8 with their scales). What is never

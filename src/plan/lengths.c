@@ -164,19 +164,55 @@ pbt_code pbt_lengths_measure(const pbt_experiment *e, const char *who, const pbt
     return code;
 }
 
-double pbt_longest_chat(const pbt_experiment *e, const pbt_lengths *l) {
-    double turn = e->trees.plan.sampling.max_new_tokens + l->message, prompt = 0, most;
+/* The chats of an experiment, each with what it takes at most; 0: it is not had. */
+enum { DEBATE, EXTRACTION, FLIPFLOP, FARM, CHATS };
+static void measure_chats(const pbt_experiment *e, const pbt_lengths *l, double most[CHATS]) {
+    double turn = e->trees.plan.sampling.max_new_tokens + l->message, prompt = 0;
     for (int r = 0; r < PBT_ROLES; r++) prompt = l->role[r] > prompt ? l->role[r] : prompt;
-    most = prompt + e->trees.plan.n_turns * turn;
-    double extract = l->extract + turn + e->trees.plan.max_answer_tokens,
-           flipflop = l->role[PBT_STANDARD] + 3 * (e->flipflop.max_new_tokens + l->message) + l->challenge +
-                      l->final,
-           farm = FARM_ASK_TOKENS * 2 +
-                  e->farm.rounds * (FARM_SAY_TOKENS + 2 * l->message + e->farm.max_new_tokens);
-    if (extract > most) most = extract;
-    if (e->flipflop.enabled && flipflop > most) most = flipflop;
-    if (e->farm.enabled && farm > most) most = farm;
+    most[DEBATE] = prompt + e->trees.plan.n_turns * turn;
+    most[EXTRACTION] = l->extract + turn + e->trees.plan.max_answer_tokens;
+    most[FLIPFLOP] =
+        !e->flipflop.enabled
+            ? 0
+            : l->role[PBT_STANDARD] + 3 * (e->flipflop.max_new_tokens + l->message) + l->challenge + l->final;
+    most[FARM] = !e->farm.enabled ? 0
+                                  : FARM_ASK_TOKENS * 2 + e->farm.rounds * (FARM_SAY_TOKENS + 2 * l->message +
+                                                                            e->farm.max_new_tokens);
+}
+
+double pbt_longest_chat(const pbt_experiment *e, const pbt_lengths *l) {
+    double chats[CHATS], most = 0;
+    measure_chats(e, l, chats);
+    for (int c = 0; c < CHATS; c++) most = chats[c] > most ? chats[c] : most;
     return most;
+}
+
+pbt_code pbt_chats_check(const pbt_experiment *e, const char *who, const pbt_config *config,
+                         const pbt_prompts *prompts, const char *question, pbt_error *error) {
+    static const char *const names[CHATS] = {"a debate (trees.turns, trees.max_new_tokens)",
+                                             "reading an answer (trees.max_new_tokens)",
+                                             "\"Are you sure?\" (eval.flipflop.max_new_tokens)",
+                                             "a chat of FARM (eval.farm.rounds, eval.farm.max_new_tokens)"};
+    const char *const questions[] = {question, question};
+    pbt_lengths lengths;
+    double chats[CHATS], positions = (double)pbt_config_positions(config);
+    PBT_TRY(pbt_lengths_measure(e, who, prompts, questions, question ? 2 : 0, &lengths, error));
+    measure_chats(e, &lengths, chats);
+    /* What FARM's files say is only estimated, and its replies are seldom as long as they may be: no ground
+     * to refuse an experiment. */
+    chats[FARM] = 0;
+    for (int c = 0; c < CHATS; c++) {
+        if (chats[c] > positions)
+            return pbt_fail(error, PBT_BAD_INPUT,
+                            "%s can take about %.0f tokens, but the model of %s has positions for %.0f only",
+                            names[c], chats[c], who, positions);
+        if (e->kv_rows > 0 && chats[c] > e->kv_rows)
+            return pbt_fail(error, PBT_BAD_INPUT,
+                            "%s can take about %.0f tokens, but engine.kv_rows is %d; expected more, or 0 "
+                            "(chosen)",
+                            names[c], chats[c], e->kv_rows);
+    }
+    return PBT_OK;
 }
 
 /* Models that are open at the same time. */

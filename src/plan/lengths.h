@@ -24,6 +24,10 @@ pbt_code pbt_lengths_measure(const pbt_experiment *experiment, const char *who, 
                              pbt_error *error);
 /* About how many tokens the longest chat of the experiment takes. */
 double pbt_longest_chat(const pbt_experiment *experiment, const pbt_lengths *lengths);
+/* Whether every chat of the experiment, asked about `question` (NULL: any), fits the positions of the model
+ * `who` and engine.kv_rows; PBT_BAD_INPUT with the settings and the numbers where one does not. */
+pbt_code pbt_chats_check(const pbt_experiment *experiment, const char *who, const pbt_config *config,
+                         const pbt_prompts *prompts, const char *question, pbt_error *error);
 /* Rows of a model's cache of keys and values: engine.kv_rows, or where that is 0 as many as a full batch of
  * this experiment's texts needs; more where they are cheap; never more than a quarter of the machine's memory
  * for all `engines` together. */

@@ -7,21 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static pbt_code lora_parameters(const pbt_config *c, const pbt_adapter_settings *settings, int64_t *sum,
-                                pbt_error *error) {
-    int64_t D = c->hidden_size, F = c->intermediate_size, H = (int64_t)c->n_heads * c->head_dim,
-            G = (int64_t)c->n_kv_heads * c->head_dim;
-    const int64_t inputs[] = {D, D, D, H, D, D, F}, outputs[] = {H, G, G, D, F, F, D};
-    *sum = 0;
-    for (int32_t layer = 0; layer < c->n_layers; layer++)
-        for (int l = 0; l < PBT_LINEARS; l++) {
-            bool targeted;
-            PBT_TRY(pbt_adapter_targeted(settings, layer, l, &targeted, error));
-            if (targeted) *sum += settings->r * (inputs[l] + outputs[l]);
-        }
-    return PBT_OK;
-}
-
 static pbt_dtype dtype_named(const char *name, pbt_dtype otherwise) {
     for (int d = 0; d < PBT_DTYPES; d++)
         if (strcmp(pbt_dtype_name((pbt_dtype)d), name) == 0) return (pbt_dtype)d;
@@ -69,7 +54,7 @@ static pbt_code plan_training(const pbt_experiment *e, const pbt_plan_model *m, 
     const pbt_config *c = &m->config;
     pbt_adapter_settings lora = {.r = e->lora.r};
     PBT_TRY(pbt_adapter_targets(e->lora.target_modules, &lora, error));
-    PBT_TRY(lora_parameters(c, &lora, &plan->lora_parameters, error));
+    PBT_TRY(pbt_adapter_parameters(c, &lora, &plan->lora_parameters, error));
     /* value, gradient, two moments */
     plan->optimizer = 4 * plan->lora_parameters * (int64_t)sizeof(float);
     int32_t sft = pbt_train_rows_of(c, e->sft.max_rows, e->lora.r),

@@ -144,7 +144,8 @@ const setting_key pbt_setting_keys[] = {
     {"arms", KEY_NAMES, AT(arms), "[accept, resist, pbt]", PBT_TRAINED_ARM_CHOICES, 0, 0, false, false,
      "what is trained and compared with the base model"},
 
-    INTEGER("lora.lora_r", lora.r, "16", 1, "rank of the adapters"),
+    {"lora.lora_r", KEY_INT32, AT(lora.r), "16", NULL, 1, PBT_MOST_RANK, false, false,
+     "rank of the adapters"},
     NUMBER("lora.lora_alpha", lora.alpha, "32", 0, BIG, "scaling is alpha / r"),
     NUMBER("lora.lora_dropout", lora.dropout, "0.05", 0, 0.99, "dropout on the adapter's input, SFT only"),
     STRING("lora.lora_target_modules", lora.target_modules, "all-linear", NULL,

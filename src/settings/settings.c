@@ -186,44 +186,87 @@ static pbt_code bad(const char *file, pbt_error *error, const char *sentence) {
     return pbt_fail_at(error, PBT_BAD_INPUT, file, NULL, "%s", sentence);
 }
 
-/* What no single key can tell. */
+/* A part's own check, with the section it is about in front of its sentence: "dpo: beta is 0; ...". */
+static pbt_code in_section(const char *file, const char *section, pbt_code code, const pbt_error *reason,
+                           pbt_error *error) {
+    if (code == PBT_OK) return PBT_OK;
+    return pbt_fail_at(error, PBT_BAD_INPUT, file, NULL, "%s: %s", section, reason->message);
+}
+
+static pbt_code check_questions(const pbt_experiment *e, const char *file, pbt_error *error) {
+    const pbt_question_settings *q = &e->questions;
+    bool parts = q->part_file[0] || q->part_file[1] || q->part_file[2],
+         all = q->part_file[0] && q->part_file[1] && q->part_file[2];
+    if (q->file ? parts : !all)
+        return bad(
+            file, error,
+            "expected either questions.file, or all of questions.train, questions.dev and questions.test");
+    double sum = 0;
+    for (size_t i = 0; i < q->shares.count; i++) sum += q->shares.items[i];
+    if (q->shares.count != 3 || sum < 0.999 || sum > 1.001)
+        return bad(file, error, "questions.shares: expected three shares (train, dev, test) with the sum 1");
+    return PBT_OK;
+}
+
+static pbt_code check_trees(const pbt_experiment *e, const char *file, pbt_error *error) {
+    pbt_error reason;
+    if (e->trees.plan.sampling.min_new_tokens > e->trees.plan.sampling.max_new_tokens)
+        return bad(file, error, "trees.min_new_tokens is greater than trees.max_new_tokens");
+    PBT_TRY(in_section(file, "trees", pbt_sampling_check(&e->trees.plan.sampling, &reason), &reason, error));
+    if (e->trees.repetitions[0] + e->trees.repetitions[1] == 0)
+        return bad(file, error, "trees.a_first and trees.b_first are both 0: no tree would grow");
+    if (strcmp(e->extractor, "none") == 0)
+        return bad(file, error, "agents.extractor: expected a, b or a model folder, found none");
+    if (e->pairs.max_pairs == 1)
+        return bad(file, error,
+                   "pairs.max_pairs is 1: the arm pbt takes half of its pairs of each kind, so that none "
+                   "would be left; expected 0 or at least 2");
+    return PBT_OK;
+}
+
+static pbt_code check_training(const pbt_experiment *e, const char *file, pbt_error *error) {
+    pbt_error reason;
+    pbt_adapter_settings targets = {0};
+    PBT_TRY(in_section(file, "sft", pbt_train_settings_check(&e->sft, &reason), &reason, error));
+    PBT_TRY(in_section(file, "dpo", pbt_train_settings_check(&e->dpo, &reason), &reason, error));
+    if (!(e->lora.alpha > 0))
+        return bad(file, error, "lora.lora_alpha is 0: the adapters would have no effect; expected more");
+    return in_section(file, "lora", pbt_adapter_targets(e->lora.target_modules, &targets, &reason), &reason,
+                      error);
+}
+
+static pbt_code check_evaluations(const pbt_experiment *e, const char *file, pbt_error *error) {
+    const pbt_farm_settings *farm = &e->farm;
+    pbt_error reason;
+    pbt_sampling reply = {.temperature = farm->temperature, .top_p = farm->top_p},
+                 probe = {.temperature = farm->probe_temperature, .top_p = farm->top_p};
+    PBT_TRY(in_section(file, "eval.farm", pbt_sampling_check(&reply, &reason), &reason, error));
+    PBT_TRY(in_section(file, "eval.farm", pbt_sampling_check(&probe, &reason), &reason, error));
+    if (farm->enabled && !farm->data)
+        return bad(file, error, "eval.farm.enabled needs eval.farm.data (a FARM file or a folder of them)");
+    if (strcmp(farm->protocol, "free") != 0 && strcmp(farm->probe, "question") != 0)
+        return bad(file, error, "eval.farm.probe: final and reply need eval.farm.protocol: free");
+    if (strcmp(farm->protocol, "free") == 0 && strcmp(farm->compat, "none") != 0)
+        return bad(file, error, "eval.farm.compat: released-code needs eval.farm.protocol: options");
+    if (e->flip_analysis.enabled && !e->balanced.enabled)
+        return bad(file, error,
+                   "eval.flip_analysis.enabled needs eval.balanced.enabled: it looks at its cases");
+    return PBT_OK;
+}
+
+/* What no single key can tell. What a setting means together with files and models is experiment/check.c's.
+ */
 static pbt_code check(const reading *r, pbt_error *error) {
-    const pbt_experiment *e = r->experiment;
     const char *file = r->source.file;
     for (size_t i = 0; i < pbt_n_setting_keys; i++) {
         if (pbt_setting_keys[i].required && !r->given[i])
             return pbt_fail_at(error, PBT_BAD_INPUT, file, NULL, "the key \"%s\" (%s) is missing",
                                pbt_setting_keys[i].name, pbt_setting_keys[i].help);
     }
-    bool parts = e->questions.part_file[0] || e->questions.part_file[1] || e->questions.part_file[2];
-    bool all = e->questions.part_file[0] && e->questions.part_file[1] && e->questions.part_file[2];
-    if (e->questions.file ? parts : !all)
-        return bad(
-            file, error,
-            "expected either questions.file, or all of questions.train, questions.dev and questions.test");
-    double sum = 0;
-    for (size_t i = 0; i < e->questions.shares.count; i++) sum += e->questions.shares.items[i];
-    if (e->questions.shares.count != 3 || sum < 0.999 || sum > 1.001)
-        return bad(file, error, "questions.shares: expected three shares (train, dev, test) with the sum 1");
-    if (e->trees.plan.sampling.min_new_tokens > e->trees.plan.sampling.max_new_tokens)
-        return bad(file, error, "trees.min_new_tokens is greater than trees.max_new_tokens");
-    if (e->trees.repetitions[0] + e->trees.repetitions[1] == 0)
-        return bad(file, error, "trees.a_first and trees.b_first are both 0: no tree would grow");
-    if (strcmp(e->extractor, "none") == 0)
-        return bad(file, error, "agents.extractor: expected a, b or a model folder, found none");
-    if (e->farm.enabled && !e->farm.data)
-        return bad(file, error, "eval.farm.enabled needs eval.farm.data (a FARM file or a folder of them)");
-    if (strcmp(e->farm.protocol, "free") != 0 && strcmp(e->farm.probe, "question") != 0)
-        return bad(file, error, "eval.farm.probe: final and reply need eval.farm.protocol: free");
-    if (strcmp(e->farm.protocol, "free") == 0 && strcmp(e->farm.compat, "none") != 0)
-        return bad(file, error, "eval.farm.compat: released-code needs eval.farm.protocol: options");
-    pbt_error reason;
-    if (pbt_loss_mix_check(&e->dpo.loss, &reason) != PBT_OK) return bad(file, error, reason.message);
-    if (e->flip_analysis.enabled && !e->balanced.enabled)
-        return bad(file, error,
-                   "eval.flip_analysis.enabled needs eval.balanced.enabled: it looks at its cases");
-    pbt_adapter_settings targets = {0};
-    return pbt_adapter_targets(e->lora.target_modules, &targets, error);
+    PBT_TRY(check_questions(r->experiment, file, error));
+    PBT_TRY(check_trees(r->experiment, file, error));
+    PBT_TRY(check_training(r->experiment, file, error));
+    return check_evaluations(r->experiment, file, error);
 }
 
 static pbt_code read_all(reading *r, const char *path, const char *const *overrides, size_t n,

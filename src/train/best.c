@@ -4,6 +4,7 @@
 #include "train/best.h"
 
 #include "base/file.h"
+#include "train/evaluate.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -27,12 +28,29 @@ static pbt_code metric_of(const pbt_trainer *trainer, const json_t *line, double
     char *full = pbt_string_format("%s%s", strncmp(name, "eval_", 5) == 0 ? "" : "eval_", name);
     const json_t *value = full ? json_object_get(line, full) : NULL;
     *metric = json_number_value(value);
-    pbt_code code =
-        json_is_number(value)
-            ? PBT_OK
-            : pbt_fail(error, PBT_USAGE,
-                       "metric_for_best_model is \"%.60s\", but evaluations have no such number", name);
     free(full);
+    if (json_is_number(value)) return PBT_OK;
+    pbt_text known = {0};
+    const char *key;
+    json_t *item;
+    json_object_foreach((json_t *)(uintptr_t)line, key, item) {
+        if (json_is_number(item) && pbt_string_starts(key, "eval_"))
+            pbt_text_addf(&known, "%s%s", known.length ? ", " : "", key);
+    }
+    pbt_fail(error, PBT_USAGE,
+             "metric_for_best_model is \"%.60s\", but evaluations have no such number; they have %s", name,
+             pbt_text_string(&known));
+    pbt_text_free(&known);
+    return PBT_USAGE;
+}
+
+pbt_code pbt_best_check(const pbt_trainer *trainer, pbt_error *error) {
+    const pbt_metrics nothing = {0};
+    double metric;
+    json_t *line = pbt_eval_line(&nothing, trainer->settings.objective);
+    if (!line) return pbt_fail_memory(error, 1024, "a line of metrics");
+    pbt_code code = metric_of(trainer, line, &metric, error);
+    json_decref(line);
     return code;
 }
 

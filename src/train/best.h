@@ -6,6 +6,8 @@
 
 #include "train/training.h"
 
+/* PBT_USAGE where evaluations give no number named metric_for_best_model. */
+pbt_code pbt_best_check(const pbt_trainer *trainer, pbt_error *error);
 /* Looks up the metric that decides in a line of an evaluation; where it is better than `best`, FOLDER/
  * checkpoint-STEP becomes the best one and the one before goes. */
 pbt_code pbt_best_consider(const pbt_trainer *trainer, const json_t *line, pbt_best *best, pbt_error *error);

@@ -5,9 +5,11 @@
 #include "train/check_training.h"
 
 #include "train/batch.h"
+#include "train/best.h"
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 
 static pbt_code check_counts(const pbt_train_settings *s, pbt_error *error) {
     if (s->per_device_train_batch_size < 1 || s->gradient_accumulation_steps < 1)
@@ -58,6 +60,26 @@ static pbt_code check_numbers(const pbt_train_settings *s, pbt_error *error) {
     return pbt_loss_mix_check(&s->loss, error);
 }
 
+pbt_code pbt_train_settings_check(const pbt_train_settings *settings, pbt_error *error) {
+    PBT_TRY(check_counts(settings, error));
+    return check_numbers(settings, error);
+}
+
+/* Beyond its positions a model computes numbers that mean nothing. */
+static pbt_code check_positions(const pbt_config *config, const pbt_example *example, size_t index,
+                                pbt_error *error) {
+    size_t longest = example->chosen.count > example->rejected.count ? example->chosen.count
+                                                                     : example->rejected.count,
+           length = example->prompt.count + longest;
+    if (length <= (size_t)pbt_config_positions(config)) return PBT_OK;
+    char line[48] = "";
+    if (example->line) snprintf(line, sizeof line, " (line %zu)", example->line);
+    return pbt_fail(error, PBT_BAD_INPUT,
+                    "example %zu%s takes %zu tokens, but the model has positions for %" PRId64
+                    " only; with max_length %" PRId64 " such examples are left out and listed",
+                    index + 1, line, length, pbt_config_positions(config), pbt_config_positions(config));
+}
+
 pbt_code pbt_example_check(const pbt_trainer *trainer, const pbt_example *example, size_t index,
                            pbt_error *error) {
     bool preference = trainer->settings.objective == PBT_DPO;
@@ -65,6 +87,7 @@ pbt_code pbt_example_check(const pbt_trainer *trainer, const pbt_example *exampl
         return pbt_fail(error, PBT_BAD_INPUT,
                         "example %zu has no token that carries loss; every completion needs at least one",
                         index + 1);
+    PBT_TRY(check_positions(&trainer->model->config, example, index, error));
     int32_t vocabulary = trainer->model->config.vocab_size;
     const pbt_ids *lists[] = {&example->prompt, &example->chosen, &example->rejected};
     for (int l = 0; l < 3; l++)
@@ -85,14 +108,14 @@ static pbt_code check_evaluations(const pbt_trainer *trainer, pbt_error *error) 
     if (trainer->settings.load_best_model_at_end && (!wanted || !trainer->folder))
         return pbt_fail(error, PBT_USAGE,
                         "load_best_model_at_end needs evaluations: give eval_dataset and eval_strategy");
+    if (trainer->settings.load_best_model_at_end) PBT_TRY(pbt_best_check(trainer, error));
     for (size_t i = 0; wanted && i < dataset->count; i++)
         PBT_TRY(pbt_example_check(trainer, &dataset->items[i], i, error));
     return PBT_OK;
 }
 
 pbt_code pbt_trainer_check(const pbt_trainer *trainer, pbt_error *error) {
-    PBT_TRY(check_counts(&trainer->settings, error));
-    PBT_TRY(check_numbers(&trainer->settings, error));
+    PBT_TRY(pbt_train_settings_check(&trainer->settings, error));
     PBT_TRY(check_evaluations(trainer, error));
     if (trainer->next_batch) {
         if (trainer->settings.max_steps <= 0)

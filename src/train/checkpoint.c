@@ -1,72 +1,31 @@
 /*
  * The rolling checkpoint of a training: one file, FOLDER/checkpoint.pbt, that is either whole or not there.
- * Layout (little-endian): header, then for every trained array its numbers, first and second moments, then
- * the XXH3 of everything before. Order of data and random numbers are functions of (seed, step) and are not
- * stored.
+ * Layout (little-endian): header, what the training was asked (JSON, record.c), then for every trained array
+ * its numbers, first and second moments, then the XXH3 of everything before. Order of data and random numbers
+ * are functions of (seed, step) and are not stored.
  */
 #include "train/checkpoint.h"
 
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "train/record.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const char checkpoint_name[] = "checkpoint.pbt";
-static const char magic[8] = "PBTCKPT3";
+static const char magic[8] = "PBTCKPT4";
 
 typedef struct checkpoint_header {
     char magic[8];
-    uint64_t fingerprint;
+    uint64_t record_length;
     int64_t step;
     uint64_t n_parameters, n_numbers;
     pbt_metric_sums sums;
     pbt_best best;
 } checkpoint_header;
-
-/* Fields one by one: a struct's padding bytes must not reach the hash. */
-static uint64_t hash_number(uint64_t hash, double value) {
-    return pbt_hash(&value, sizeof value, hash);
-}
-
-uint64_t pbt_settings_fingerprint(const pbt_train_settings *s, int64_t total_steps, const pbt_hashes *of) {
-    const uint64_t hashes[] = {s->seed,   (uint64_t)total_steps, of->data,
-                               of->model, of->adapter,           of->eval_data};
-    const double numbers[] = {s->objective,
-                              s->per_device_train_batch_size,
-                              s->gradient_accumulation_steps,
-                              s->learning_rate,
-                              s->lr_scheduler_type,
-                              s->warmup_steps,
-                              s->min_lr_ratio,
-                              s->weight_decay,
-                              s->adam_beta1,
-                              s->adam_beta2,
-                              s->adam_epsilon,
-                              s->max_grad_norm,
-                              (double)s->logging_steps,
-                              s->sequential,
-                              s->group_trees,
-                              s->beta,
-                              s->label_smoothing,
-                              s->sft_weight,
-                              s->disable_dropout,
-                              s->share_prefixes,
-                              s->eval_strategy,
-                              (double)s->eval_steps,
-                              s->per_device_eval_batch_size,
-                              s->load_best_model_at_end,
-                              s->max_rows};
-    uint64_t hash = pbt_hash(hashes, sizeof hashes, 2);
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) hash = hash_number(hash, numbers[i]);
-    for (int32_t i = 0; i < s->loss.n; i++) {
-        hash = hash_number(hash, s->loss.types[i]);
-        hash = hash_number(hash, s->loss.n_weights > 0 ? s->loss.weights[i] : 1);
-    }
-    return hash;
-}
 
 static uint64_t count_numbers(const pbt_optimizer *optimizer) {
     uint64_t n = 0;
@@ -113,7 +72,7 @@ pbt_code pbt_checkpoint_write(const char *folder, const pbt_checkpoint_state *st
     checkpoint_header header;
     memset(&header, 0, sizeof header);
     memcpy(header.magic, magic, sizeof magic);
-    header.fingerprint = state->fingerprint;
+    header.record_length = strlen(state->record);
     header.step = state->step;
     header.n_parameters = optimizer->n_parameters;
     header.n_numbers = count_numbers(optimizer);
@@ -125,6 +84,7 @@ pbt_code pbt_checkpoint_write(const char *folder, const pbt_checkpoint_state *st
     free(path);
     if (code != PBT_OK) return code;
     code = put(writer, &header, sizeof header, &hash, error);
+    if (code == PBT_OK) code = put(writer, state->record, header.record_length, &hash, error);
     if (code == PBT_OK) code = put_arrays(writer, optimizer, &hash, error);
     if (code == PBT_OK) code = pbt_file_writer_write(writer, &hash, sizeof hash, error);
     if (code == PBT_OK) return pbt_file_writer_commit(writer, error);
@@ -133,9 +93,11 @@ pbt_code pbt_checkpoint_write(const char *folder, const pbt_checkpoint_state *st
 }
 
 /* The hash as put() built it: over the same pieces in the same order. */
-static uint64_t hash_of(const unsigned char *data, const pbt_optimizer *optimizer) {
+static uint64_t hash_of(const unsigned char *data, size_t record, const pbt_optimizer *optimizer) {
     uint64_t hash = pbt_hash(data, sizeof(checkpoint_header), 0);
     data += sizeof(checkpoint_header);
+    hash = pbt_hash(data, record, hash);
+    data += record;
     for (size_t i = 0; i < optimizer->n_parameters; i++) {
         size_t size = optimizer->parameters[i].count * sizeof(float);
         for (int a = 0; a < 3; a++, data += size) hash = pbt_hash(data, size, hash);
@@ -143,27 +105,46 @@ static uint64_t hash_of(const unsigned char *data, const pbt_optimizer *optimize
     return hash;
 }
 
-static pbt_code check(const pbt_mapping *file, const char *path, uint64_t fingerprint,
+/* The record in the file is what this training is asked, byte for byte. */
+static pbt_code check_record(const pbt_mapping *file, const char *path, const char *record,
+                             const checkpoint_header *header, pbt_error *error) {
+    size_t length = (size_t)header->record_length;
+    const unsigned char *stored = file->data + sizeof *header;
+    if (length == strlen(record) && memcmp(stored, record, length) == 0) return PBT_OK;
+    char *before = pbt_alloc(length + 1, 1);
+    pbt_text differences = {0};
+    if (!before) return pbt_fail_memory(error, length, "a checkpoint");
+    memcpy(before, stored, length);
+    pbt_training_differences(before, record, &differences);
+    pbt_fail_at(error, PBT_BAD_INPUT, path, NULL,
+                "the checkpoint (step %" PRId64
+                ") belongs to a training with other settings, data, model or adapter%s%.700s; give the same "
+                "ones, or another output_dir, or remove the checkpoint to begin again",
+                header->step, differences.length ? ": " : "", pbt_text_string(&differences));
+    pbt_text_free(&differences);
+    free(before);
+    return PBT_BAD_INPUT;
+}
+
+static pbt_code check(const pbt_mapping *file, const char *path, const char *record,
                       const pbt_optimizer *optimizer, checkpoint_header *header, pbt_error *error) {
     if (file->length < sizeof *header + sizeof(uint64_t) || memcmp(file->data, magic, sizeof magic) != 0)
         return pbt_fail_at(error, PBT_BAD_INPUT, path, NULL,
                            "this is no checkpoint of this program's version; remove it to begin again");
     memcpy(header, file->data, sizeof *header);
-    if (header->fingerprint != fingerprint)
+    if (header->record_length > file->length - sizeof *header - sizeof(uint64_t))
         return pbt_fail_at(error, PBT_BAD_INPUT, path, NULL,
-                           "the checkpoint (step %" PRId64
-                           ") belongs to a training with other settings, data, model or adapter; give the "
-                           "same ones, or another output_dir, or remove the checkpoint to begin again",
-                           header->step);
+                           "the checkpoint is shorter than it says; remove it to begin again");
+    PBT_TRY(check_record(file, path, record, header, error));
     uint64_t numbers = count_numbers(optimizer), hash;
     if (header->n_parameters != optimizer->n_parameters || header->n_numbers != numbers ||
-        file->length != sizeof *header + numbers * 3 * sizeof(float) + sizeof hash)
+        file->length != sizeof *header + header->record_length + numbers * 3 * sizeof(float) + sizeof hash)
         return pbt_fail_at(error, PBT_BAD_INPUT, path, NULL,
                            "the checkpoint holds %" PRIu64 " numbers in %zu bytes, expected %" PRIu64
                            " numbers; remove it to begin again",
                            header->n_numbers, file->length, numbers);
     memcpy(&hash, file->data + file->length - sizeof hash, sizeof hash);
-    if (hash != hash_of(file->data, optimizer))
+    if (hash != hash_of(file->data, (size_t)header->record_length, optimizer))
         return pbt_fail_at(error, PBT_BAD_INPUT, path, NULL,
                            "the checkpoint's checksum does not match its bytes; remove it to begin again");
     return PBT_OK;
@@ -177,7 +158,7 @@ static void take_arrays(const unsigned char *data, pbt_optimizer *optimizer) {
     }
 }
 
-pbt_code pbt_checkpoint_read(const char *folder, uint64_t fingerprint, pbt_checkpoint_state *state,
+pbt_code pbt_checkpoint_read(const char *folder, const char *record, pbt_checkpoint_state *state,
                              pbt_optimizer *optimizer, bool *found, pbt_error *error) {
     *found = false;
     char *path = pbt_path_join(folder, checkpoint_name);
@@ -187,10 +168,10 @@ pbt_code pbt_checkpoint_read(const char *folder, uint64_t fingerprint, pbt_check
     pbt_code code = PBT_OK;
     if (!pbt_file_exists(path)) goto done;
     PBT_GOTO(pbt_file_map(path, &file, error));
-    code = check(&file, path, fingerprint, optimizer, &header, error);
+    code = check(&file, path, record, optimizer, &header, error);
     if (code == PBT_OK) {
-        take_arrays(file.data + sizeof header, optimizer);
-        *state = (pbt_checkpoint_state){fingerprint, header.step, header.sums, header.best};
+        take_arrays(file.data + sizeof header + header.record_length, optimizer);
+        *state = (pbt_checkpoint_state){record, header.step, header.sums, header.best};
         *found = true;
     }
     pbt_file_unmap(&file);

@@ -49,6 +49,7 @@ uint64_t pbt_dataset_hash(const pbt_dataset *dataset) {
             hash = pbt_hash(example->mask, example->prompt.count + example->chosen.count, hash);
         hash = pbt_hash(&example->ref_chosen_logp, sizeof(double), hash);
         hash = pbt_hash(&example->ref_rejected_logp, sizeof(double), hash);
+        if (example->group) hash = pbt_hash(example->group, strlen(example->group), hash);
     }
     return hash;
 }

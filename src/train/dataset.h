@@ -50,7 +50,7 @@ void pbt_dataset_free(pbt_dataset *dataset);
 /* Appends an example (which the dataset then owns) and empties `example`. */
 pbt_code pbt_dataset_push(pbt_dataset *dataset, pbt_example *example, pbt_error *error);
 void pbt_example_free(pbt_example *example);
-/* XXH3 over all ids, masks and given reference log-probabilities. */
+/* XXH3 over all ids, masks, groups and given reference log-probabilities. */
 uint64_t pbt_dataset_hash(const pbt_dataset *dataset);
 
 /* JSONL in TRL's forms: conversational and standard preference (explicit and implicit prompt),

@@ -13,6 +13,7 @@
 #include "train/metrics.h"
 #include "train/objective.h"
 #include "train/optimizer.h"
+#include "train/record.h"
 #include "train/reference.h"
 #include "train/start.h"
 #include "train/state.h"
@@ -36,7 +37,7 @@ typedef struct training_run {
     pbt_metric_sums sums;
     pbt_training_log log;
     pbt_hashes hashes;
-    uint64_t fingerprint;
+    char *record; /* what was asked (record.c) */
     pbt_best best;
     bool warned; /* that chosen completions become less likely */
 } training_run;
@@ -86,8 +87,8 @@ static pbt_code take_hashes(training_run *run, pbt_error *error) {
         const uint64_t both[] = {pbt_adapter_hash(trainer->frozen), run->hashes.adapter};
         run->hashes.adapter = pbt_hash(both, sizeof both, 0);
     }
-    run->fingerprint = pbt_settings_fingerprint(&run->settings, run->total_steps, &run->hashes);
-    return PBT_OK;
+    run->record = pbt_training_record(trainer, &run->settings, run->total_steps, &run->hashes);
+    return run->record ? PBT_OK : pbt_fail_memory(error, 1024, "the settings");
 }
 
 static pbt_code open_training(training_run *run, pbt_error *error) {
@@ -125,6 +126,7 @@ static void close_training(training_run *run) {
     if (run->training.gradients) pbt_gradients_free(run->training.gradients);
     pbt_reference_free(&run->training.reference[0]);
     pbt_reference_free(&run->training.reference[1]);
+    free(run->record);
     free(run->order);
     free(run->group);
     run->trainer->log = NULL;
@@ -234,7 +236,7 @@ static pbt_code check_start(training_run *run, bool given, pbt_error *error) {
 
 static pbt_code save_checkpoint(training_run *run, pbt_error *error) {
     if (!run->trainer->folder) return PBT_OK;
-    pbt_checkpoint_state state = {run->fingerprint, run->step, run->sums, run->best};
+    pbt_checkpoint_state state = {run->record, run->step, run->sums, run->best};
     PBT_TRY(pbt_training_log_sync(&run->log, error));
     return pbt_checkpoint_write(run->trainer->folder, &state, &run->training.optimizer, error);
 }
@@ -347,8 +349,8 @@ static pbt_code resume_or_start(training_run *run, bool *resumed, pbt_error *err
     if (!trainer->folder) return PBT_OK;
     if (trainer->resume) {
         pbt_checkpoint_state state;
-        PBT_TRY(pbt_checkpoint_read(trainer->folder, run->fingerprint, &state, &run->training.optimizer,
-                                    resumed, error));
+        PBT_TRY(pbt_checkpoint_read(trainer->folder, run->record, &state, &run->training.optimizer, resumed,
+                                    error));
         if (*resumed) {
             run->step = state.step;
             run->sums = state.sums;

@@ -70,6 +70,9 @@ typedef struct pbt_train_settings {
     int32_t max_rows;     /* rows of one forward/backward pass; batches are cut into passes; 0: chosen */
 } pbt_train_settings;
 pbt_train_settings pbt_train_settings_default(pbt_objective objective);
+/* PBT_USAGE for settings that make no sense, with the name and the number: what every training asks before
+ * anything else. */
+pbt_code pbt_train_settings_check(const pbt_train_settings *settings, pbt_error *error);
 /* TRL's names of schedules and losses; an unknown one is PBT_USAGE with the known ones. */
 const char *pbt_schedule_name(pbt_schedule schedule);
 pbt_code pbt_schedule_parse(const char *text, pbt_schedule *schedule, pbt_error *error);
@@ -84,6 +87,11 @@ pbt_code pbt_loss_mix_set_weights(pbt_loss_mix *mix, const double *weights, size
 pbt_code pbt_loss_mix_check(const pbt_loss_mix *mix, pbt_error *error);
 /* The names with a comma between them, and weights where they were given: "sigmoid,sft (1, 0.1)". */
 void pbt_loss_mix_text(const pbt_loss_mix *mix, pbt_text *text);
+
+/* Whether the machine's memory holds what training a new adapter takes beside the model's weights; PBT_FAILED
+ * with the numbers where it does not. Also refuses ranks and targets that no adapter can have. */
+pbt_code pbt_train_memory_check(const pbt_config *config, const pbt_adapter_settings *lora, int32_t max_rows,
+                                pbt_error *error);
 
 /* One logged step; names in metrics.jsonl as docs/FORMATS.md. */
 typedef struct pbt_metrics {

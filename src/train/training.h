@@ -76,7 +76,7 @@ typedef struct pbt_best {
 } pbt_best;
 
 typedef struct pbt_checkpoint_state {
-    uint64_t fingerprint; /* of settings, data, model and adapter as they were at the start */
+    const char *record; /* pbt_training_record; borrowed */
     int64_t step;
     pbt_metric_sums sums;
     pbt_best best;

@@ -156,6 +156,20 @@ int64_t pbt_train_pass_bytes(const pbt_config *config, int32_t rows, int32_t ran
            (2 * rows * width + logits) * (int64_t)sizeof(float);
 }
 
+pbt_code pbt_train_memory_check(const pbt_config *config, const pbt_adapter_settings *lora, int32_t max_rows,
+                                pbt_error *error) {
+    int64_t parameters, most = (int64_t)pbt_memory_physical();
+    PBT_TRY(pbt_adapter_parameters(config, lora, &parameters, error));
+    int64_t optimizer = 4 * parameters * (int64_t)sizeof(float), /* value, gradient, two moments */
+        passes = pbt_train_pass_bytes(config, pbt_train_rows_of(config, max_rows, lora->r), lora->r);
+    if (most <= 0 || optimizer + passes <= most) return PBT_OK;
+    return pbt_fail(error, PBT_FAILED,
+                    "training an adapter of rank %d takes %.1f GB (the adapter with gradients and moments "
+                    "%.1f, activations %.1f) and this machine has %.1f GB; lower lora_r",
+                    lora->r, 1e-9 * (double)(optimizer + passes), 1e-9 * (double)optimizer,
+                    1e-9 * (double)passes, 1e-9 * (double)most);
+}
+
 pbt_code pbt_train_plan_make(const pbt_trainer *trainer, pbt_train_plan *plan, pbt_error *error) {
     const pbt_config *config = &trainer->model->config;
     memset(plan, 0, sizeof *plan);

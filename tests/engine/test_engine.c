@@ -297,6 +297,36 @@ static void refusals(void **state) {
     pbt_engine_free(engine);
 }
 
+/* Beyond its positions (256) the model is not asked: a prompt that fills them is refused, a text ends there.
+ */
+static void positions(void **state) {
+    (void)state;
+    pbt_engine *engine = fixture_engine(model, 0, 0, 0, true);
+    int32_t ids[LONGEST + 1] = {0};
+    float logprobs[4];
+    pbt_error problem = {0};
+    for (int i = 0; i <= LONGEST; i++) ids[i] = 2 + i % 30;
+    pbt_generation request = {.prompt = ids, .prompt_length = LONGEST, .sampling = pbt_sampling_greedy(4)};
+    refuse(engine, request, PBT_BAD_INPUT,
+           "request 1: the prompt with one new token takes 257 tokens, but the model has positions for 256");
+    request.prompt_length = LONGEST - 2;
+    request.sampling.min_new_tokens = 4;
+    assert_ok(pbt_engine_generate(engine, &request, 1, NULL, error));
+    assert_int_equal(request.n_ids, 2);
+    assert_false(request.finished);
+    release(&request, 1);
+    pbt_scoring scoring = {.prompt = ids,
+                           .prompt_length = LONGEST - 3,
+                           .continuation = ids,
+                           .continuation_length = 4,
+                           .logprobs = logprobs};
+    assert_int_equal(pbt_engine_score(engine, &scoring, 1, NULL, &problem), PBT_BAD_INPUT);
+    assert_non_null(strstr(problem.message, "takes 257 tokens, but the model has positions for 256 only"));
+    scoring.continuation_length = 3;
+    assert_ok(pbt_engine_score(engine, &scoring, 1, NULL, error));
+    pbt_engine_free(engine);
+}
+
 static void interruption(void **state) {
     (void)state;
     pbt_engine *engine = fixture_engine(model, 0, 0, 0, true);
@@ -327,12 +357,11 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_and_many),      cmocka_unit_test(without_sharing),
-        cmocka_unit_test(tiny_cache),        cmocka_unit_test(several_adapters),
-        cmocka_unit_test(sliding_window),    cmocka_unit_test(forget),
-        cmocka_unit_test(stops_and_minimum), cmocka_unit_test(counts),
-        cmocka_unit_test(scoring),           cmocka_unit_test(choices),
-        cmocka_unit_test(refusals),          cmocka_unit_test(interruption),
+        cmocka_unit_test(one_and_many),      cmocka_unit_test(without_sharing), cmocka_unit_test(tiny_cache),
+        cmocka_unit_test(several_adapters),  cmocka_unit_test(sliding_window),  cmocka_unit_test(forget),
+        cmocka_unit_test(stops_and_minimum), cmocka_unit_test(counts),          cmocka_unit_test(scoring),
+        cmocka_unit_test(choices),           cmocka_unit_test(refusals),        cmocka_unit_test(positions),
+        cmocka_unit_test(interruption),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

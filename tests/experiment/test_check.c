@@ -52,7 +52,7 @@ static void test_fails(void **state) {
                                           "agents.filter=a", "agents.a.model=no/such/model"};
     check(changes, 4);
     found("FARM", false, "no/such/farm");
-    found("filter", false, "no filter.txt");
+    found("prompts for the settings", false, "no filter.txt");
     found("agent A: model", false, "no/such/model");
     assert_int_equal(checks.failed, 3);
     pbt_checks_free(&checks);
@@ -71,7 +71,43 @@ static void test_fails(void **state) {
     pbt_checks_free(&checks);
 }
 
+/* Refused when the experiment is read, or by its checks: never after the trees. */
+static void refused(const char *setting, const char *more, const char *words) {
+    pbt_error error = {0};
+    pbt_experiment experiment;
+    const char *const changes[] = {setting, more};
+    pbt_code code =
+        pbt_experiment_read("experiments/smoke.yaml", ".", changes, more ? 2 : 1, &experiment, &error);
+    if (code == PBT_OK) {
+        code = pbt_experiment_require(&experiment, test_device(), true, &error);
+        pbt_experiment_free(&experiment);
+    }
+    if (code == PBT_OK || !strstr(error.message, words))
+        fail_msg("%s: expected \"%s\", found %d \"%s\"", setting, words, code, error.message);
+}
+
+static void test_settings_that_failed_late(void **state) {
+    (void)state;
+    refused("dpo.beta=0", NULL, "dpo: beta is 0; it must be positive");
+    refused("dpo.loss_type=robust", "dpo.label_smoothing=0.5", "dpo: label_smoothing is 0.5");
+    refused("sft.num_train_epochs=0", "sft.max_steps=-1", "sft: num_train_epochs is 0");
+    refused("dpo.num_train_epochs=0", NULL, "dpo: num_train_epochs is 0");
+    refused("trees.top_p=0", NULL, "trees: top_p is 0");
+    refused("eval.farm.top_p=0", NULL, "eval.farm: top_p is 0");
+    refused("pairs.max_pairs=1", NULL, "pairs.max_pairs is 1");
+    refused("lora.lora_alpha=0", NULL, "lora.lora_alpha is 0");
+    refused("lora.lora_r=5000", NULL, "lora.lora_r: expected a number from 1 to 4096");
+    refused("lora.lora_target_modules=.*nothing", NULL, "\".*nothing\" matches no linear layer");
+    refused("agents.filter=a", NULL, "no filter.txt");
+    refused("eval.flipflop.challenges=99", NULL, "eval.flipflop.challenges is 99, but challenge.txt has 3");
+    refused("engine.kv_rows=20", NULL, "engine.kv_rows is 20");
+    refused("eval.flipflop.max_new_tokens=400", NULL, "(eval.flipflop.max_new_tokens) can take about");
+    refused("max_length=8", NULL, "max_length is 8: every pair would be left out");
+    refused("eval.farm.enabled=true", "eval.farm.data=no/such/file", "no/such/file");
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_passes), cmocka_unit_test(test_fails)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_passes), cmocka_unit_test(test_fails),
+                                       cmocka_unit_test(test_settings_that_failed_late)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,6 +75,9 @@ static void sft_then_dpo(void **state) {
     expect(0, "4 steps", SFT "--logging_steps 1 --learning_rate 1e-3"); /* finished: nothing changes */
     assert_true(before == file_hash("sft/adapter_model.safetensors"));
     expect(3, "belongs to a training with other settings", SFT "--logging_steps 1 --learning_rate 2e-3");
+    expect(3, "learning_rate was 0.001 and is 0.002", SFT "--logging_steps 1 --learning_rate 2e-3");
+    expect(3, "lora_dropout was 0.05 and is 0.2;",
+           SFT "--logging_steps 1 --learning_rate 1e-3 --lora_dropout 0.2");
     expect(0, "4 steps", SFT "--logging_steps 1 --learning_rate 2e-3 --overwrite_output_dir");
     assert_true(before != file_hash("sft/adapter_model.safetensors"));
     expect(0, "step 0: margin 0.000000 (expected 0), loss 0.693147 (expected ln 2 = 0.693147)",
@@ -158,6 +161,15 @@ static void best_evaluation(void **state) {
         free(left);
         free(kept);
     }
+    expect(0, "4 steps",
+           SFT "--overwrite_output_dir --eval_dataset $G/sft.jsonl --eval_steps 1 "
+               "--load_best_model_at_end");
+    expect(3, "metric_for_best_model was loss and is eval_entropy",
+           SFT "--eval_dataset $G/sft.jsonl --eval_steps 1 --load_best_model_at_end "
+               "--metric_for_best_model eval_entropy --greater_is_better false");
+    expect(3, "greater_is_better was false and is true",
+           SFT "--eval_dataset $G/sft.jsonl --eval_steps 1 --load_best_model_at_end "
+               "--greater_is_better true");
     expect(2, "metric_for_best_model is \"bleu\", but evaluations have no such number",
            SFT "--overwrite_output_dir --eval_dataset $G/sft.jsonl --eval_steps 1 --load_best_model_at_end "
                "--metric_for_best_model bleu");
@@ -217,6 +229,8 @@ static void refusals(void **state) {
     expect(2, "--dataset is missing", "dpo --model_name_or_path x --output_dir y");
     expect(2, "--output_dir is missing", "dpo --model_name_or_path x --dataset y");
     expect(2, "cannot go with --load_in_4bit", SFT "--full --load_in_4bit");
+    expect(2, "lora_r: expected 1 to 4096, found 5000", SFT "--lora_r 5000");
+    expect(2, "beta is 0; it must be positive", DPO "--beta 0 --model_name_or_path no/such/model");
     expect(2, "--lora_dropout is 1", SFT "--lora_dropout 1");
     expect(2, "--max_length is 0", SFT "--max_length 0");
     expect(2, "per_device_train_batch_size is 0", SFT "--per_device_train_batch_size 0");

@@ -241,8 +241,13 @@ static void foreign_and_damaged_checkpoints(void **state) {
     assert_ok(attempt(folder, &settings, NULL, NULL, &hash, error));
     pbt_train_settings other = settings;
     other.beta = 0.2;
+    assert_fails(
+        attempt(folder, &other, NULL, NULL, &hash, error), PBT_BAD_INPUT,
+        "belongs to a training with other settings, data, model or adapter: beta was 0.1 and is 0.2;");
+    other = settings;
+    other.adam_beta1 = 0.8;
     assert_fails(attempt(folder, &other, NULL, NULL, &hash, error), PBT_BAD_INPUT,
-                 "belongs to a training with other settings");
+                 "adam_beta1 was 0.9 and is 0.8;");
     assert_ok(pbt_file_read(path, 1 << 20, &data, &length, error));
     data[length / 2] ^= 1;
     assert_ok(pbt_file_write(path, data, length, error));

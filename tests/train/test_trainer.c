@@ -388,6 +388,10 @@ static void refusals(void **state) {
     REFUSED(bad.settings.label_smoothing = 0.5, PBT_USAGE, "label_smoothing is 0.5");
     REFUSED(bad.settings.sft_weight = -1, PBT_USAGE, "sft_weight is -1");
     REFUSED(bad.dataset = &nothing, PBT_BAD_INPUT, "no examples");
+    model->config.max_position_embeddings = 4;
+    dataset.items[1].line = 7;
+    REFUSED((void)0, PBT_BAD_INPUT, "tokens, but the model has positions for 4 only");
+    model->config.max_position_embeddings = 256;
     dataset.items[1].chosen.items[0] = VOCABULARY;
     REFUSED((void)0, PBT_BAD_INPUT, "example 2 has token id 40, but the model's vocabulary has 40 entries");
     dataset.items[1].chosen.count = 0;
