@@ -39,6 +39,10 @@ endfunction()
 # tests/cli/ drive the program itself; tests/FOLDER/test_*.sh are run with bash. A test that cannot run
 # here ends with 77 and counts as skipped.
 function(pbt_tests)
+  set(timeout 600)
+  if(PBT_SANITIZE OR PBT_SANITIZE_THREAD)
+    set(timeout 1800)
+  endif()
   file(GLOB folders CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR}/tests/*)
   foreach(folder ${folders})
     file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${folder}/test_*.c)
@@ -53,7 +57,7 @@ function(pbt_tests)
       target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
       target_link_libraries(${target} PRIVATE ${library} PkgConfig::CMOCKA m)
       add_test(NAME ${folder}/${stem} COMMAND ${target} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-      set_tests_properties(${folder}/${stem} PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77 ENVIRONMENT
+      set_tests_properties(${folder}/${stem} PROPERTIES TIMEOUT ${timeout} SKIP_RETURN_CODE 77 ENVIRONMENT
         "PBT_BINARY=$<TARGET_FILE:pbt>;PBT_TEST_DATA=${PROJECT_SOURCE_DIR}/tests/data;OMP_NUM_THREADS=2")
     endforeach()
     file(GLOB scripts CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${folder}/test_*.sh)
@@ -63,8 +67,8 @@ function(pbt_tests)
     foreach(script ${scripts})
       get_filename_component(stem ${script} NAME_WE)
       add_test(NAME ${folder}/${stem} COMMAND bash ${script} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-      set_tests_properties(${folder}/${stem} PROPERTIES TIMEOUT 600 SKIP_RETURN_CODE 77 ENVIRONMENT
-        "PBT_BINARY=$<TARGET_FILE:pbt>;PBT_BUILD_FOLDER=${PROJECT_BINARY_DIR};PBT_TEST_DATA=${PROJECT_SOURCE_DIR}/tests/data")
+      set_tests_properties(${folder}/${stem} PROPERTIES TIMEOUT ${timeout} SKIP_RETURN_CODE 77 ENVIRONMENT
+        "PBT_BINARY=$<TARGET_FILE:pbt>;PBT_BUILD_FOLDER=${PROJECT_BINARY_DIR};PBT_TEST_DATA=${PROJECT_SOURCE_DIR}/tests/data;PBT_SANITIZED=$<$<OR:$<BOOL:${PBT_SANITIZE}>,$<BOOL:${PBT_SANITIZE_THREAD}>>:1>")
     endforeach()
   endforeach()
   get_property(layout GLOBAL PROPERTY PBT_LAYOUT)

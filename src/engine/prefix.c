@@ -145,9 +145,8 @@ static void free_tree(pbt_prefix_cache *cache, pbt_prefix_tree *tree) {
         if (parent) free(node);
         node = parent;
     }
-    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): only nodes below the root were freed, which is in the tree
-     */
-    free(tree);
+    /* Only nodes below the root were freed; the root is in the tree. */
+    free(tree); /* NOLINT(clang-analyzer-unix.Malloc) */
 }
 
 void pbt_prefix_cache_forget(pbt_prefix_cache *cache, const pbt_adapter *adapter, bool all) {
@@ -236,8 +235,9 @@ static void normalise(pbt_prefix_cache *cache, pbt_cursor *cursor) {
 }
 
 int32_t pbt_cursor_row(const pbt_cursor *cursor) {
-    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): a node with a cursor is pinned, and not dropped */
-    return cursor->node->kv_row + cursor->depth - 1 - cursor->node->position;
+    /* A node with a cursor is pinned, and not dropped. */
+    const pbt_prefix_node *node = cursor->node;
+    return node->kv_row + cursor->depth - 1 - node->position; /* NOLINT(clang-analyzer-unix.Malloc) */
 }
 
 int32_t pbt_cursor_walk(pbt_prefix_cache *cache, pbt_cursor *cursor, const int32_t *tokens, int32_t limit) {

@@ -209,9 +209,8 @@ static pbt_code learn(trainer *t, size_t vocab_size) {
         entry top = pop_entry(t);
         int64_t count = count_of(t, top.pair)->count;
         if (count < 1) {
-            /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): an entry is in the heap once, and its words are its
-             * own */
-            free(top.words);
+            /* An entry is in the heap once, and its words are its own. */
+            free(top.words); /* NOLINT(clang-analyzer-unix.Malloc) */
         } else if (top.count != count) {
             top.count = count;
             pbt_code code = push_entry(t, top);

@@ -3,6 +3,7 @@
 # that an undisturbed run leaves. A kill counts only where the process died of it, in the middle of its work; and what
 # was saved before a kill must still be there afterwards with its times, which work done anew would not have.
 set -u
+[ -z "${PBT_SANITIZED:-}" ] || { echo "skipped: takes minutes under a sanitizer; train/test_resume kills there too"; exit 77; }
 pbt="${PBT_BINARY:?}"
 golden="${PBT_TEST_DATA:?}/golden/train"
 work="$(mktemp -d)"

@@ -84,9 +84,8 @@ static void attend(const attention_call *call, const attention_scratch *scratch,
     }
     for (int64_t r = 0; r < chunk->n * group; r++) {
         float *to = out + ((row + r / group) * call->H + head * group + r % group) * call->E;
-        /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): the loop above has set sums[r]
-         */
-        for (int64_t e = 0; e < call->E; e++) to[e] = scratch->out[r * call->E + e] / sums[r];
+        const float sum = sums[r]; /* NOLINT(clang-analyzer-*): set by the loop above */
+        for (int64_t e = 0; e < call->E; e++) to[e] = scratch->out[r * call->E + e] / sum;
     }
 }
 
