@@ -69,13 +69,6 @@ void pbt_chat_model_free(pbt_chat_model *chat_model);
 pbt_code pbt_agent_local(pbt_chat_model *chat_model, const pbt_adapter *adapter, const char *name,
                          pbt_agent **agent, pbt_error *error);
 
-/* A scripted agent for tests: `reply` returns a malloc'ed text for the messages (NULL: error), `score` a
- * log-probability (may be NULL). Owns nothing. */
-typedef char *(*pbt_script_reply)(void *user, const pbt_message *messages, size_t n, pbt_key key);
-typedef double (*pbt_script_score)(void *user, const pbt_message *messages, size_t n, const char *answer);
-pbt_code pbt_agent_scripted(pbt_script_reply reply, pbt_script_score score, void *user, const char *name,
-                            pbt_agent **agent, pbt_error *error);
-
 PBT_END_DECLS
 
 #endif

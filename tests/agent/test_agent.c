@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
-#include "agent/agent.h"
 #include "assert_ok.h"
 #include "device.h"
+#include "scripted_agent.h"
 
 #include <math.h>
 #include <stdlib.h>

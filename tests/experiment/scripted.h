@@ -10,6 +10,7 @@
 #include "evaluation/evaluation.h"
 #include "experiment/stages.h"
 #include "folder.h"
+#include "scripted_agent.h"
 
 static void write_file(const char *name, const char *text) {
     char *path = pbt_path_join(folder, name);

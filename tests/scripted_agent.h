@@ -1,4 +1,9 @@
-/* Agents that speak from a script. */
+/*
+ * Agents that speak from a script.
+ */
+#ifndef PBT_TESTS_SCRIPTED_AGENT_H
+#define PBT_TESTS_SCRIPTED_AGENT_H
+
 #include "agent/agent.h"
 
 #include "base/memory.h"
@@ -6,6 +11,11 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+/* `reply` returns a malloc'ed text for the messages (NULL: error), `score` a log-probability (may be NULL).
+ */
+typedef char *(*pbt_script_reply)(void *user, const pbt_message *messages, size_t n, pbt_key key);
+typedef double (*pbt_script_score)(void *user, const pbt_message *messages, size_t n, const char *answer);
 
 typedef struct scripted_agent {
     pbt_agent base;
@@ -24,8 +34,8 @@ static int32_t count_words(const char *text) {
     return n;
 }
 
-static pbt_code talk(pbt_agent *agent, pbt_talk *requests, size_t n, const pbt_monitor *monitor,
-                     pbt_error *error) {
+static pbt_code scripted_talk(pbt_agent *agent, pbt_talk *requests, size_t n, const pbt_monitor *monitor,
+                              pbt_error *error) {
     const scripted_agent *a = (const scripted_agent *)agent;
     pbt_code code = PBT_OK;
     for (size_t i = 0; i < n; i++) requests[i].text = NULL;
@@ -46,8 +56,8 @@ static pbt_code talk(pbt_agent *agent, pbt_talk *requests, size_t n, const pbt_m
     return code;
 }
 
-static pbt_code measure(pbt_agent *agent, pbt_measure *requests, size_t n, const pbt_monitor *monitor,
-                        pbt_error *error) {
+static pbt_code scripted_measure(pbt_agent *agent, pbt_measure *requests, size_t n,
+                                 const pbt_monitor *monitor, pbt_error *error) {
     const scripted_agent *a = (const scripted_agent *)agent;
     if (!a->score)
         return pbt_fail(error, PBT_USAGE, "the scripted agent %s has no scores: it can only talk",
@@ -65,12 +75,13 @@ static void free_scripted(pbt_agent *agent) {
     free(agent);
 }
 
-pbt_code pbt_agent_scripted(pbt_script_reply reply, pbt_script_score score, void *user, const char *name,
-                            pbt_agent **agent, pbt_error *error) {
+/* Owns nothing; free with pbt_agent_free. */
+static inline pbt_code pbt_agent_scripted(pbt_script_reply reply, pbt_script_score score, void *user,
+                                          const char *name, pbt_agent **agent, pbt_error *error) {
     scripted_agent *a = pbt_alloc(1, sizeof *a);
     *agent = NULL;
     if (!a) return pbt_fail_memory(error, sizeof *a, "an agent");
-    a->base = (pbt_agent){.talk = talk, .measure = measure, .free = free_scripted};
+    a->base = (pbt_agent){.talk = scripted_talk, .measure = scripted_measure, .free = free_scripted};
     snprintf(a->base.name, sizeof a->base.name, "%s", name ? name : "");
     a->reply = reply;
     a->score = score;
@@ -78,3 +89,5 @@ pbt_code pbt_agent_scripted(pbt_script_reply reply, pbt_script_score score, void
     *agent = &a->base;
     return PBT_OK;
 }
+
+#endif
