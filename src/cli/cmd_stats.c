@@ -205,6 +205,7 @@ static pbt_code bootstrap(const stats_options *o, const rows *r, json_t **out, p
     bool paired = pbt_json_has(r->items[0], "b");
     pbt_item *items = pbt_alloc(r->n, sizeof *items);
     double interval[2], mean = 0;
+    bool shares = true; /* whose interval means something where all are the same */
     pbt_code code = items ? PBT_OK : pbt_fail_memory(error, r->n, "items");
     for (size_t i = 0; i < r->n && code == PBT_OK; i++) {
         double a, b = 0;
@@ -212,11 +213,14 @@ static pbt_code bootstrap(const stats_options *o, const rows *r, json_t **out, p
         if (code == PBT_OK && paired) code = field(r, i, "b", &b, error);
         if (code != PBT_OK) break;
         items[i] = (pbt_item){r->group[i], a - b};
+        shares = shares && a >= 0 && a <= 1 && b >= 0 && b <= 1;
         mean += (a - b) / (double)r->n;
     }
     if (code == PBT_OK)
-        code =
-            pbt_bootstrap(items, r->n, (size_t)o->draws, pbt_key_of_seed((uint64_t)o->seed), interval, error);
+        code = shares ? pbt_mean_interval(items, r->n, paired ? -1 : 0, 1, (size_t)o->draws,
+                                          pbt_key_of_seed((uint64_t)o->seed), interval, error)
+                      : pbt_bootstrap(items, r->n, (size_t)o->draws, pbt_key_of_seed((uint64_t)o->seed),
+                                      interval, error);
     if (code == PBT_OK)
         *out = json_pack("{s:I, s:f, s:o}", "n", (json_int_t)r->n, paired ? "difference" : "mean", mean,
                          "ci95", numbers(interval, 2));

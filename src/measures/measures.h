@@ -83,6 +83,7 @@ typedef struct pbt_measure_info {
     const char *title;  /* of its drawing, with its unit */
     const char *unit;   /* behind a value in a sentence: "%" or " points" */
     pbt_better better;
+    double least; /* of an item's value, the most being 1: 0 of shares, -1 of differences */
 } pbt_measure_info;
 extern const pbt_measure_info pbt_measures[PBT_MEASURES];
 /* The measure of a key; PBT_MEASURES: there is none. */

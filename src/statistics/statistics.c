@@ -81,6 +81,31 @@ pbt_code pbt_bootstrap(const pbt_item *items, size_t n, size_t draws, pbt_key ke
     return PBT_OK;
 }
 
+size_t pbt_cluster_count(const pbt_item *items, size_t n) {
+    cluster *clusters = pbt_alloc(n ? n : 1, sizeof *clusters);
+    size_t count = clusters ? gather(items, n, clusters) : 0;
+    free(clusters);
+    return count;
+}
+
+static const double z95 = 1.959963984540054;
+
+void pbt_interval_unseen(double mean, size_t clusters, double least, double most, double interval[2]) {
+    double unseen = z95 * z95 / ((double)clusters + z95 * z95);
+    interval[0] = fmin(mean, mean - unseen * (mean - least));
+    interval[1] = fmax(mean, mean + unseen * (most - mean));
+}
+
+pbt_code pbt_mean_interval(const pbt_item *items, size_t n, double least, double most, size_t draws,
+                           pbt_key key, double interval[2], pbt_error *error) {
+    PBT_TRY(pbt_bootstrap(items, n, draws, key, interval, error));
+    if (!(interval[1] - interval[0] <= 1e-12)) return PBT_OK;
+    size_t clusters = pbt_cluster_count(items, n);
+    if (clusters == 0) return pbt_fail_memory(error, n * sizeof(cluster), "an interval");
+    pbt_interval_unseen((interval[0] + interval[1]) / 2, clusters, least, most, interval);
+    return PBT_OK;
+}
+
 pbt_code pbt_bootstrap_paired(const pbt_item *a, const pbt_item *b, size_t n, size_t draws, pbt_key key,
                               double *difference, double interval[2], pbt_error *error) {
     pbt_item *items = pbt_alloc(n, sizeof *items);
@@ -97,7 +122,7 @@ pbt_code pbt_bootstrap_paired(const pbt_item *a, const pbt_item *b, size_t n, si
 }
 
 void pbt_wilson(int64_t successes, int64_t n, double interval[2]) {
-    const double z = 1.959963984540054;
+    const double z = z95;
     double N = (double)n, p = (double)successes / N, z2 = z * z;
     double center = (p + z2 / (2 * N)) / (1 + z2 / N);
     double half = z / (1 + z2 / N) * sqrt(p * (1 - p) / N + z2 / (4 * N * N));

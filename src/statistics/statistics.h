@@ -21,7 +21,19 @@ typedef struct pbt_item {
 /* Percentile bootstrap of the mean over clusters drawn with replacement: 95% interval. */
 pbt_code pbt_bootstrap(const pbt_item *items, size_t n, size_t draws, pbt_key key, double interval[2],
                        pbt_error *error);
-/* The same for the mean of (a - b) over the same items in the same order. */
+/* The same, where the values lie in least .. most; where it has no width, because every cluster has the same
+ * mean or there is but one, pbt_interval_unseen's. */
+pbt_code pbt_mean_interval(const pbt_item *items, size_t n, double least, double most, size_t draws,
+                           pbt_key key, double interval[2], pbt_error *error);
+/* 95% interval of a mean whose `clusters` all have that same mean. None of them was otherwise, so that by
+ * Wilson's score interval a share u = z^2 / (clusters + z^2) of all clusters may be, with any values: mean -
+ * u (mean - least) .. mean + u (most - mean). Of shares at 0 or 1 that is Wilson's interval, clusters as
+ * trials.
+ */
+void pbt_interval_unseen(double mean, size_t clusters, double least, double most, double interval[2]);
+/* How many clusters there are; 0 when memory is out or n is 0. */
+size_t pbt_cluster_count(const pbt_item *items, size_t n);
+/* The same as pbt_bootstrap for the mean of (a - b) over the same items in the same order. */
 pbt_code pbt_bootstrap_paired(const pbt_item *a, const pbt_item *b, size_t n, size_t draws, pbt_key key,
                               double *difference, double interval[2], pbt_error *error);
 /* Wilson's score interval of a share (95%): for counts of independent items. n = 0: NaN. */

@@ -28,7 +28,8 @@ static pbt_store *open_store(const char *name, int n_seeds, int draws) {
 }
 
 /* Four balanced cases of two questions: `bits` says which of them are right (+-, +-, -+, -+). */
-static void put_balanced(pbt_store *store, int64_t seed, const char *arm, const char *bits) {
+__attribute__((unused)) static void put_balanced(pbt_store *store, int64_t seed, const char *arm,
+                                                 const char *bits) {
     for (int i = 0; i < 4; i++) {
         char name[16];
         snprintf(name, sizeof name, "%06d", i);

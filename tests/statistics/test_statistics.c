@@ -207,6 +207,40 @@ static void test_mean_and_bootstrap(void **state) {
     assert_true(fabs(difference - 2.0 / 3) < 1e-15 && interval[0] == 0.5 && interval[1] == 1);
 }
 
+/* Where the bootstrap has no width, Wilson's interval with clusters as trials; elsewhere the bootstrap's
+ * bits. */
+static void test_interval_without_spread(void **state) {
+    (void)state;
+    double interval[2], wilson[2], plain[2];
+    pbt_item items[40];
+    for (int value = 0; value < 2; value++) {
+        for (uint32_t i = 0; i < 40; i++) items[i] = (pbt_item){i / 2, value}; /* 20 clusters of two */
+        for (size_t n = 2; n <= 40; n += 38) {
+            assert_int_equal(pbt_cluster_count(items, n), n / 2);
+            assert_int_equal(pbt_mean_interval(items, n, 0, 1, 200, pbt_key_of_seed(1), interval, &problem),
+                             PBT_OK);
+            pbt_wilson(value * (int64_t)n / 2, (int64_t)n / 2, wilson);
+            assert_true(fabs(interval[0] - wilson[0]) < 1e-12 && fabs(interval[1] - wilson[1]) < 1e-12);
+            assert_true(interval[1] - interval[0] > 0.1 && interval[0] >= 0 && interval[1] <= 1);
+        }
+    }
+    /* Differences that are all 0 may be either way; one cluster between 0 and 1 is no certainty. */
+    for (uint32_t i = 0; i < 20; i++) items[i] = (pbt_item){i, 0};
+    assert_int_equal(pbt_mean_interval(items, 20, -1, 1, 200, pbt_key_of_seed(1), interval, &problem),
+                     PBT_OK);
+    pbt_wilson(0, 20, wilson);
+    assert_true(fabs(interval[0] + wilson[1]) < 1e-12 && fabs(interval[1] - wilson[1]) < 1e-12);
+    items[0].value = 0.5;
+    assert_int_equal(pbt_mean_interval(items, 1, 0, 1, 200, pbt_key_of_seed(1), interval, &problem), PBT_OK);
+    assert_true(interval[0] > 0 && interval[0] < 0.2 && interval[1] > 0.8 && interval[1] < 1);
+    items[1].value = 1;
+    assert_int_equal(pbt_mean_interval(items, 20, 0, 1, 200, pbt_key_of_seed(1), interval, &problem), PBT_OK);
+    assert_int_equal(pbt_bootstrap(items, 20, 200, pbt_key_of_seed(1), plain, &problem), PBT_OK);
+    assert_true(plain[1] > plain[0] && interval[0] == plain[0] && interval[1] == plain[1]);
+    assert_int_equal(pbt_mean_interval(items, 0, 0, 1, 200, pbt_key_of_seed(1), interval, &problem), PBT_OK);
+    assert_true(isnan(interval[0]) && isnan(interval[1]));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fit),
@@ -215,6 +249,7 @@ int main(void) {
         cmocka_unit_test(test_no_answer),
         cmocka_unit_test(test_mcnemar_and_wilson),
         cmocka_unit_test(test_mean_and_bootstrap),
+        cmocka_unit_test(test_interval_without_spread),
     };
     return cmocka_run_group_tests(tests, read_golden, drop_golden);
 }

@@ -14,7 +14,8 @@ static pbt_code detail_named(pbt_detail_list *list, const char *name, pbt_detail
     }
     PBT_TRY(pbt_grow(list->items, &list->capacity, list->count + 1, error));
     *detail = &list->items[list->count];
-    **detail = (pbt_detail){.name = pbt_string_copy(name)};
+    **detail = (pbt_detail){.name = pbt_string_copy(name),
+                            .items = {.least = pbt_string_ends(name, ".difference") ? -1 : 0}};
     if (!(*detail)->name) return pbt_fail_memory(error, strlen(name), "a report");
     list->count++;
     return PBT_OK;

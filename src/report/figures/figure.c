@@ -55,9 +55,10 @@ pbt_code pbt_figure_make(const pbt_figure_items *items, size_t n_seeds, size_t d
     summarize(figure);
     figure->n = (int64_t)items->count;
     if (!figure->known) return PBT_OK;
+    figure->questions = (int64_t)pbt_cluster_count(items->items, items->count);
     pbt_key key = pbt_key_named(pbt_key_named(pbt_key_of_seed(0), "report"), name);
     double interval[2];
-    PBT_TRY(pbt_bootstrap(items->items, items->count, draws, key, interval, error));
+    PBT_TRY(pbt_mean_interval(items->items, items->count, items->least, 1, draws, key, interval, error));
     figure->ci95[0] = 100 * interval[0];
     figure->ci95[1] = 100 * interval[1];
     return PBT_OK;
@@ -82,6 +83,21 @@ static double weighted_mean(const pbt_figure_items *items, const uint32_t *weigh
         n += weight[items->items[i].cluster];
     }
     return n > 0 ? sum / n : 0;
+}
+
+static double mean_of(const pbt_figure_items *items) {
+    double sum = 0;
+    for (size_t i = 0; i < items->count; i++) sum += items->items[i].value;
+    return items->count ? sum / (double)items->count : 0;
+}
+
+/* Every question had the same ratio (as where nothing ever hung on the order). */
+static void widen_ratio(const pbt_figure_items *a, const pbt_figure_items *b, double interval[2]) {
+    double below = mean_of(b), top[2];
+    if (!(interval[1] - interval[0] <= 1e-12) || fabs(below) <= 1e-12) return;
+    pbt_interval_unseen(mean_of(a), pbt_cluster_count(a->items, a->count), a->least, 1, top);
+    interval[0] = top[below < 0] / below;
+    interval[1] = top[below > 0] / below;
 }
 
 /* Percentile interval of the ratio over `draws` draws of clusters; draws with a denominator of 0 are left
@@ -124,7 +140,9 @@ pbt_code pbt_figure_ratio(const pbt_figure_items *numerator, const pbt_figure_it
     if (!figure->known) return PBT_OK;
     pbt_key key = pbt_key_named(pbt_key_named(pbt_key_of_seed(0), "report"), name);
     double interval[2];
+    figure->questions = (int64_t)pbt_cluster_count(numerator->items, numerator->count);
     PBT_TRY(ratio_interval(numerator, denominator, draws, key, interval, error));
+    widen_ratio(numerator, denominator, interval);
     figure->ci95[0] = 100 * interval[0];
     figure->ci95[1] = 100 * interval[1];
     return PBT_OK;

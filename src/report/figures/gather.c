@@ -74,12 +74,20 @@ static pbt_code solo_difference(const gathering *base, pbt_figure_items *out, pb
     return PBT_OK;
 }
 
-/* FARM's rate is the mean of its sets' rates (Table 1). */
+static bool all_the_same(const pbt_figure_items *items) {
+    for (size_t i = 1; i < items->count; i++)
+        if (items->items[i].value != items->items[0].value) return false;
+    return true;
+}
+
+/* FARM's rate is the mean of its sets' rates (Table 1); where every question ended alike they need no
+ * weights, which would feign a spread. */
 static pbt_code make_farm(const pbt_report *r, const gathering *g, const char *name, pbt_figure *figure,
                           pbt_error *error) {
     pbt_figure_items even = {0};
     pbt_code code = pbt_details_even(&g->arm->details, "farm.by_set.", r->n_seeds, &even, error);
-    const pbt_figure_items *items = even.count ? &even : &g->items[PBT_FARM_MISINFORMED];
+    const pbt_figure_items *plain = &g->items[PBT_FARM_MISINFORMED];
+    const pbt_figure_items *items = even.count && !all_the_same(plain) ? &even : plain;
     if (code == PBT_OK) code = pbt_figure_make(items, r->n_seeds, r->draws, name, figure, error);
     pbt_figure_items_free(&even);
     return code;
@@ -152,6 +160,7 @@ static pbt_code gather_arms(pbt_store *store, pbt_report *r, pbt_error *error) {
     for (size_t arm = 0; arm < PBT_ARMS && code == PBT_OK; arm++) {
         gathering *g = &arms[arm];
         *g = (gathering){.clusters = clusters, .arm = &r->arms[arm]};
+        for (size_t m = 0; m < PBT_MEASURES; m++) g->items[m].least = pbt_measures[m].least;
         r->arms[arm].training = json_array();
         code = gather_arm(store, r, arm, g, error);
         if (code == PBT_OK && arm == PBT_ARM_BASE) code = solo_difference(g, &solo, error);

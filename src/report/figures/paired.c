@@ -78,7 +78,7 @@ pbt_code pbt_compare_items(const pbt_paired_items *arm, const pbt_paired_items *
         sum += both[i].value;
     }
     pbt_key key = pbt_key_named(pbt_key_named(pbt_key_of_seed(0), "comparison"), name);
-    if (code == PBT_OK) code = pbt_bootstrap(items, n, draws, key, c->ci95, error);
+    if (code == PBT_OK) code = pbt_mean_interval(items, n, -1, 1, draws, key, c->ci95, error);
     if (code == PBT_OK) {
         c->n = (int64_t)n;
         c->difference = n ? 100 * sum / (double)n : NAN;

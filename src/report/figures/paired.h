@@ -29,7 +29,7 @@ typedef struct pbt_comparison {
     pbt_measure_id measure;
     pbt_arm arm, against;
     double difference; /* arm - against, points of a percent, over items that both have */
-    double ci95[2];    /* bootstrap over questions */
+    double ci95[2];    /* pbt_mean_interval over questions */
     int64_t n;         /* items */
     /* Questions (their items of all seeds together, by the mean): how many both have, and in how many of them
      * which arm's mean is higher. */
