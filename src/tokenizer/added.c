@@ -70,7 +70,8 @@ static bool stands_alone(const char *text, size_t start, size_t end, size_t leng
     return end >= length || !pbt_is_word(pbt_utf8_decode(text + end, length - end, &size));
 }
 
-/* Widens a match over the white space its token takes in; `least` is where the last match ended. */
+/* Widens a match over the white space its token takes in, at its beginning only what lies behind `least`,
+ * where the last match ended. */
 static void take_space(const pbt_added *added, const char *text, size_t length, size_t least, size_t *start,
                        size_t *end) {
     uint32_t character;
@@ -79,10 +80,13 @@ static void take_space(const pbt_added *added, const char *text, size_t length, 
         if (!pbt_is_space(character) || at < least) break;
         *start = at;
     }
+    if (added->left_strip && *start < least) *start = least;
     for (size_t size; added->right_strip && *end < length; *end += size)
         if (!pbt_is_space(pbt_utf8_decode(text + *end, length - *end, &size))) break;
 }
 
+/* As tokenizers does: white space that a token takes in on its right is still looked through for tokens, and
+ * what these leave of it is text again. */
 static pbt_code cut_piece(const pbt_tokenizer *tokenizer, const pbt_byte_trie *trie, pbt_pieces *pieces,
                           size_t base, size_t length, pbt_error *error) {
     const char *text = pieces->bytes + base;
@@ -97,10 +101,11 @@ static pbt_code cut_piece(const pbt_tokenizer *tokenizer, const pbt_byte_trie *t
         const pbt_added *added = &tokenizer->added[found];
         size_t start = at, end = at + size;
         at = end;
+        if (added->special && tokenizer->split_special_tokens) continue;
         if (added->single_word && !stands_alone(text, start, end, length)) continue;
         take_space(added, text, length, done, &start, &end);
-        if (start < done) start = done; /* the last token took white space that belongs to this one */
-        PBT_TRY(pbt_pieces_cut(pieces, base + done, base + start, -1, error));
+        if (start > end) start = end;
+        if (done < start) PBT_TRY(pbt_pieces_cut(pieces, base + done, base + start, -1, error));
         PBT_TRY(pbt_pieces_cut(pieces, base + start, base + end, added->id, error));
         done = end;
     }

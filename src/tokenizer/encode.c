@@ -102,6 +102,33 @@ pbt_code pbt_tokenizer_encode(const pbt_tokenizer *tokenizer, const char *text, 
     return code;
 }
 
+/* The bytes of one space at text[0] or at its end, in a token's own spelling and in the text. */
+static bool space_at(const char *text, size_t length, bool at_end, size_t *spelled, size_t *bytes) {
+    size_t at = 0, size;
+    if (!length) return false;
+    if (at_end)
+        for (at = length - 1; at > 0 && ((unsigned char)text[at] & 0xc0) == 0x80;) at--;
+    uint32_t character = pbt_utf8_decode(text + at, length - at, &size);
+    *spelled = size;
+    *bytes = character == 0x120 ? 1 : size; /* GPT-2's letter for a space */
+    return character == 0x120 || pbt_is_space(character);
+}
+
+/* What tokenizers' ByteLevel post-processor does to offsets. */
+static void trim_offsets(const pbt_tokenizer *tokenizer, const pbt_ids *ids, size_t *offsets) {
+    for (size_t i = 0; i < ids->count; i++) {
+        size_t *from = &offsets[2 * i], *to = &offsets[2 * i + 1], spelled, bytes, leading = 0, trailing = 0;
+        const char *piece = tokenizer->pieces[ids->items[i]];
+        size_t length = tokenizer->lengths[ids->items[i]], rest = length;
+        for (; space_at(piece + (length - rest), rest, false, &spelled, &bytes); rest -= spelled)
+            leading += bytes;
+        for (rest = length; space_at(piece, rest, true, &spelled, &bytes); rest -= spelled) trailing += bytes;
+        if (leading && (i == 0 || *from == 0) && tokenizer->keeps_prefix_space) leading--;
+        *from = *from + leading < *to ? *from + leading : *to;
+        if (trailing && *to >= trailing) *to = *to - trailing > *from ? *to - trailing : *from;
+    }
+}
+
 pbt_code pbt_tokenizer_encode_offsets(const pbt_tokenizer *tokenizer, const char *text, size_t length,
                                       pbt_ids *ids, size_t **offsets, pbt_error *error) {
     pbt_ids fresh = {0};
@@ -109,6 +136,7 @@ pbt_code pbt_tokenizer_encode_offsets(const pbt_tokenizer *tokenizer, const char
     *offsets = NULL;
     pbt_code code = encode(&e, text, length, error);
     release(&e);
+    if (code == PBT_OK && tokenizer->trim_offsets) trim_offsets(tokenizer, &fresh, *offsets);
     if (code == PBT_OK) code = append(&fresh, ids, error);
     free(fresh.items);
     if (code == PBT_OK) return PBT_OK;

@@ -26,7 +26,7 @@ pbt_code pbt_model_steps(pbt_tokenizer *tokenizer, const char *json, size_t *n_n
 
 pbt_code pbt_model_add_special(pbt_tokenizer *tokenizer, int32_t id, const char *content, bool special,
                                pbt_error *error) {
-    pbt_added added = {.content = content, .id = id, .special = special};
+    pbt_added added = {.content = content, .id = id, .special = special, .said_special = special};
     return pbt_tokenizer_add_token(tokenizer, &added, error);
 }
 
@@ -58,7 +58,7 @@ pbt_code pbt_model_add_configured(pbt_tokenizer *tokenizer, const json_t *config
             return pbt_fail_at(error, PBT_BAD_INPUT, file, where,
                                "\"%.80s\" is said to be token %d, which in tokenizer.model is \"%.80s\"",
                                added.content, added.id, other ? other : "none");
-        added.special = json_is_true(json_object_get(value, "special"));
+        added.special = added.said_special = json_is_true(json_object_get(value, "special"));
         added.left_strip = json_is_true(json_object_get(value, "lstrip"));
         added.right_strip = json_is_true(json_object_get(value, "rstrip"));
         added.single_word = json_is_true(json_object_get(value, "single_word"));

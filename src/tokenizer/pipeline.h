@@ -98,7 +98,8 @@ typedef struct pbt_added {
     const char *normalized; /* what is looked for, and what is decoded */
     uint32_t normalized_length;
     int32_t id;
-    bool special, left_strip, right_strip, single_word, is_normalized;
+    bool special; /* it, or an entry for it before: once special, always special */
+    bool said_special, left_strip, right_strip, single_word, is_normalized;
 } pbt_added;
 
 /* A trie over the contents of one set of added tokens. */
@@ -184,11 +185,15 @@ struct pbt_tokenizer {
     pbt_byte_trie raw, normalized;
     pbt_step *steps;
     size_t n_steps, steps_capacity;
+    size_t n_normalizers; /* of the steps, the first ones */
     pbt_decoder *decoders;
     size_t n_decoders, decoders_capacity;
     bool has_decoder;
-    pbt_ids before, after; /* what the post-processor adds */
-    const char *file;      /* what the steps were read from */
+    bool trim_offsets;         /* offsets do not count the spaces at a token's ends */
+    bool keeps_prefix_space;   /* but for the one that is put before every text */
+    bool split_special_tokens; /* text that spells a special token is text */
+    pbt_ids before, after;     /* what the post-processor adds */
+    const char *file;          /* what the steps were read from */
     int32_t bos, eos;
     int32_t n_model;                  /* ids of the model itself, read from tokenizer.model */
     int32_t default_bos, default_eos; /* what tokenizer.model says where the configuration does not; or -1 */
@@ -205,9 +210,10 @@ pbt_code pbt_tokenizer_set_piece(pbt_tokenizer *tokenizer, int32_t id, const cha
                                  const char *where, pbt_error *error);
 /* `added` but for its copied strings; is_normalized forms are made by pbt_tokenizer_finish. */
 pbt_code pbt_tokenizer_add_token(pbt_tokenizer *tokenizer, const pbt_added *added, pbt_error *error);
-/* After the tokens and `n_normalizers` steps (the first ones) are there: builds the tries and puts the steps
- * that cut added tokens in their places. */
-pbt_code pbt_tokenizer_finish(pbt_tokenizer *tokenizer, size_t n_normalizers, pbt_error *error);
+/* After all tokens and steps are there: builds the tries and puts the steps that cut added tokens in their
+ * places.
+ */
+pbt_code pbt_tokenizer_finish(pbt_tokenizer *tokenizer, pbt_error *error);
 
 /* ---- characters ---- */
 

@@ -236,7 +236,8 @@ static pbt_code build(model *m, const json_t *config, pbt_error *error) {
     t->default_bos = m->bos >= 0 && (size_t)m->bos < m->count ? m->bos : -1;
     t->default_eos = m->eos >= 0 && (size_t)m->eos < m->count ? m->eos : -1;
     PBT_TRY(pbt_model_add_ends(t, config, t->default_bos, t->default_eos, error));
-    return pbt_tokenizer_finish(t, n_normalizers, error);
+    t->n_normalizers = n_normalizers;
+    return PBT_OK;
 }
 
 pbt_code pbt_tokenizer_load_sentencepiece(pbt_tokenizer *tokenizer, const char *path,

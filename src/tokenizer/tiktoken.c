@@ -146,5 +146,6 @@ pbt_code pbt_tokenizer_load_tiktoken(pbt_tokenizer *tokenizer, const char *path,
     PBT_TRY(pbt_model_add_configured(tokenizer, config, error));
     if (llama3) PBT_TRY(add_llama3(tokenizer, error));
     PBT_TRY(pbt_model_add_ends(tokenizer, config, tokenizer->default_bos, -1, error));
-    return pbt_tokenizer_finish(tokenizer, n_normalizers, error);
+    tokenizer->n_normalizers = n_normalizers;
+    return PBT_OK;
 }

@@ -98,7 +98,8 @@ static pbt_code index_added(pbt_tokenizer *tokenizer, pbt_error *error) {
     return PBT_OK;
 }
 
-pbt_code pbt_tokenizer_finish(pbt_tokenizer *tokenizer, size_t n_normalizers, pbt_error *error) {
+pbt_code pbt_tokenizer_finish(pbt_tokenizer *tokenizer, pbt_error *error) {
+    const size_t n_normalizers = tokenizer->n_normalizers;
     for (size_t i = 0; i < tokenizer->n_added && n_normalizers; i++)
         if (tokenizer->added[i].is_normalized)
             PBT_TRY(normalize_added(tokenizer, n_normalizers, &tokenizer->added[i], error));

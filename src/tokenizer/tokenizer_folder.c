@@ -4,6 +4,7 @@
  */
 #include "base/file.h"
 #include "gguf/gguf.h"
+#include "tokenizer/folder_tokens.h"
 #include "tokenizer/gguf_tokenizer.h"
 #include "tokenizer/sentencepiece.h"
 #include "tokenizer/tiktoken.h"
@@ -40,7 +41,7 @@ static const char *special_content(const json_t *value) {
     return json_string_value(json_is_object(value) ? json_object_get(value, "content") : value);
 }
 
-static pbt_code read_specials(pbt_tokenizer *tokenizer, json_t *config, pbt_error *error) {
+static pbt_code read_specials(pbt_tokenizer *tokenizer, const json_t *config, pbt_error *error) {
     static const char *const names[] = {"bos_token", "eos_token", "unk_token", "pad_token",
                                         "sep_token", "cls_token", "mask_token"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -105,23 +106,39 @@ static pbt_code load_vocabulary(pbt_tokenizer *tokenizer, const char *folder, co
     return code;
 }
 
-static pbt_code load_gguf(pbt_tokenizer *tokenizer, const char *path, json_t **config, pbt_error *error) {
+static pbt_code load_gguf(pbt_tokenizer *tokenizer, const char *path, pbt_folder_tokens *tokens,
+                          pbt_error *error) {
     tokenizer->file = pbt_arena_string(tokenizer->arena, path);
-    return pbt_tokenizer_load_gguf(tokenizer, path, config, error);
+    PBT_TRY(pbt_tokenizer_load_gguf(tokenizer, path, &tokens->settings, error));
+    return tokens->settings ? PBT_OK : pbt_fail_memory(error, 0, "the special tokens");
+}
+
+/* The vocabulary, and what the files beside it say. */
+static pbt_code load_folder(pbt_tokenizer *tokenizer, const char *folder, pbt_folder_tokens *tokens,
+                            pbt_error *error) {
+    json_t *config = NULL, *map = NULL, *added = NULL;
+    pbt_code code;
+    PBT_GOTO(read_config(folder, "tokenizer_config.json", &config, error));
+    PBT_GOTO(read_config(folder, "special_tokens_map.json", &map, error));
+    PBT_GOTO(read_config(folder, "added_tokens.json", &added, error));
+    PBT_GOTO(pbt_folder_tokens_read(tokens, config, map, added, error));
+    PBT_GOTO(load_vocabulary(tokenizer, folder, config, error));
+    PBT_GOTO(pbt_folder_tokens_add(tokenizer, tokens, error));
+    tokenizer->split_special_tokens = json_is_true(json_object_get(tokens->settings, "split_special_tokens"));
+done:
+    json_decref(config);
+    json_decref(map);
+    json_decref(added);
+    return code;
 }
 
 static pbt_code open_files(pbt_tokenizer *tokenizer, const char *folder, pbt_error *error) {
-    json_t *config = NULL, *map = NULL;
-    pbt_code code;
-    if (pbt_gguf_is(folder)) {
-        PBT_GOTO(load_gguf(tokenizer, folder, &config, error));
-    } else {
-        PBT_GOTO(read_config(folder, "tokenizer_config.json", &config, error));
-        PBT_GOTO(read_config(folder, "special_tokens_map.json", &map, error));
-        PBT_GOTO(load_vocabulary(tokenizer, folder, config, error));
-    }
-    if (config) PBT_GOTO(read_specials(tokenizer, config, error));
-    if (map) PBT_GOTO(read_specials(tokenizer, map, error));
+    pbt_folder_tokens tokens = {0};
+    pbt_code code = pbt_gguf_is(folder) ? load_gguf(tokenizer, folder, &tokens, error)
+                                        : load_folder(tokenizer, folder, &tokens, error);
+    if (code != PBT_OK) goto done;
+    PBT_GOTO(pbt_tokenizer_finish(tokenizer, error));
+    PBT_GOTO(read_specials(tokenizer, tokens.settings, error));
     PBT_GOTO(default_special(tokenizer, "bos_token", tokenizer->default_bos, error));
     PBT_GOTO(default_special(tokenizer, "eos_token", tokenizer->default_eos, error));
     if (tokenizer->n_model) PBT_GOTO(default_special(tokenizer, "unk_token", tokenizer->bpe.unknown, error));
@@ -130,8 +147,7 @@ static pbt_code open_files(pbt_tokenizer *tokenizer, const char *folder, pbt_err
     if (bos) tokenizer->bos = pbt_tokenizer_id(tokenizer, bos);
     if (eos) tokenizer->eos = pbt_tokenizer_id(tokenizer, eos);
 done:
-    json_decref(config);
-    json_decref(map);
+    pbt_folder_tokens_free(&tokens);
     return code;
 }
 

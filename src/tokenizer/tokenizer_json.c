@@ -161,7 +161,7 @@ static pbt_code read_added(pbt_tokenizer *tokenizer, const json_t *root, pbt_err
         if (length > PBT_ADDED_LIMIT)
             return pbt_fail_at(error, PBT_BAD_INPUT, file, where,
                                "an added token of %zu bytes; expected at most %d", length, PBT_ADDED_LIMIT);
-        added.special = json_is_true(json_object_get(value, "special"));
+        added.special = added.said_special = json_is_true(json_object_get(value, "special"));
         added.left_strip = json_is_true(json_object_get(value, "lstrip"));
         added.right_strip = json_is_true(json_object_get(value, "rstrip"));
         added.single_word = json_is_true(json_object_get(value, "single_word"));
@@ -242,7 +242,11 @@ static pbt_code read_post_processor(pbt_tokenizer *tokenizer, const json_t *valu
     const char *file = tokenizer->file, *where = "post_processor", *type;
     if (!value || json_is_null(value)) return PBT_OK;
     PBT_TRY(pbt_json_string(value, "type", file, where, &type, error));
-    if (strcmp(type, "ByteLevel") == 0) return PBT_OK; /* it trims offsets only */
+    if (strcmp(type, "ByteLevel") == 0) {
+        tokenizer->trim_offsets = !json_is_false(json_object_get(value, "trim_offsets"));
+        tokenizer->keeps_prefix_space = !json_is_false(json_object_get(value, "add_prefix_space"));
+        return PBT_OK;
+    }
     if (strcmp(type, "TemplateProcessing") == 0) return read_template(tokenizer, value, error);
     if (strcmp(type, "Sequence") != 0)
         return pbt_fail_at(error, PBT_BAD_INPUT, file, where,
@@ -262,12 +266,11 @@ pbt_code pbt_tokenizer_load_json_value(pbt_tokenizer *tokenizer, const json_t *r
         return pbt_fail_at(error, PBT_BAD_INPUT, tokenizer->file, NULL, "expected a JSON object");
     PBT_TRY(read_model(tokenizer, root, error));
     PBT_TRY(pbt_step_read_normalizer(tokenizer, json_object_get(root, "normalizer"), error));
-    size_t n_normalizers = tokenizer->n_steps;
+    tokenizer->n_normalizers = tokenizer->n_steps;
     PBT_TRY(pbt_step_read_pre_tokenizer(tokenizer, json_object_get(root, "pre_tokenizer"), error));
     PBT_TRY(pbt_decoder_read(tokenizer, json_object_get(root, "decoder"), error));
     PBT_TRY(read_post_processor(tokenizer, json_object_get(root, "post_processor"), 0, error));
-    PBT_TRY(read_added(tokenizer, root, error));
-    return pbt_tokenizer_finish(tokenizer, n_normalizers, error);
+    return read_added(tokenizer, root, error);
 }
 
 pbt_code pbt_tokenizer_load_json(pbt_tokenizer *tokenizer, const char *path, pbt_error *error) {

@@ -30,6 +30,9 @@ static void use(const pbt_tokenizer *tokenizer, const uint8_t *data, size_t size
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    /* Behind zero bytes, which no JSON has, stand the files beside tokenizer.json. */
+    static const char *const beside[] = {"tokenizer_config.json", "special_tokens_map.json",
+                                         "added_tokens.json"};
     static char folder[64], paths[2][96];
     pbt_error error;
     pbt_tokenizer *tokenizer = NULL;
@@ -44,8 +47,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     unlink(paths[!kind]);
     FILE *file = fopen(paths[kind], "wb");
     if (!file) return 0;
-    fwrite(data + 1, 1, size - 1, file);
+    const uint8_t *at = data + 1, *end = data + size, *stop = kind ? NULL : memchr(at, 0, size - 1);
+    fwrite(at, 1, (size_t)((stop ? stop : end) - at), file);
     fclose(file);
+    for (int i = 0; i < 3; i++) {
+        char path[128];
+        snprintf(path, sizeof path, "%s/%s", folder, beside[i]);
+        unlink(path);
+        if (!stop) continue;
+        at = stop + 1;
+        stop = memchr(at, 0, (size_t)(end - at));
+        file = fopen(path, "wb");
+        if (!file) return 0;
+        fwrite(at, 1, (size_t)((stop ? stop : end) - at), file);
+        fclose(file);
+    }
     if (pbt_tokenizer_open(folder, &tokenizer, &error) != PBT_OK) return 0;
     use(tokenizer, data, size);
     pbt_tokenizer_free(tokenizer);

@@ -204,10 +204,102 @@ static void test_endless_pattern(void **state) {
     rmdir(folder);
 }
 
+/* ---- what the folder says beside the vocabulary ---- */
+
+static const char small_vocabulary[] = "{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"b\": 1, \" "
+                                       "\": 2, \"<\": 3, \">\": 4, \"x\": 5}, "
+                                       "\"merges\": []}, \"added_tokens\": [{\"id\": 6, \"content\": "
+                                       "\"<a>\", \"special\": true, \"normalized\": false, "
+                                       "\"lstrip\": false, \"rstrip\": false, \"single_word\": false}]}";
+
+/* Files beside the vocabulary, a text, and the ids that transformers gives for it. */
+typedef struct folder_case {
+    const char *config, *map, *added; /* NULL: there is no such file */
+    const char *text, *ids;
+    const char *eos;
+} folder_case;
+
+static void write_or_not(const char *folder, const char *name, const char *text) {
+    char path[96];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    if (text)
+        assert_int_equal(pbt_file_write(path, text, strlen(text), &problem), PBT_OK);
+    else
+        unlink(path);
+}
+
+static void check_case(const char *folder, const folder_case *c) {
+    pbt_tokenizer *tokenizer;
+    pbt_ids ids = {0};
+    pbt_text found = {0};
+    write_or_not(folder, "tokenizer_config.json", c->config);
+    write_or_not(folder, "special_tokens_map.json", c->map);
+    write_or_not(folder, "added_tokens.json", c->added);
+    if (pbt_tokenizer_open(folder, &tokenizer, &problem) != PBT_OK) fail_msg("%s", problem.message);
+    assert_int_equal(pbt_tokenizer_encode(tokenizer, c->text, strlen(c->text), false, &ids, &problem),
+                     PBT_OK);
+    for (size_t i = 0; i < ids.count; i++) pbt_text_addf(&found, "%s%d", i ? " " : "", ids.items[i]);
+    if (strcmp(pbt_text_string(&found), c->ids) != 0)
+        fail_msg("%s, \"%s\": %s instead of %s", c->config, c->text, pbt_text_string(&found), c->ids);
+    if (c->eos) assert_string_equal(pbt_tokenizer_special(tokenizer, "eos_token"), c->eos);
+    pbt_text_free(&found);
+    free(ids.items);
+    pbt_tokenizer_free(tokenizer);
+}
+
+#define DECODER(fields) "{\"added_tokens_decoder\": {" fields "}}"
+
+static void test_folder_tokens(void **state) {
+    (void)state;
+    static const folder_case cases[] = {
+        {NULL, NULL, NULL, "a<a>b", "0 6 1", NULL},
+        {DECODER("\"7\": {\"content\": \"<x>\"}"), NULL, NULL, "a<x>b", "0 7 1", NULL},
+        /* ids go by order, whatever the keys say */
+        {DECODER("\"90\": {\"content\": \"<x>\"}, \"80\": {\"content\": \"<b>\"}"), NULL, NULL, "<x><b>",
+         "8 7", NULL},
+        {DECODER("\"6\": {\"content\": \"<a>\", \"special\": true, \"rstrip\": true}"), NULL, NULL, "a<a>  b",
+         "0 6 1", NULL},
+        {DECODER("\"0\": {\"content\": \"a\", \"rstrip\": true}"), NULL, NULL, "a  b", "0 1", NULL},
+        {"{\"additional_special_tokens\": [\"<x>\"]}", NULL, NULL, "a<x>", "0 7", NULL},
+        {"{\"extra_special_tokens\": [\"<x>\"], \"additional_special_tokens\": [\"<b>\"]}", NULL, NULL,
+         "<x><b>", "7 3 1 4", NULL},
+        {"{\"extra_special_tokens\": {\"image_token\": \"<x>\"}}", NULL, NULL, "<x>", "7", NULL},
+        {"{\"image_token\": \"<x>\"}", NULL, NULL, "<x>", "7", NULL},
+        {"{\"eos_token\": \"<x>\", \"bos_token\": null}", NULL, NULL, "<x>", "7", "<x>"},
+        {"{\"eos_token\": \"<b>\"}", "{\"eos_token\": \"<x>\"}", NULL, "<x><b>", "7 3 1 4", "<x>"},
+        {"{\"eos_token\": \"<b>\", \"added_tokens_decoder\": {}}", "{\"eos_token\": \"<x>\"}", NULL, "<x><b>",
+         "3 5 4 7", "<b>"},
+        {"{}", NULL, "{\"<x>\": 8, \"<b>\": 7}", "<x><b>", "8 7", NULL},
+        {DECODER("\"7\": {\"content\": \"<b>\"}"), NULL, "{\"<x>\": 8}", "<x><b>", "3 5 4 7", NULL},
+        {"{\"split_special_tokens\": true}", NULL, NULL, "<a>", "3 0 4", NULL},
+        /* white space that a token took in is looked through for tokens all the same */
+        {DECODER("\"7\": {\"content\": \"<x>\", \"rstrip\": true}, \"8\": {\"content\": \" b\"}"), NULL, NULL,
+         "<x> b<x>  ba", "7 8 7 8 0", NULL},
+        {DECODER("\"7\": {\"content\": \"<x>\", \"rstrip\": true}, \"8\": {\"content\": \"  \"}"), NULL, NULL,
+         "<x>   b", "7 8 2 1", NULL},
+    };
+    char folder[] = "/tmp/pbt-tokenizer-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    write_or_not(folder, "tokenizer.json", small_vocabulary);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check_case(folder, &cases[i]);
+    pbt_tokenizer *tokenizer;
+    write_or_not(folder, "tokenizer_config.json", DECODER("\"x\": {\"content\": \"<x>\"}"));
+    assert_int_equal(pbt_tokenizer_open(folder, &tokenizer, &problem), PBT_BAD_INPUT);
+    assert_non_null(strstr(problem.message, "\"x\" is no token id"));
+    write_or_not(folder, "tokenizer_config.json", DECODER("\"7\": 5"));
+    assert_int_equal(pbt_tokenizer_open(folder, &tokenizer, &problem), PBT_BAD_INPUT);
+    assert_non_null(strstr(problem.message, "neither a string nor an object with \"content\""));
+    static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+                                        "added_tokens.json"};
+    for (int i = 0; i < 4; i++) write_or_not(folder, names[i], NULL);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_byte_level),    cmocka_unit_test(test_metaspace),
-        cmocka_unit_test(test_model_files),   cmocka_unit_test(test_broken_json),
-        cmocka_unit_test(test_broken_models), cmocka_unit_test(test_endless_pattern)};
+        cmocka_unit_test(test_byte_level),     cmocka_unit_test(test_metaspace),
+        cmocka_unit_test(test_folder_tokens),  cmocka_unit_test(test_model_files),
+        cmocka_unit_test(test_broken_json),    cmocka_unit_test(test_broken_models),
+        cmocka_unit_test(test_endless_pattern)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
