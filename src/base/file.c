@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,12 +107,15 @@ void pbt_file_forget(const void *data, size_t length) {
 }
 
 struct pbt_lines {
-    FILE *stream;
-    char *path, *line;
-    size_t capacity, number;
+    int descriptor;
+    char *path, *buffer;
+    size_t capacity, start, scanned,
+        end; /* start..end-1 is read and not given out; no line ends before scanned */
+    size_t number;
+    bool ended;
 };
 
-enum { LINE_LIMIT = 64 << 20 };
+enum { LINE_LIMIT = 64 << 20, READ_SIZE = 1 << 16 };
 
 pbt_code pbt_lines_open(const char *path, pbt_lines **lines, pbt_error *error) {
     bool standard = strcmp(path, "-") == 0;
@@ -120,8 +124,8 @@ pbt_code pbt_lines_open(const char *path, pbt_lines **lines, pbt_error *error) {
     pbt_lines *l = pbt_alloc(1, sizeof *l);
     if (!l) return pbt_fail_memory(error, sizeof *l, path);
     l->path = pbt_string_copy(standard ? "standard input" : path);
-    l->stream = standard ? stdin : fopen(path, "re");
-    if (!l->stream || !l->path) {
+    l->descriptor = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (l->descriptor < 0 || !l->path) {
         pbt_code code =
             l->path ? pbt_fail_errno(error, path, "open") : pbt_fail_memory(error, strlen(path), "a path");
         pbt_lines_close(l);
@@ -131,37 +135,68 @@ pbt_code pbt_lines_open(const char *path, pbt_lines **lines, pbt_error *error) {
     return PBT_OK;
 }
 
+/* Reads once into the buffer; waits where nothing has come yet. */
+static pbt_code read_more(pbt_lines *l, pbt_error *error) {
+    if (l->start > 0) {
+        memmove(l->buffer, l->buffer + l->start, l->end - l->start);
+        l->scanned -= l->start;
+        l->end -= l->start;
+        l->start = 0;
+    }
+    if (l->end >= LINE_LIMIT)
+        return pbt_fail_at(error, PBT_BAD_INPUT, l->path, NULL, "line %zu is longer than %d bytes",
+                           l->number + 1, LINE_LIMIT);
+    PBT_TRY(pbt_grow(l->buffer, &l->capacity, l->end + READ_SIZE + 1, error));
+    ssize_t n;
+    while ((n = read(l->descriptor, l->buffer + l->end, READ_SIZE)) < 0 && errno == EINTR) continue;
+    if (n < 0) return pbt_fail_errno(error, l->path, "read");
+    l->ended = n == 0;
+    l->end += (size_t)n;
+    return PBT_OK;
+}
+
+/* Whether the end of a line is in the buffer; *at: where. */
+static bool line_end(pbt_lines *l, size_t *at) {
+    char *found = l->scanned < l->end ? memchr(l->buffer + l->scanned, '\n', l->end - l->scanned) : NULL;
+    l->scanned = found ? (size_t)(found - l->buffer) : l->end;
+    *at = l->scanned;
+    return found != NULL;
+}
+
 pbt_code pbt_lines_next(pbt_lines *lines, char **line, size_t *length, size_t *number, pbt_error *error) {
-    size_t used = 0;
-    int c = EOF;
+    size_t at;
+    bool found;
     *line = NULL;
-    while ((c = getc_unlocked(lines->stream)) != EOF && c != '\n') {
-        if (used >= LINE_LIMIT)
-            return pbt_fail_at(error, PBT_BAD_INPUT, lines->path, NULL, "line %zu is longer than %d bytes",
-                               lines->number + 1, LINE_LIMIT);
-        PBT_TRY(pbt_grow(lines->line, &lines->capacity, used + 2, error));
-        lines->line[used++] = (char)c;
-    }
-    if (c == EOF && ferror(lines->stream)) return pbt_fail_errno(error, lines->path, "read");
-    if (c == EOF && used == 0) return PBT_OK;
-    if (used == 0 && !lines->line) {
-        PBT_TRY(pbt_grow(lines->line, &lines->capacity, 2, error));
-    }
-    if (used > 0 && lines->line[used - 1] == '\r') used--;
-    lines->line[used] = '\0';
-    size_t mark = lines->number == 0 ? pbt_byte_order_mark(lines->line, used) : 0;
-    *line = lines->line + mark;
+    while (!(found = line_end(lines, &at)) && !lines->ended) PBT_TRY(read_more(lines, error));
+    if (!found && lines->start == lines->end) return PBT_OK;
+    size_t used = at - lines->start, mark;
+    char *text = lines->buffer + lines->start;
+    lines->start = lines->scanned = found ? at + 1 : at;
+    if (used > 0 && text[used - 1] == '\r') used--;
+    text[used] = '\0';
+    mark = lines->number == 0 ? pbt_byte_order_mark(text, used) : 0;
+    *line = text + mark;
     if (length) *length = used - mark;
     lines->number++;
     if (number) *number = lines->number;
     return PBT_OK;
 }
 
+pbt_code pbt_lines_wait(pbt_lines *lines, int milliseconds, bool *ready, pbt_error *error) {
+    size_t at;
+    while (!(*ready = line_end(lines, &at) || lines->ended)) {
+        struct pollfd one = {.fd = lines->descriptor, .events = POLLIN};
+        if (poll(&one, 1, milliseconds) <= 0) return PBT_OK; /* nothing came, or a signal did */
+        PBT_TRY(read_more(lines, error));
+    }
+    return PBT_OK;
+}
+
 void pbt_lines_close(pbt_lines *lines) {
     if (!lines) return;
-    if (lines->stream && lines->stream != stdin) fclose(lines->stream);
+    if (lines->descriptor > STDIN_FILENO) close(lines->descriptor);
     free(lines->path);
-    free(lines->line);
+    free(lines->buffer);
     free(lines);
 }
 

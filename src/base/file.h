@@ -51,6 +51,9 @@ void pbt_file_writer_abandon(pbt_file_writer *writer);
 typedef struct pbt_lines pbt_lines;
 pbt_code pbt_lines_open(const char *path, pbt_lines **lines, pbt_error *error);
 pbt_code pbt_lines_next(pbt_lines *lines, char **line, size_t *length, size_t *number, pbt_error *error);
+/* Waits up to that long for a whole line, or the end; *ready: pbt_lines_next will not wait. Ends the life of
+ * the line given before. */
+pbt_code pbt_lines_wait(pbt_lines *lines, int milliseconds, bool *ready, pbt_error *error);
 void pbt_lines_close(pbt_lines *lines);
 
 /* PBT_OK where something is there or nothing is; else why that cannot be told: a folder on the way may not be

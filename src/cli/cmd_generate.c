@@ -4,74 +4,111 @@
 #include "cli/inference.h"
 
 #include "base/memory.h"
+#include "cli/show_tokens.h"
 
+#include <inttypes.h>
 #include <stddef.h>
 #include <stdlib.h>
 
 typedef struct generate_options {
     const char *input;
+    int64_t skip, num_return_sequences;
     pbt_inference_options inference;
     pbt_sampling_options sampling;
 } generate_options;
 
-static json_t *result_json(const pbt_inference *inference, const pbt_request *request,
-                           const pbt_generation *g, pbt_error *error) {
+/* A window of requests in work. */
+typedef struct generating {
+    const pbt_inference *inference;
+    const pbt_sampling *sampling;
+    pbt_key key;
+    size_t samples; /* of every request */
+    pbt_request_source *source;
+    const pbt_requests *requests;
+    pbt_generation *generations; /* [requests * samples] */
+    pbt_request_order order;
+} generating;
+
+static pbt_code print_sample(const generating *w, size_t request, size_t sample, pbt_error *error) {
     pbt_text text = {0};
-    if (inference->tokenizer &&
-        pbt_tokenizer_decode(inference->tokenizer, g->ids, (size_t)g->n_ids, true, &text, error) != PBT_OK) {
-        pbt_text_free(&text);
-        return NULL;
+    const pbt_generation *g = &w->generations[request * w->samples + sample];
+    const pbt_tokenizer *tokenizer = w->inference->tokenizer;
+    if (tokenizer) {
+        pbt_code code = pbt_tokenizer_decode(tokenizer, g->ids, (size_t)g->n_ids, true, &text, error);
+        if (code != PBT_OK) {
+            pbt_text_free(&text);
+            return code;
+        }
     }
     json_t *result = json_object();
-    json_object_set(result, "id", request->id);
+    json_object_set(result, "id", w->requests->items[request].id);
+    if (w->samples > 1) json_object_set_new(result, "index", json_integer((json_int_t)sample));
     json_object_set_new(result, "text",
-                        inference->tokenizer ? json_stringn(pbt_text_string(&text), text.length)
-                                             : json_null());
+                        tokenizer ? pbt_cli_json_text(pbt_text_string(&text), text.length) : json_null());
     json_object_set_new(result, "ids", pbt_json_ids(g->ids, (size_t)g->n_ids));
     json_object_set_new(result, "finish_reason", json_string(g->finished ? "stop" : "length"));
     pbt_text_free(&text);
-    return result;
+    return pbt_cli_print_json(result, error);
 }
 
-/* `before`: requests of earlier blocks; a request's draws depend on the seed and its number in the input. */
-static pbt_code generate_block(const pbt_cli *cli, const pbt_inference *inference,
-                               const pbt_requests *requests, const pbt_sampling *sampling, pbt_key key,
-                               size_t before, pbt_error *error) {
-    size_t n = requests->count;
-    pbt_generation *generations = pbt_alloc(n + 1, sizeof *generations);
-    if (!generations) return pbt_fail_memory(error, n * sizeof *generations, "requests");
-    for (size_t i = 0; i < n; i++)
-        generations[i] = (pbt_generation){.prompt = requests->items[i].prompt.items,
-                                          .prompt_length = (int32_t)requests->items[i].prompt.count,
-                                          .adapter = inference->adapter,
-                                          .sampling = *sampling,
-                                          .key = pbt_key_child(key, before + i)};
-    pbt_code code = pbt_requests_error(
-        requests, pbt_engine_generate(inference->engine, generations, n, cli->monitor, error), error);
-    for (size_t i = 0; code == PBT_OK && i < n; i++) {
-        json_t *result = result_json(inference, &requests->items[i], &generations[i], error);
-        code = result ? pbt_cli_print_json(result, error) : PBT_FAILED;
+static pbt_code on_done(void *user, size_t index, pbt_error *error) {
+    generating *w = user;
+    size_t request;
+    pbt_request_order_done(&w->order, index);
+    while (pbt_request_order_next(&w->order, &request)) {
+        for (size_t i = 0; i < w->samples; i++) {
+            PBT_TRY(print_sample(w, request, i, error));
+            pbt_generation *g = &w->generations[request * w->samples + i];
+            free(g->ids);
+            g->ids = NULL;
+        }
+        w->source->answered++;
     }
-    for (size_t i = 0; i < n; i++) free(generations[i].ids);
-    free(generations);
+    return PBT_OK;
+}
+
+/* The draws of a request depend on the seed and its number in the input; those of its first sample do not
+ * depend on how many there are. */
+static pbt_key key_of(const generating *w, size_t request, size_t sample) {
+    pbt_key key = pbt_key_child(w->key, w->source->before + request);
+    return sample == 0 ? key : pbt_key_child(pbt_key_named(key, "sample"), sample);
+}
+
+static pbt_code generate_window(void *user, pbt_request_source *source, const pbt_requests *requests,
+                                size_t n, pbt_error *error) {
+    generating *w = user;
+    const size_t texts = n * w->samples;
+    const pbt_request_watch watch = {on_done, w};
+    w->source = source;
+    w->requests = requests;
+    w->generations = pbt_alloc(texts + 1, sizeof *w->generations);
+    if (!w->generations) return pbt_fail_memory(error, texts * sizeof *w->generations, "requests");
+    for (size_t i = 0; i < texts; i++) {
+        const pbt_request *request = &requests->items[i / w->samples];
+        w->generations[i] = (pbt_generation){.prompt = request->prompt.items,
+                                             .prompt_length = (int32_t)request->prompt.count,
+                                             .adapter = w->inference->adapter,
+                                             .sampling = *w->sampling,
+                                             .key = key_of(w, i / w->samples, i % w->samples)};
+    }
+    pbt_code code = pbt_request_order_create(n, w->samples, &w->order, error);
+    if (code == PBT_OK)
+        code = pbt_engine_generate_each(w->inference->engine, w->generations, texts, &watch,
+                                        source->cli->monitor, error);
+    for (size_t i = 0; i < texts; i++) free(w->generations[i].ids);
+    free(w->generations);
+    w->generations = NULL;
+    pbt_request_order_free(&w->order);
     return code;
 }
 
-static pbt_code generate_all(const pbt_cli *cli, const generate_options *o, const pbt_inference *inference,
-                             const pbt_sampling *sampling, pbt_lines *lines, pbt_error *error) {
-    pbt_key key = pbt_key_named(pbt_key_of_seed((uint64_t)o->sampling.seed), "generate");
-    size_t before = 0, block = pbt_requests_block(o->input);
-    pbt_code code = PBT_OK;
-    for (bool end = false; code == PBT_OK && !end;) {
-        pbt_requests requests = {0};
-        code = pbt_requests_read(lines, o->input, inference, false, block, &requests, &end, error);
-        if (code == PBT_OK && requests.count > 0)
-            code = generate_block(cli, inference, &requests, sampling, key, before, error);
-        before += requests.count;
-        pbt_requests_clear(&requests);
-    }
-    pbt_engine_statistics s = pbt_engine_statistics_get(inference->engine);
-    pbt_monitor_message(cli->monitor, 2,
+static pbt_code generate_all(const generate_options *o, generating *w, pbt_request_source *source,
+                             pbt_error *error) {
+    w->key = pbt_key_named(pbt_key_of_seed((uint64_t)o->sampling.seed), "generate");
+    pbt_code code = pbt_requests_run(source, pbt_requests_window(&o->inference, w->samples), w->samples,
+                                     generate_window, w, error);
+    pbt_engine_statistics s = pbt_engine_statistics_get(w->inference->engine);
+    pbt_monitor_message(source->cli->monitor, 2,
                         "%lld prompt tokens, %lld of them computed; %lld new tokens; %lld prefill and %lld "
                         "decode passes",
                         (long long)s.prompt_tokens, (long long)s.computed_tokens, (long long)s.new_tokens,
@@ -79,19 +116,31 @@ static pbt_code generate_all(const pbt_cli *cli, const generate_options *o, cons
     return code;
 }
 
+static pbt_code check_options(const generate_options *o, pbt_error *error) {
+    enum { MOST_SAMPLES = 4096 };
+    if (o->num_return_sequences < 1 || o->num_return_sequences > MOST_SAMPLES)
+        return pbt_fail(error, PBT_USAGE, "--num_return_sequences is %" PRId64 "; expected 1 to %d",
+                        o->num_return_sequences, MOST_SAMPLES);
+    return pbt_requests_check_skip(o->skip, error);
+}
+
 static pbt_code run(const pbt_cli *cli, const void *settings, int n_arguments, char **arguments,
                     pbt_error *error) {
     const generate_options *o = settings;
     pbt_sampling sampling;
     pbt_inference inference;
-    pbt_lines *lines;
     (void)n_arguments;
+    PBT_TRY(check_options(o, error));
     PBT_TRY(pbt_sampling_make(&o->sampling, &sampling, error));
     PBT_TRY(pbt_inference_open(cli, arguments[0], &o->inference, &inference, error));
-    pbt_code code = pbt_lines_open(o->input, &lines, error);
+    generating w = {
+        .inference = &inference, .sampling = &sampling, .samples = (size_t)o->num_return_sequences};
+    pbt_request_source source = {
+        .cli = cli, .name = o->input, .inference = &inference, .skip = o->skip, .skipped = (size_t)o->skip};
+    pbt_code code = pbt_lines_open(o->input, &source.lines, error);
     if (code == PBT_OK) {
-        code = generate_all(cli, o, &inference, &sampling, lines, error);
-        pbt_lines_close(lines);
+        code = generate_all(o, &w, &source, error);
+        pbt_lines_close(source.lines);
     }
     pbt_inference_close(&inference);
     return code;
@@ -104,6 +153,13 @@ static const pbt_option options[] = {
      .value_name = "FILE",
      .initial = "-",
      .help = "requests; -: standard input"},
+    PBT_SKIP_OPTION(generate_options),
+    {.name = "num_return_sequences",
+     .type = PBT_OPTION_INTEGER,
+     .offset = offsetof(generate_options, num_return_sequences),
+     .value_name = "N",
+     .initial = "1",
+     .help = "samples of every prompt, which is computed once; above 1 the lines have an \"index\""},
     PBT_SAMPLING_OPTIONS(generate_options, sampling),
     PBT_INFERENCE_OPTIONS(generate_options, inference),
 };
@@ -119,7 +175,9 @@ const pbt_command pbt_command_generate = {
         "tokens, the end token included where one came (finish_reason \"stop\", else \"length\"). Options "
         "have transformers' names; the model's generation_config.json gives the end tokens only.\n\n"
         "An answer depends on the seed and the place of its request in the input, never on the other "
-        "requests, the batch, the cache or the threads.\n\n"
+        "requests, the batch, the cache or the threads. It is written as soon as it and those before it are "
+        "done; "
+        "when interrupted, --skip goes on.\n\n"
         "Example:\n  echo '{\"id\": 1, \"messages\": [{\"role\": \"user\", \"content\": \"Hello!\"}]}' | pbt "
         "generate models/small --temperature 0 --max_new_tokens 40",
     .options = options,

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* ---- models ---- */
 
@@ -96,6 +95,13 @@ pbt_code pbt_sampling_make(const pbt_sampling_options *o, pbt_sampling *sampling
 }
 
 /* ---- requests ---- */
+
+static void clear_request(pbt_request *request) {
+    json_decref(request->value);
+    json_decref(request->id);
+    free(request->prompt.items);
+    free(request->continuation.items);
+}
 
 typedef struct place {
     const char *file;
@@ -244,51 +250,76 @@ static pbt_code read_request(const char *line, size_t length, const pbt_inferenc
     return scored ? read_ids(request->value, "continuation_ids", at, &request->continuation, error) : PBT_OK;
 }
 
-pbt_code pbt_requests_read(pbt_lines *lines, const char *name, const pbt_inference *inference, bool scored,
-                           size_t most, pbt_requests *requests, bool *end, pbt_error *error) {
-    *end = false;
+/* Waits for a line; *ready is false where there is none yet and `wait` is false. */
+static pbt_code await_line(const pbt_request_source *source, bool wait, bool *ready, pbt_error *error) {
+    enum { PATIENCE = 200 }; /* milliseconds until Ctrl-C is looked for */
+    for (*ready = false;;) {
+        PBT_TRY(pbt_lines_wait(source->lines, wait ? PATIENCE : 0, ready, error));
+        if (*ready || !wait) return PBT_OK;
+        PBT_TRY(pbt_monitor_check(source->cli->monitor, error));
+    }
+}
+
+static pbt_code add_request(const pbt_request_source *source, const char *line, size_t length, size_t number,
+                            pbt_requests *requests, pbt_error *error) {
+    place at = {.file = strcmp(source->name, "-") == 0 ? "standard input" : source->name};
+    pbt_request request = {.line = number};
+    snprintf(at.line, sizeof at.line, "line %zu", number);
+    pbt_code code = read_request(line, length, source->inference, source->scored, &at, &request, error);
+    if (code == PBT_OK && (request.prompt.count > INT32_MAX || request.continuation.count > INT32_MAX))
+        code = pbt_fail_at(error, PBT_BAD_INPUT, at.file, at.line, "a text of too many tokens");
+    if (code == PBT_OK) code = pbt_grow(requests->items, &requests->capacity, requests->count + 1, error);
+    if (code == PBT_OK)
+        requests->items[requests->count++] = request;
+    else
+        clear_request(&request);
+    return code;
+}
+
+pbt_code pbt_requests_read(pbt_request_source *source, size_t most, pbt_requests *requests,
+                           pbt_error *error) {
     while (requests->count < most) {
         char *line;
         size_t length, number;
-        PBT_TRY(pbt_lines_next(lines, &line, &length, &number, error));
-        *end = line == NULL;
-        if (*end) break;
+        bool ready;
+        PBT_TRY(await_line(source, requests->count == 0, &ready, error));
+        if (!ready) return PBT_OK;
+        PBT_TRY(pbt_lines_next(source->lines, &line, &length, &number, error));
+        source->ended = line == NULL;
+        if (source->ended) return PBT_OK;
         if (strspn(line, " \t\r") == length) continue;
-        PBT_TRY(pbt_grow(requests->items, &requests->capacity, requests->count + 1, error));
-        pbt_request *request = &requests->items[requests->count++];
-        *request = (pbt_request){.line = number};
-        place at = {.file = strcmp(name, "-") == 0 ? "standard input" : name};
-        snprintf(at.line, sizeof at.line, "line %zu", number);
-        PBT_TRY(read_request(line, length, inference, scored, &at, request, error));
-        if (request->prompt.count > INT32_MAX || request->continuation.count > INT32_MAX)
-            return pbt_fail_at(error, PBT_BAD_INPUT, at.file, at.line, "a text of too many tokens");
+        if (source->skip > 0) {
+            source->skip--;
+            source->before++;
+            continue;
+        }
+        PBT_TRY(add_request(source, line, length, number, requests, error));
     }
     return PBT_OK;
 }
 
 void pbt_requests_clear(pbt_requests *requests) {
-    for (size_t i = 0; i < requests->count; i++) {
-        pbt_request *r = &requests->items[i];
-        json_decref(r->value);
-        json_decref(r->id);
-        free(r->prompt.items);
-        free(r->continuation.items);
-    }
+    for (size_t i = 0; i < requests->count; i++) clear_request(&requests->items[i]);
     free(requests->items);
     *requests = (pbt_requests){0};
 }
 
-pbt_code pbt_requests_error(const pbt_requests *requests, pbt_code code, pbt_error *error) {
+pbt_code pbt_requests_error(const pbt_requests *requests, size_t each, pbt_code code, size_t *blamed,
+                            pbt_error *error) {
     size_t index = 0;
+    *blamed = SIZE_MAX;
     if (code == PBT_OK || code == PBT_INTERRUPTED || !error || requests->count == 0) return code;
     pbt_error inner = *error;
     int read = 0;
     /* The engine counts requests of a call; the person counts lines. */
-    if (sscanf(inner.message, "request %zu: %n", &index, &read) == 1 && read > 0 && index < requests->count)
-        pbt_error_set(error, code, "line %zu: %s", requests->items[index].line, inner.message + read);
-    else
+    if (sscanf(inner.message, "request %zu: %n", &index, &read) == 1 && read > 0 &&
+        index / each < requests->count) {
+        *blamed = index / each;
+        pbt_error_set(error, code, "line %zu: %s", requests->items[*blamed].line, inner.message + read);
+    } else {
         pbt_error_set(error, code, "lines %zu to %zu: %s", requests->items[0].line,
                       requests->items[requests->count - 1].line, inner.message);
+    }
     return code;
 }
 
@@ -298,6 +329,79 @@ json_t *pbt_json_ids(const int32_t *ids, size_t n) {
     return array;
 }
 
-size_t pbt_requests_block(const char *input) {
-    return strcmp(input, "-") == 0 && isatty(STDIN_FILENO) ? 1 : 4096;
+/* ---- answering ---- */
+
+pbt_code pbt_requests_check_skip(int64_t skip, pbt_error *error) {
+    if (skip >= 0) return PBT_OK;
+    return pbt_fail(error, PBT_USAGE, "--skip is %" PRId64 "; it must not be negative", skip);
+}
+
+size_t pbt_requests_window(const pbt_inference_options *options, size_t each) {
+    enum { BATCHES = 4, MOST = 1 << 16 }; /* texts that wait keep the batch full */
+    const int64_t batch = options->max_batch > 0 ? options->max_batch : 64;
+    const size_t texts = batch < MOST / BATCHES ? (size_t)batch * BATCHES : MOST;
+    return texts > each ? texts / each : 1;
+}
+
+/* The window's requests; where one of them is bad those before it are answered all the same. */
+static pbt_code answer_window(pbt_request_source *source, const pbt_requests *requests, size_t each,
+                              pbt_answer_requests answer, void *user, pbt_error *error) {
+    size_t blamed, again;
+    const size_t before = source->answered;
+    pbt_code code = pbt_requests_error(requests, each, answer(user, source, requests, requests->count, error),
+                                       &blamed, error);
+    if (code == PBT_OK || !error || blamed == 0 || blamed == SIZE_MAX || source->answered > before)
+        return code;
+    pbt_error first = *error;
+    pbt_code second =
+        pbt_requests_error(requests, each, answer(user, source, requests, blamed, error), &again, error);
+    if (second != PBT_OK) return second;
+    *error = first;
+    return code;
+}
+
+pbt_code pbt_requests_run(pbt_request_source *source, size_t most, size_t each, pbt_answer_requests answer,
+                          void *user, pbt_error *error) {
+    pbt_code code = PBT_OK;
+    while (code == PBT_OK && !source->ended) {
+        pbt_requests requests = {0};
+        pbt_error unread = {0}, *kept = error ? error : &unread;
+        code = pbt_requests_read(source, most, &requests, kept);
+        if (requests.count > 0 && code != PBT_INTERRUPTED) {
+            pbt_error bad = *kept;
+            pbt_code answered = answer_window(source, &requests, each, answer, user, kept);
+            if (answered == PBT_OK && code != PBT_OK) *kept = bad;
+            if (answered != PBT_OK) code = answered;
+        }
+        source->before += requests.count;
+        pbt_requests_clear(&requests);
+    }
+    if (code == PBT_INTERRUPTED)
+        pbt_monitor_message(source->cli->monitor, 0,
+                            "interrupted; %zu requests are answered: the same command on the same input with "
+                            "--skip %zu gives the rest",
+                            source->answered, source->skipped + source->answered);
+    return code;
+}
+
+pbt_code pbt_request_order_create(size_t n, size_t each, pbt_request_order *order, pbt_error *error) {
+    *order = (pbt_request_order){.n = n, .each = each, .left = pbt_alloc(n + 1, sizeof *order->left)};
+    if (!order->left) return pbt_fail_memory(error, n * sizeof *order->left, "requests");
+    for (size_t i = 0; i < n; i++) order->left[i] = (int32_t)each;
+    return PBT_OK;
+}
+
+void pbt_request_order_free(pbt_request_order *order) {
+    free(order->left);
+    *order = (pbt_request_order){0};
+}
+
+void pbt_request_order_done(pbt_request_order *order, size_t text) {
+    order->left[text / order->each]--;
+}
+
+bool pbt_request_order_next(pbt_request_order *order, size_t *request) {
+    if (order->next >= order->n || order->left[order->next] > 0) return false;
+    *request = order->next++;
+    return true;
 }

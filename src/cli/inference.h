@@ -64,6 +64,14 @@ typedef struct pbt_sampling_options {
                              "shortest answer: end tokens are impossible before"),                           \
         PBT_INFERENCE_OPTION(S, field, seed, PBT_OPTION_INTEGER, "N", "42", NULL, "of the draws")
 
+#define PBT_SKIP_OPTION(S)                                                                                   \
+    {                                                                                                        \
+        .name = "skip", .type = PBT_OPTION_INTEGER, .offset = offsetof(S, skip), .value_name = "N",          \
+        .initial = "0",                                                                                      \
+        .help = "pass over the first N requests, which an interrupted call has answered; the others get "    \
+                "what they would have got"                                                                   \
+    }
+
 typedef struct pbt_inference {
     pbt_model *model;
     pbt_adapter *adapter;     /* or NULL */
@@ -93,15 +101,53 @@ typedef struct pbt_requests {
     size_t count, capacity;
 } pbt_requests;
 
-/* Reads at most `most` requests: {"messages"}, {"prompt"} or {"prompt_ids"}; with `scored` also
- * "continuation" or "continuation_ids". *end: nothing is left. */
-pbt_code pbt_requests_read(pbt_lines *lines, const char *name, const pbt_inference *inference, bool scored,
-                           size_t most, pbt_requests *requests, bool *end, pbt_error *error);
+/* Where requests come from, and which of them are left. */
+typedef struct pbt_request_source {
+    const pbt_cli *cli;
+    pbt_lines *lines;
+    const char *name;
+    const pbt_inference *inference;
+    bool scored;
+    int64_t skip;    /* of the first requests, still to be passed over */
+    size_t skipped;  /* how many that were at first */
+    size_t before;   /* requests of the input before the next one: those passed over, too */
+    size_t answered; /* requests of this call with their answers on stdout */
+    bool ended;
+} pbt_request_source;
+
+/* Reads at most `most` requests, {"messages"}, {"prompt"} or {"prompt_ids"} (with `scored` also
+ * "continuation" or "continuation_ids"): as many as are there without waiting, but at least one, unless the
+ * input ends. After an error `requests` holds what came before. */
+pbt_code pbt_requests_read(pbt_request_source *source, size_t most, pbt_requests *requests, pbt_error *error);
 void pbt_requests_clear(pbt_requests *requests);
-/* Puts the lines of the requests before the sentence of an error. */
-pbt_code pbt_requests_error(const pbt_requests *requests, pbt_code code, pbt_error *error);
+/* Puts the line of a request before the sentence of an error about one of its `each` texts ("request 3:
+ * ..."), else the lines of all. *blamed: the request, or SIZE_MAX. */
+pbt_code pbt_requests_error(const pbt_requests *requests, size_t each, pbt_code code, size_t *blamed,
+                            pbt_error *error);
 json_t *pbt_json_ids(const int32_t *ids, size_t n);
-/* How many lines are read before work begins: one where a person types, else many, so that they share. */
-size_t pbt_requests_block(const char *input);
+
+/* Answers requests: works at the first `n` of them and prints each answer when it and those before it are
+ * done, counting them in source->answered. */
+typedef pbt_code (*pbt_answer_requests)(void *user, pbt_request_source *source, const pbt_requests *requests,
+                                        size_t n, pbt_error *error);
+/* Reads and answers all, at most `most` requests of `each` texts at a time. What was read before a bad line
+ * is answered. When interrupted, says how to go on. */
+pbt_code pbt_requests_run(pbt_request_source *source, size_t most, size_t each, pbt_answer_requests answer,
+                          void *user, pbt_error *error);
+pbt_code pbt_requests_check_skip(int64_t skip, pbt_error *error);
+/* How many requests are in work together, each of which takes `each` texts. */
+size_t pbt_requests_window(const pbt_inference_options *options, size_t each);
+
+/* Which of a window's texts are done, `each` of them a request. */
+typedef struct pbt_request_order {
+    size_t n, each, next; /* requests, texts a request; the first request that is not out yet */
+    int32_t *left;        /* [n] texts of the request that are not done */
+} pbt_request_order;
+pbt_code pbt_request_order_create(size_t n, size_t each, pbt_request_order *order, pbt_error *error);
+void pbt_request_order_free(pbt_request_order *order);
+/* A text is done; call pbt_request_order_next until it is false. */
+void pbt_request_order_done(pbt_request_order *order, size_t text);
+/* Whether one more request can go out; *request: which. */
+bool pbt_request_order_next(pbt_request_order *order, size_t *request);
 
 #endif

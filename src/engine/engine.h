@@ -75,6 +75,16 @@ typedef struct pbt_generation {
 pbt_code pbt_engine_generate(pbt_engine *engine, pbt_generation *requests, size_t n,
                              const pbt_monitor *monitor, pbt_error *error);
 
+/* Called when a request is done, in whatever order they end; an error ends the work. */
+typedef struct pbt_request_watch {
+    pbt_code (*done)(void *user, size_t index, pbt_error *error);
+    void *user;
+} pbt_request_watch;
+/* As pbt_engine_generate; `watch` (or NULL) sees every request as soon as it is done and may take its ids. */
+pbt_code pbt_engine_generate_each(pbt_engine *engine, pbt_generation *requests, size_t n,
+                                  const pbt_request_watch *watch, const pbt_monitor *monitor,
+                                  pbt_error *error);
+
 typedef struct pbt_scoring {
     const int32_t *prompt;
     int32_t prompt_length; /* >= 1 */
@@ -86,6 +96,8 @@ typedef struct pbt_scoring {
 } pbt_scoring;
 pbt_code pbt_engine_score(pbt_engine *engine, pbt_scoring *requests, size_t n, const pbt_monitor *monitor,
                           pbt_error *error);
+pbt_code pbt_engine_score_each(pbt_engine *engine, pbt_scoring *requests, size_t n,
+                               const pbt_request_watch *watch, const pbt_monitor *monitor, pbt_error *error);
 
 /* log-probabilities of given next tokens after a prompt (choices): requests with continuations of length 1
  * that share the prompt cost one row; use pbt_engine_score. */

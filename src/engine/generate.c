@@ -51,6 +51,12 @@ static pbt_code prepare(const pbt_engine *engine, pbt_generation *request, size_
 
 pbt_code pbt_engine_generate(pbt_engine *engine, pbt_generation *requests, size_t n,
                              const pbt_monitor *monitor, pbt_error *error) {
+    return pbt_engine_generate_each(engine, requests, n, NULL, monitor, error);
+}
+
+pbt_code pbt_engine_generate_each(pbt_engine *engine, pbt_generation *requests, size_t n,
+                                  const pbt_request_watch *watch, const pbt_monitor *monitor,
+                                  pbt_error *error) {
     for (size_t i = 0; i < n; i++) {
         requests[i].ids = NULL;
         requests[i].n_ids = 0;
@@ -64,8 +70,8 @@ pbt_code pbt_engine_generate(pbt_engine *engine, pbt_generation *requests, size_
     for (size_t i = 0; code == PBT_OK && i < n; i++)
         engine->statistics.prompt_tokens += requests[i].prompt_length;
     if (code == PBT_OK)
-        code =
-            pbt_schedule_run(engine, sequences, n, engine->options.max_batch, "generating", monitor, error);
+        code = pbt_schedule_run(engine, sequences, n, engine->options.max_batch, "generating", watch, monitor,
+                                error);
     free(sequences);
     for (size_t i = 0; code != PBT_OK && i < n; i++) {
         free(requests[i].ids);

@@ -21,8 +21,9 @@ typedef struct schedule {
     size_t next, n;
     pbt_engine_sequence **active; /* in order of admission */
     size_t n_active, most_active;
-    size_t limit;     /* of active ones, lowered when rows ran out */
-    bool prompt_rows; /* the pass computes rows of prompts */
+    size_t limit;                   /* of active ones, lowered when rows ran out */
+    bool prompt_rows;               /* the pass computes rows of prompts */
+    const pbt_request_watch *watch; /* or NULL */
 } schedule;
 
 /* ---- order ---- */
@@ -204,9 +205,10 @@ static pbt_code plan(schedule *w, pbt_error *error) {
 
 /* ---- the work ---- */
 
-/* Removes the finished, keeping the order of the others. */
-static void retire(schedule *w) {
+/* Removes the finished, keeping the order of the others, and tells of them. */
+static pbt_code retire(schedule *w, pbt_error *error) {
     size_t kept = 0;
+    pbt_code code = PBT_OK;
     for (size_t i = 0; i < w->n_active; i++) {
         pbt_engine_sequence *s = w->active[i];
         if (!pbt_engine_sequence_finished(s)) {
@@ -217,8 +219,10 @@ static void retire(schedule *w) {
         free(s->tokens);
         s->tokens = NULL;
         if (w->limit < w->most_active) w->limit++;
+        if (w->watch && code == PBT_OK) code = w->watch->done(w->watch->user, s->index, error);
     }
     w->n_active = kept;
+    return code;
 }
 
 static pbt_code one_pass(schedule *w, pbt_error *error) {
@@ -229,8 +233,7 @@ static pbt_code one_pass(schedule *w, pbt_error *error) {
     *(w->prompt_rows ? &engine->statistics.prefill_passes : &engine->statistics.decode_passes) += 1;
     PBT_TRY(pbt_pass_logprobs(engine, error));
     PBT_TRY(pbt_generate_step(engine, w->active, w->n_active, error));
-    retire(w);
-    return PBT_OK;
+    return retire(w, error);
 }
 
 static pbt_code run_all(schedule *w, const char *task, const pbt_monitor *monitor, pbt_error *error) {
@@ -265,16 +268,21 @@ static void sort(schedule *w) {
 }
 
 pbt_code pbt_schedule_run(pbt_engine *engine, pbt_engine_sequence *sequences, size_t n, int32_t most_active,
-                          const char *task, const pbt_monitor *monitor, pbt_error *error) {
-    schedule w = {.engine = engine, .limit = (size_t)most_active, .most_active = (size_t)most_active};
+                          const char *task, const pbt_request_watch *watch, const pbt_monitor *monitor,
+                          pbt_error *error) {
+    schedule w = {
+        .engine = engine, .limit = (size_t)most_active, .most_active = (size_t)most_active, .watch = watch};
     w.waiting = pbt_alloc(n + 1, sizeof(pbt_engine_sequence *));
     w.active = pbt_alloc((size_t)most_active, sizeof(pbt_engine_sequence *));
     pbt_code code = w.waiting && w.active ? PBT_OK : pbt_fail_memory(error, n * 8, "the list of requests");
     if (code == PBT_OK) {
-        for (size_t i = 0; i < n; i++)
-            if (!pbt_engine_sequence_finished(&sequences[i])) w.waiting[w.n++] = &sequences[i];
+        for (size_t i = 0; i < n && code == PBT_OK; i++)
+            if (!pbt_engine_sequence_finished(&sequences[i]))
+                w.waiting[w.n++] = &sequences[i];
+            else if (watch)
+                code = watch->done(watch->user, i, error);
         sort(&w);
-        code = run_all(&w, task, monitor, error);
+        if (code == PBT_OK) code = run_all(&w, task, monitor, error);
     }
     for (size_t i = 0; i < w.n_active; i++) close_sequence(&w, w.active[i]);
     for (size_t i = 0; i < n; i++) {

@@ -39,6 +39,11 @@ static pbt_code prepare(const pbt_engine *engine, pbt_scoring *request, size_t i
 
 pbt_code pbt_engine_score(pbt_engine *engine, pbt_scoring *requests, size_t n, const pbt_monitor *monitor,
                           pbt_error *error) {
+    return pbt_engine_score_each(engine, requests, n, NULL, monitor, error);
+}
+
+pbt_code pbt_engine_score_each(pbt_engine *engine, pbt_scoring *requests, size_t n,
+                               const pbt_request_watch *watch, const pbt_monitor *monitor, pbt_error *error) {
     pbt_engine_sequence *sequences = pbt_alloc(n + 1, sizeof *sequences);
     if (!sequences) return pbt_fail_memory(error, n * sizeof *sequences, "scoring requests");
     pbt_code code = PBT_OK;
@@ -49,7 +54,7 @@ pbt_code pbt_engine_score(pbt_engine *engine, pbt_scoring *requests, size_t n, c
     /* Nothing is decoded: as many texts at once as a pass has rows, so that choices after one prompt share
      * its row. */
     if (code == PBT_OK)
-        code = pbt_schedule_run(engine, sequences, n, engine->rows, "scoring", monitor, error);
+        code = pbt_schedule_run(engine, sequences, n, engine->rows, "scoring", watch, monitor, error);
     free(sequences);
     return code;
 }

@@ -5,12 +5,14 @@
 #include "base/random.h"
 #include "base/text.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -207,6 +209,52 @@ static void rows_of_other_programs_are_read(void **state) {
     free(path);
 }
 
+/* Lines of a pipe come when they are whole. */
+static void lines_are_waited_for(void **state) {
+    (void)state;
+    pbt_error error;
+    pbt_lines *lines;
+    char *line, *path = in_folder("pipe");
+    size_t length, number;
+    bool ready;
+    assert_int_equal(mkfifo(path, 0600), 0);
+    int end = open(path, O_RDWR); /* so that neither side waits for the other */
+    assert_true(end >= 0);
+    assert_int_equal(pbt_lines_open(path, &lines, &error), PBT_OK);
+    assert_int_equal(write(end, "one\ntw", 6), 6);
+    assert_int_equal(pbt_lines_wait(lines, 0, &ready, &error), PBT_OK);
+    assert_true(ready);
+    assert_int_equal(pbt_lines_next(lines, &line, &length, &number, &error), PBT_OK);
+    assert_string_equal(line, "one");
+    assert_int_equal(pbt_lines_wait(lines, 10, &ready, &error), PBT_OK);
+    assert_false(ready);
+    assert_int_equal(write(end, "o\n", 2), 2);
+    assert_int_equal(pbt_lines_wait(lines, 1000, &ready, &error), PBT_OK);
+    assert_true(ready);
+    assert_int_equal(pbt_lines_next(lines, &line, &length, &number, &error), PBT_OK);
+    assert_string_equal(line, "two");
+    assert_int_equal(number, 2);
+    pbt_lines_close(lines);
+    close(end);
+    free(path);
+    /* Longer than what is read at once. */
+    char *long_line = malloc(200001);
+    memset(long_line, 'x', 200001);
+    long_line[100000] = '\n';
+    path = in_folder("long");
+    assert_int_equal(pbt_file_write(path, long_line, 200001, &error), PBT_OK);
+    assert_int_equal(pbt_lines_open(path, &lines, &error), PBT_OK);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(pbt_lines_next(lines, &line, &length, &number, &error), PBT_OK);
+        assert_int_equal(length, 100000);
+    }
+    assert_int_equal(pbt_lines_next(lines, &line, &length, &number, &error), PBT_OK);
+    assert_null(line);
+    pbt_lines_close(lines);
+    free(long_line);
+    free(path);
+}
+
 static void random_numbers_have_no_hidden_state(void **state) {
     (void)state;
     pbt_key key = pbt_key_of_seed(12);
@@ -266,6 +314,7 @@ int main(void) {
         cmocka_unit_test(lines_come_one_by_one),
         cmocka_unit_test(json_says_what_is_wrong),
         cmocka_unit_test(rows_of_other_programs_are_read),
+        cmocka_unit_test(lines_are_waited_for),
         cmocka_unit_test(random_numbers_have_no_hidden_state),
         cmocka_unit_test(memory_refuses_overflow),
         cmocka_unit_test(distances_find_the_nearest_word),

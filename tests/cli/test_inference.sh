@@ -80,6 +80,53 @@ expect "too long" 2 'line 1: a prompt of 3 tokens and up to 256 new ones do not 
     '{"prompt_ids": [1, 2, 3]}' "$pbt" generate "$model" --kv_rows 9
 expect "bad top_p" 2 "--top_p is 0" err '' "$pbt" generate "$model" --top_p 0
 
+# Several samples of a prompt: the first is what one alone gives; the prompt is computed once.
+generate samples --num_return_sequences 3
+grep '"index":0,' "$work/samples" | sed 's/"index":0,//' >"$work/first"
+same "first of three samples" "$work/first" "$work/plain"
+[ "$(wc -l <"$work/samples")" -eq 12 ] || { echo "FAILED: three samples of four prompts"; failures=$((failures + 1)); }
+[ "$(cut -d'"' -f5- "$work/samples" | sort -u | wc -l)" -eq 12 ] || { echo "FAILED: samples are equal"; failures=$((failures + 1)); }
+computed() { # prompt tokens computed for one prompt and N samples of it
+    printf '{"prompt_ids": [5, 6, 7, 8, 9, 10]}\n' | "$pbt" generate "$model" --verbose --max_new_tokens 2 \
+        --num_return_sequences "$1" 2>&1 >"$work/out" | grep -o '[0-9]* of them computed'
+}
+[ "$(computed 1)" = "$(computed 5)" ] || { echo "FAILED: prompt of 5 samples: $(computed 5)"; failures=$((failures + 1)); }
+expect "no samples" 2 "--num_return_sequences is 0" err '' "$pbt" generate "$model" --num_return_sequences 0
+
+# What an interrupted call left, and what stands before a bad line.
+generate rest --skip 2
+tail -n 2 "$work/plain" >"$work/tail"
+same "the rest" "$work/rest" "$work/tail"
+expect "answers before a bad line" 3 '{"id":7,' out $'{"id": 7, "prompt_ids": [5]}\nhello' \
+    "$pbt" generate "$model" --max_new_tokens 1
+expect "answers before a bad id" 3 '{"id":7,' out $'{"id": 7, "prompt_ids": [5]}\n{"prompt_ids": [99999]}' \
+    "$pbt" generate "$model" --max_new_tokens 1
+expect "scores before a bad line" 3 '{"id":7,' out $'{"id": 7, "prompt_ids": [5], "continuation_ids": [6]}\n{}' \
+    "$pbt" score "$model"
+
+# Answers come while the input is still open; Ctrl-C then keeps them and says how to go on.
+for command in generate score; do
+    mkfifo "$work/in-$command"
+    "$pbt" "$command" "$model" --input "$work/in-$command" >"$work/stream" 2>"$work/err" &
+    child=$!
+    exec 5>"$work/in-$command"
+    printf '{"id": 1, "prompt_ids": [5], "continuation_ids": [6]}\n' >&5
+    for _ in $(seq 100); do
+        [ -s "$work/stream" ] && break
+        sleep 0.1
+    done
+    grep -q '^{"id":1,.*}$' "$work/stream" || { echo "FAILED $command: no line while the input is open"; failures=$((failures + 1)); }
+    kill -INT "$child"
+    wait "$child"
+    code=$?
+    exec 5>&-
+    if [ "$code" -ne 130 ] || ! grep -q "1 requests are answered.*--skip 1 gives the rest" "$work/err"; then
+        echo "FAILED $command: exit code $code after Ctrl-C"
+        cat "$work/err"
+        failures=$((failures + 1))
+    fi
+done
+
 # Everything a row says of its messages is rendered as `pbt tokens` renders it.
 user='{"role": "user", "content": "Hi"}'
 tokens_of() { printf '%s\n' "$1" | "$pbt" tokens "$model" | grep -o '"ids":\[[^]]*\]'; }

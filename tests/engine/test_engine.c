@@ -52,6 +52,46 @@ static void generate_and_check(int32_t kv_rows, int32_t batch, int32_t prefill_r
     pbt_engine_free(engine);
 }
 
+/* Every request is told of once, when it is done, and may lose its ids then. */
+typedef struct watching {
+    pbt_generation *requests;
+    int seen[MANY], calls, most;
+} watching;
+
+static pbt_code note_done(void *user, size_t index, pbt_error *error) {
+    watching *w = user;
+    if (w->calls == w->most) return pbt_fail(error, PBT_FAILED, "enough");
+    w->calls++;
+    w->seen[index]++;
+    check(model, &w->requests[index]);
+    free(w->requests[index].ids);
+    w->requests[index].ids = NULL;
+    return PBT_OK;
+}
+
+static void each_is_told_of(void **state) {
+    (void)state;
+    pbt_engine *engine = fixture_engine(model, 0, 5, 0, true);
+    pbt_generation requests[MANY];
+    watching w = {.requests = requests, .most = MANY};
+    const pbt_request_watch watch = {note_done, &w};
+    pbt_error stopped = {0};
+    fill(requests, NULL, 0);
+    assert_ok(pbt_engine_generate_each(engine, requests, MANY, &watch, NULL, error));
+    for (int i = 0; i < MANY; i++) assert_int_equal(w.seen[i], 1);
+    /* An error of the watcher ends the work; the engine can go on after it. */
+    w = (watching){.requests = requests, .most = 3};
+    fill(requests, NULL, 0);
+    assert_int_equal(pbt_engine_generate_each(engine, requests, MANY, &watch, NULL, &stopped), PBT_FAILED);
+    assert_string_equal(stopped.message, "enough");
+    for (int i = 0; i < MANY; i++) assert_null(requests[i].ids);
+    fill(requests, NULL, 0);
+    assert_ok(pbt_engine_generate(engine, requests, MANY, NULL, error));
+    for (int i = 0; i < MANY; i++) check(model, &requests[i]);
+    release(requests, MANY);
+    pbt_engine_free(engine);
+}
+
 static void one_and_many(void **state) {
     (void)state;
     generate_and_check(0, 0, 0, true, NULL, 0);
@@ -361,7 +401,7 @@ int main(void) {
         cmocka_unit_test(several_adapters),  cmocka_unit_test(sliding_window),  cmocka_unit_test(forget),
         cmocka_unit_test(stops_and_minimum), cmocka_unit_test(counts),          cmocka_unit_test(scoring),
         cmocka_unit_test(choices),           cmocka_unit_test(refusals),        cmocka_unit_test(positions),
-        cmocka_unit_test(interruption),
+        cmocka_unit_test(each_is_told_of),   cmocka_unit_test(interruption),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
