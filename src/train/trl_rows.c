@@ -3,7 +3,7 @@
  * sft_trainer.py, dpo_trainer.py): conversational rows go through the chat template, plain ones get an
  * end-of-sequence token; the completion begins where the ids of the prompt and of prompt + completion part.
  */
-#include "train/dataset.h"
+#include "train/row_text.h"
 
 #include "base/memory.h"
 #include "chat/row.h"
@@ -12,126 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The row being read, and all it needs. */
-typedef struct row_reader {
-    pbt_dataset *dataset;
-    const pbt_tokenizer *tokenizer;
-    const pbt_chat_template *chat;
-    const json_t *row;
-    const json_t *variables; /* of the template */
-    bool preference;
-    int32_t max_length;
-    const char *file, *where;
-} row_reader;
-
-/* A list of messages (owned), or a string. Exactly one is set. */
-typedef struct turn_text {
-    json_t *messages;
-    const char *string;
-} turn_text;
-
-#define fail_row(reader, error, ...)                                                                         \
-    pbt_fail_at(error, PBT_BAD_INPUT, (reader)->file, (reader)->where, __VA_ARGS__)
-
-/* ---- JSON to texts ---- */
-
-static pbt_code read_text(const row_reader *reader, const char *key, turn_text *text, pbt_error *error) {
-    const json_t *value = json_object_get(reader->row, key);
-    *text = (turn_text){0};
-    if (json_is_string(value)) {
-        text->string = json_string_value(value);
-        return PBT_OK;
-    }
-    if (!json_is_array(value))
-        return fail_row(reader, error, "\"%s\" must be a string or a list of messages", key);
-    return pbt_row_messages(reader->row, key, reader->file, reader->where, &text->messages, error);
-}
-
 /* messages[from..to-1], a new array. */
 static json_t *slice(const json_t *messages, size_t from, size_t to) {
     json_t *part = json_array();
     for (size_t i = from; part && i < to; i++) json_array_append(part, json_array_get(messages, i));
     return part;
-}
-
-/* ---- texts to ids ---- */
-
-static pbt_code check_bos(const row_reader *reader, const pbt_ids *ids, pbt_error *error) {
-    int32_t bos = pbt_tokenizer_bos(reader->tokenizer);
-    if (bos >= 0 && ids->count >= 2 && ids->items[0] == bos && ids->items[1] == bos)
-        return fail_row(reader, error,
-                        "the text begins with two BOS tokens; remove the one that is written in the text");
-    return PBT_OK;
-}
-
-static pbt_code encode_messages(const row_reader *reader, const json_t *messages, bool generation_prompt,
-                                pbt_ids *ids, pbt_error *error) {
-    if (!reader->chat)
-        return fail_row(reader, error, "the row holds messages, but the model's folder has no chat template");
-    pbt_text text = {0};
-    pbt_error refused = {0};
-    pbt_chat_input input = {
-        .messages = messages, .variables = reader->variables, .add_generation_prompt = generation_prompt};
-    pbt_code code = pbt_chat_render_input(reader->chat, &input, &text, &refused);
-    if (code != PBT_OK) fail_row(reader, error, "the messages cannot be rendered: %s", refused.message);
-    if (code == PBT_OK && text.failed) code = pbt_fail_memory(error, text.length, "a rendered chat");
-    if (code == PBT_OK)
-        code =
-            pbt_tokenizer_encode(reader->tokenizer, pbt_text_string(&text), text.length, false, ids, error);
-    pbt_text_free(&text);
-    return code == PBT_OK ? check_bos(reader, ids, error) : code;
-}
-
-/* prompt followed by completion, with the end-of-sequence token behind it unless the text ends so. */
-static pbt_code encode_strings(const row_reader *reader, const char *prompt, const char *completion,
-                               pbt_ids *ids, pbt_error *error) {
-    pbt_text text = {0};
-    const char *unused = json_object_iter_key(json_object_iter((json_t *)(uintptr_t)reader->variables));
-    if (unused)
-        return fail_row(reader, error,
-                        "the row has \"%s\", which only says something of messages, and its texts are plain",
-                        unused);
-    pbt_text_add(&text, prompt);
-    if (completion) {
-        const char *eos = pbt_tokenizer_special(reader->tokenizer, "eos_token");
-        if (!eos)
-            return fail_row(reader, error,
-                            "plain-text rows end with the tokenizer's eos_token, but it has none");
-        pbt_text_add(&text, completion);
-        if (!pbt_string_ends(completion, eos)) pbt_text_add(&text, eos);
-    }
-    pbt_code code = text.failed ? pbt_fail_memory(error, text.length, "a text")
-                                : pbt_tokenizer_encode(reader->tokenizer, pbt_text_string(&text), text.length,
-                                                       true, ids, error);
-    pbt_text_free(&text);
-    return code == PBT_OK ? check_bos(reader, ids, error) : code;
-}
-
-static pbt_code encode_prompt(const row_reader *reader, const turn_text *prompt, pbt_ids *ids,
-                              pbt_error *error) {
-    if (prompt->string) return encode_strings(reader, prompt->string, NULL, ids, error);
-    return encode_messages(reader, prompt->messages, true, ids, error);
-}
-
-/* The messages of prompt and completion, a new array. */
-static pbt_code join(const turn_text *prompt, const turn_text *completion, json_t **all, pbt_error *error) {
-    *all = json_copy(prompt->messages);
-    if (*all && json_array_extend(*all, completion->messages) == 0) return PBT_OK;
-    json_decref(*all);
-    return pbt_fail_memory(error, 0, "messages");
-}
-
-static pbt_code encode_full(const row_reader *reader, const turn_text *prompt, const turn_text *completion,
-                            pbt_ids *ids, pbt_error *error) {
-    json_t *all;
-    if (!prompt->string != !completion->string)
-        return fail_row(reader, error,
-                        "prompt and completions must both be strings or both be lists of messages");
-    if (prompt->string) return encode_strings(reader, prompt->string, completion->string, ids, error);
-    PBT_TRY(join(prompt, completion, &all, error));
-    pbt_code code = encode_messages(reader, all, false, ids, error);
-    json_decref(all);
-    return code;
 }
 
 static size_t common_prefix(const pbt_ids *a, const pbt_ids *b) {
@@ -148,7 +33,7 @@ static void drop_front(pbt_ids *ids, size_t n) {
 
 /* ---- rows ---- */
 
-static bool too_long(const row_reader *reader, const pbt_example *example) {
+static bool too_long(const pbt_row_reader *reader, const pbt_example *example) {
     size_t rest =
         example->chosen.count > example->rejected.count ? example->chosen.count : example->rejected.count;
     return reader->max_length > 0 && example->prompt.count + rest > (size_t)reader->max_length;
@@ -165,7 +50,7 @@ static void note(size_t *count, pbt_text *list, const char *where) {
 }
 
 /* Takes the finished example into the dataset, or notes that it was too long. */
-static pbt_code finish(const row_reader *reader, pbt_example *example, pbt_error *error) {
+static pbt_code finish(const pbt_row_reader *reader, pbt_example *example, pbt_error *error) {
     pbt_dataset *dataset = reader->dataset;
     if (example->chosen.count == 0 || (reader->preference && example->rejected.count == 0))
         return fail_row(reader, error, "a completion is empty; there is nothing to learn from");
@@ -179,8 +64,8 @@ static pbt_code finish(const row_reader *reader, pbt_example *example, pbt_error
 }
 
 /* The column under its name or an older one; NaN: there is none. */
-static pbt_code read_reference(const row_reader *reader, const char *key, const char *old_key, double *value,
-                               pbt_error *error) {
+static pbt_code read_reference(const pbt_row_reader *reader, const char *key, const char *old_key,
+                               double *value, pbt_error *error) {
     const json_t *number = json_object_get(reader->row, pbt_json_has(reader->row, key) ? key : old_key);
     *value = NAN;
     if (!number || json_is_null(number)) return PBT_OK;
@@ -189,7 +74,7 @@ static pbt_code read_reference(const row_reader *reader, const char *key, const 
     return PBT_OK;
 }
 
-static pbt_code read_references(const row_reader *reader, pbt_example *example, pbt_error *error) {
+static pbt_code read_references(const pbt_row_reader *reader, pbt_example *example, pbt_error *error) {
     PBT_TRY(read_reference(reader, "ref_chosen_logps", "reference_chosen_logps", &example->ref_chosen_logp,
                            error));
     PBT_TRY(read_reference(reader, "ref_rejected_logps", "reference_rejected_logps",
@@ -201,7 +86,7 @@ static pbt_code read_references(const row_reader *reader, pbt_example *example, 
     return PBT_OK;
 }
 
-static pbt_code read_group(const row_reader *reader, pbt_example *example, pbt_error *error) {
+static pbt_code read_group(const pbt_row_reader *reader, pbt_example *example, pbt_error *error) {
     const json_t *tree = json_object_get(reader->row, "tree");
     if (json_is_string(tree))
         example->group = pbt_string_copy(json_string_value(tree));
@@ -213,13 +98,14 @@ static pbt_code read_group(const row_reader *reader, pbt_example *example, pbt_e
 }
 
 /* prompt, chosen and (may be NULL) rejected texts to an example. */
-static pbt_code encode_example(const row_reader *reader, const turn_text *prompt, const turn_text *chosen,
-                               const turn_text *rejected, pbt_example *example, pbt_error *error) {
-    PBT_TRY(encode_prompt(reader, prompt, &example->prompt, error));
-    PBT_TRY(encode_full(reader, prompt, chosen, &example->chosen, error));
+static pbt_code encode_example(const pbt_row_reader *reader, const pbt_row_text *prompt,
+                               const pbt_row_text *chosen, const pbt_row_text *rejected, pbt_example *example,
+                               pbt_error *error) {
+    PBT_TRY(pbt_row_encode_prompt(reader, prompt, &example->prompt, error));
+    PBT_TRY(pbt_row_encode_full(reader, prompt, chosen, &example->chosen, error));
     size_t length = common_prefix(&example->prompt, &example->chosen);
     if (rejected) {
-        PBT_TRY(encode_full(reader, prompt, rejected, &example->rejected, error));
+        PBT_TRY(pbt_row_encode_full(reader, prompt, rejected, &example->rejected, error));
         size_t other = common_prefix(&example->prompt, &example->rejected);
         if (other < length) length = other;
     }
@@ -230,13 +116,13 @@ static pbt_code encode_example(const row_reader *reader, const turn_text *prompt
     return PBT_OK;
 }
 
-static bool empty_text(const turn_text *text) {
+static bool empty_text(const pbt_row_text *text) {
     return text->string ? text->string[0] == '\0' : json_array_size(text->messages) == 0;
 }
 
 /* TRL's extract_prompt: the texts' longest common beginning, less a space that ends it; where one text begins
  * the other, all but the last common character. */
-static void split_strings(turn_text *prompt, turn_text *chosen, turn_text *rejected, char **owned) {
+static void split_strings(pbt_row_text *prompt, pbt_row_text *chosen, pbt_row_text *rejected, char **owned) {
     const char *c = chosen->string, *r = rejected->string;
     size_t i = 0, length_c = strlen(c), length_r = strlen(r), n = length_c < length_r ? length_c : length_r;
     while (i < n && c[i] == r[i]) i++;
@@ -259,8 +145,8 @@ static size_t common_turns(const json_t *a, const json_t *b) {
 }
 
 /* The same of messages: the turns that both begin with are the prompt. */
-static pbt_code split_messages(const row_reader *reader, turn_text *prompt, turn_text *chosen,
-                               turn_text *rejected, pbt_error *error) {
+static pbt_code split_messages(const pbt_row_reader *reader, pbt_row_text *prompt, pbt_row_text *chosen,
+                               pbt_row_text *rejected, pbt_error *error) {
     const size_t n_chosen = json_array_size(chosen->messages),
                  n_rejected = json_array_size(rejected->messages);
     size_t i = common_turns(chosen->messages, rejected->messages);
@@ -283,19 +169,19 @@ static pbt_code split_messages(const row_reader *reader, turn_text *prompt, turn
 
 /* As in TRL, a string beside lists of messages repeats what stands at their beginning and is no prompt. (TRL
  * also passes over messages beside strings; here that is refused.) */
-static bool explicit_prompt(const row_reader *reader) {
+static bool explicit_prompt(const pbt_row_reader *reader) {
     const json_t *prompt = json_object_get(reader->row, "prompt");
     return prompt && (!json_is_string(prompt) || !json_is_array(json_object_get(reader->row, "chosen")));
 }
 
 /* The texts of a preference row, with the prompt that it names or that chosen and rejected share. */
-static pbt_code read_preference(const row_reader *reader, turn_text *prompt, turn_text *chosen,
-                                turn_text *rejected, char **owned, pbt_error *error) {
-    PBT_TRY(read_text(reader, "chosen", chosen, error));
-    PBT_TRY(read_text(reader, "rejected", rejected, error));
+static pbt_code read_preference(const pbt_row_reader *reader, pbt_row_text *prompt, pbt_row_text *chosen,
+                                pbt_row_text *rejected, char **owned, pbt_error *error) {
+    PBT_TRY(pbt_row_text_read(reader, "chosen", chosen, error));
+    PBT_TRY(pbt_row_text_read(reader, "rejected", rejected, error));
     if (empty_text(chosen) || empty_text(rejected))
         return fail_row(reader, error, "a completion is empty; there is nothing to learn from");
-    if (explicit_prompt(reader)) return read_text(reader, "prompt", prompt, error);
+    if (explicit_prompt(reader)) return pbt_row_text_read(reader, "prompt", prompt, error);
     if (!chosen->string != !rejected->string)
         return fail_row(reader, error,
                         "\"chosen\" and \"rejected\" must both be strings or both be messages");
@@ -304,12 +190,12 @@ static pbt_code read_preference(const row_reader *reader, turn_text *prompt, tur
     return *owned ? PBT_OK : pbt_fail_memory(error, 64, "a prompt");
 }
 
-static void free_text(turn_text *text) {
+static void free_text(pbt_row_text *text) {
     json_decref(text->messages);
 }
 
-static pbt_code add_preference(const row_reader *reader, pbt_example *example, pbt_error *error) {
-    turn_text prompt = {0}, chosen = {0}, rejected = {0};
+static pbt_code add_preference(const pbt_row_reader *reader, pbt_example *example, pbt_error *error) {
+    pbt_row_text prompt = {0}, chosen = {0}, rejected = {0};
     char *owned = NULL;
     pbt_code code = read_preference(reader, &prompt, &chosen, &rejected, &owned, error);
     if (code == PBT_OK && (empty_text(&chosen) || empty_text(&rejected)))
@@ -333,7 +219,7 @@ static pbt_code mask_all(pbt_example *example, pbt_error *error) {
 
 /* Loss on the assistant's tokens only, and of these on those that carry loss anyhow (`from` on). The example
  * holds the ids already. */
-static pbt_code mask_assistant(const row_reader *reader, const json_t *messages, size_t from,
+static pbt_code mask_assistant(const pbt_row_reader *reader, const json_t *messages, size_t from,
                                pbt_example *example, pbt_error *error) {
     pbt_ids again = {0};
     pbt_error reason = {0};
@@ -357,18 +243,18 @@ static pbt_code mask_assistant(const row_reader *reader, const json_t *messages,
     return code;
 }
 
-static pbt_code mask_assistant_completion(const row_reader *reader, const turn_text *prompt,
-                                          const turn_text *completion, pbt_example *example,
+static pbt_code mask_assistant_completion(const pbt_row_reader *reader, const pbt_row_text *prompt,
+                                          const pbt_row_text *completion, pbt_example *example,
                                           pbt_error *error) {
     json_t *all;
     size_t from = reader->dataset->whole_text_loss ? 1 : example->prompt.count;
-    PBT_TRY(join(prompt, completion, &all, error));
+    PBT_TRY(pbt_row_text_join(prompt, completion, &all, error));
     pbt_code code = mask_assistant(reader, all, from, example, error);
     json_decref(all);
     return code;
 }
 
-static pbt_code refuse_strings(const row_reader *reader, pbt_error *error) {
+static pbt_code refuse_strings(const pbt_row_reader *reader, pbt_error *error) {
     return fail_row(
         reader, error,
         "assistant_only_loss needs rows of messages, and this one is plain text, which says nothing "
@@ -376,11 +262,11 @@ static pbt_code refuse_strings(const row_reader *reader, pbt_error *error) {
 }
 
 /* SFT on "prompt" and "completion" (or a preference row's "chosen"). */
-static pbt_code add_completion(const row_reader *reader, const char *key, pbt_example *example,
+static pbt_code add_completion(const pbt_row_reader *reader, const char *key, pbt_example *example,
                                pbt_error *error) {
-    turn_text prompt = {0}, completion = {0};
-    pbt_code code = read_text(reader, "prompt", &prompt, error);
-    if (code == PBT_OK) code = read_text(reader, key, &completion, error);
+    pbt_row_text prompt = {0}, completion = {0};
+    pbt_code code = pbt_row_text_read(reader, "prompt", &prompt, error);
+    if (code == PBT_OK) code = pbt_row_text_read(reader, key, &completion, error);
     if (code == PBT_OK && empty_text(&completion))
         code = fail_row(reader, error, "\"%s\" is empty; there is nothing to learn from", key);
     if (code == PBT_OK) code = encode_example(reader, &prompt, &completion, NULL, example, error);
@@ -395,9 +281,10 @@ static pbt_code add_completion(const row_reader *reader, const char *key, pbt_ex
 }
 
 /* SFT on whole texts: "messages" (or ShareGPT's "conversations") and "text". */
-static pbt_code add_whole(const row_reader *reader, const char *key, pbt_example *example, pbt_error *error) {
-    turn_text text = {0};
-    PBT_TRY(read_text(reader, key, &text, error));
+static pbt_code add_whole(const pbt_row_reader *reader, const char *key, pbt_example *example,
+                          pbt_error *error) {
+    pbt_row_text text = {0};
+    PBT_TRY(pbt_row_text_read(reader, key, &text, error));
     pbt_code code;
     bool text_field = strcmp(key, "messages") != 0 && strcmp(key, "conversations") != 0;
     if (text_field != (text.string != NULL))
@@ -408,9 +295,9 @@ static pbt_code add_whole(const row_reader *reader, const char *key, pbt_example
     else if (text.string && reader->dataset->assistant_only_loss)
         code = refuse_strings(reader, error);
     else if (text.string)
-        code = encode_strings(reader, "", text.string, &example->chosen, error);
+        code = pbt_row_encode_strings(reader, "", text.string, &example->chosen, error);
     else
-        code = encode_messages(reader, text.messages, false, &example->chosen, error);
+        code = pbt_row_encode_messages(reader, text.messages, false, &example->chosen, error);
     if (code == PBT_OK)
         code = reader->dataset->assistant_only_loss ? mask_assistant(reader, text.messages, 1, example, error)
                                                     : mask_all(example, error);
@@ -421,7 +308,7 @@ static pbt_code add_whole(const row_reader *reader, const char *key, pbt_example
     return code;
 }
 
-static pbt_code add_sft(const row_reader *reader, pbt_example *example, pbt_error *error) {
+static pbt_code add_sft(const pbt_row_reader *reader, pbt_example *example, pbt_error *error) {
     bool prompt = pbt_json_has(reader->row, "prompt");
     if (prompt && pbt_json_has(reader->row, "completion"))
         return add_completion(reader, "completion", example, error);
@@ -436,7 +323,7 @@ static pbt_code add_sft(const row_reader *reader, pbt_example *example, pbt_erro
 }
 
 /* What would change the rendering, and which a trainer cannot take: it renders prompts and whole texts. */
-static pbt_code check_flags(const row_reader *reader, pbt_error *error) {
+static pbt_code check_flags(const pbt_row_reader *reader, pbt_error *error) {
     pbt_chat_flags flags;
     PBT_TRY(pbt_row_flags(reader->row, reader->file, reader->where, &flags, error));
     if (flags.continued || flags.add_generation_prompt)
@@ -445,7 +332,7 @@ static pbt_code check_flags(const row_reader *reader, pbt_error *error) {
     return PBT_OK;
 }
 
-static pbt_code add_row(const row_reader *reader, pbt_error *error) {
+static pbt_code add_row(const pbt_row_reader *reader, pbt_error *error) {
     pbt_example example = {.ref_chosen_logp = NAN, .ref_rejected_logp = NAN};
     pbt_code code = check_flags(reader, error);
     if (code == PBT_OK && !reader->preference)
@@ -465,7 +352,7 @@ pbt_code pbt_dataset_add(pbt_dataset *dataset, const pbt_tokenizer *tokenizer, c
                          const json_t *row, bool preference, int32_t max_length, const char *file,
                          const char *where, pbt_error *error) {
     json_t *variables = NULL;
-    row_reader reader = {dataset, tokenizer, chat, row, NULL, preference, max_length, file, where};
+    pbt_row_reader reader = {dataset, tokenizer, chat, row, NULL, preference, max_length, file, where};
     if (!json_is_object(row)) return fail_row(&reader, error, "expected a JSON object");
     PBT_TRY(pbt_row_refuse_media(row, file, where, error));
     PBT_TRY(pbt_row_variables(row, file, where, &variables, error));
