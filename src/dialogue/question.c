@@ -90,31 +90,37 @@ static pbt_code wrong(const reading *r, const char *where, const char *what, pbt
     return pbt_fail_at(error, PBT_BAD_INPUT, r->file, where, "%s", what);
 }
 
-/* Whether one of the texts reads the same once it is normalised. */
-static bool has_form(const char *const *texts, size_t n, const char *text) {
-    char *wanted = pbt_answer_normalize(text);
-    bool found = false;
-    for (size_t i = 0; wanted && !found && i < n; i++) {
-        char *form = pbt_answer_normalize(texts[i]);
-        found = form && strcmp(form, wanted) == 0;
-        free(form);
-    }
-    free(wanted);
-    return found;
-}
-
-/* The strings of a list that are not there yet; `forms`: nor in another spelling. */
-static pbt_code add_texts(const reading *r, const char *where, const json_t *list, bool forms,
-                          const char **texts, size_t *n, pbt_error *error) {
+/* The strings of a list that are not there yet; `forms`: normalised forms of the first `n_forms` answers, one
+ * of which would be the same answer in another spelling. */
+static pbt_code add_texts(const reading *r, const char *where, const json_t *list, char *const *forms,
+                          size_t n_forms, const char **texts, size_t *n, pbt_error *error) {
+    if (list && !json_is_null(list) && !json_is_array(list))
+        return wrong(r, where, "expected the accepted answers as a list of strings", error);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const char *text = json_string_value(json_array_get(list, i));
         if (!text) return wrong(r, where, "an answer is not a string", error);
         if (*n == MAX_ANSWERS) return wrong(r, where, "more than 4096 answers", error);
-        size_t known = 0;
-        while (known < *n && strcmp(texts[known], text) != 0) known++;
-        if (known == *n && !(forms && has_form(texts, *n, text))) texts[(*n)++] = text;
+        char *form = n_forms ? pbt_answer_normalize(text) : NULL;
+        bool known = false;
+        for (size_t k = 0; k < *n && !known; k++) known = strcmp(texts[k], text) == 0;
+        for (size_t k = 0; form && k < n_forms && !known; k++) known = strcmp(forms[k], form) == 0;
+        if (!known) texts[(*n)++] = text;
+        free(form);
     }
     return PBT_OK;
+}
+
+/* Further accepted answers, each in one spelling: the known ones are normalised once, not for every text. */
+static pbt_code add_forms(const reading *r, const char *where, const json_t *list, const char **texts,
+                          size_t *n, pbt_error *error) {
+    size_t known = *n, made = 0;
+    if (json_array_size(list) == 0) return add_texts(r, where, list, NULL, 0, texts, n, error);
+    char **forms = pbt_alloc(known, sizeof *forms);
+    while (forms && made < known && (forms[made] = pbt_answer_normalize(texts[made]))) made++;
+    pbt_code code = made < known ? pbt_fail_memory(error, known, "answers")
+                                 : add_texts(r, where, list, forms, made, texts, n, error);
+    free_list(forms, made);
+    return code;
 }
 
 /* The strings of an array, or of {"value"/"Value", "aliases"/"Aliases"} with what TriviaQA's evaluation
@@ -135,8 +141,8 @@ static pbt_code answer_texts(const reading *r, const char *where, const json_t *
     }
     if (!json_is_array(list) && !main)
         return wrong(r, where, "expected \"answers\", a list of strings, or TriviaQA's \"answer\"", error);
-    PBT_TRY(add_texts(r, where, list, false, texts, n, error));
-    for (int i = 0; i < 2; i++) PBT_TRY(add_texts(r, where, further[i], true, texts, n, error));
+    PBT_TRY(add_texts(r, where, list, NULL, 0, texts, n, error));
+    for (int i = 0; i < 2; i++) PBT_TRY(add_forms(r, where, further[i], texts, n, error));
     return *n > 0 ? PBT_OK : wrong(r, where, "there is no right answer; expected at least one", error);
 }
 

@@ -20,6 +20,14 @@ static const char *answer_read(const pbt_node *turn) {
                                            : "no answer read";
 }
 
+/* How many of the first `most` bytes are whole characters. */
+static int whole_characters(const char *text, size_t most) {
+    size_t n = strnlen(text, most + 1);
+    if (n > most)
+        for (n = most; n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80; n--) continue;
+    return (int)n;
+}
+
 bool pbt_show_debate(const pbt_tree *tree, const pbt_monitor *monitor) {
     const pbt_node *path[PBT_MAX_TURNS], *node = deepest(tree);
     size_t n = 0;
@@ -35,8 +43,10 @@ bool pbt_show_debate(const pbt_tree *tree, const pbt_monitor *monitor) {
         char who[32];
         snprintf(who, sizeof who, "%c %s", 'A' + turn->speaker,
                  turn->role == PBT_STANDARD ? "" : pbt_role_names[turn->role]);
-        pbt_monitor_message(monitor, 1, "  %-12s %s %.300s  [%.60s]", who,
-                            turn->correct ? "\u2713" : "\u2717", turn->text, answer_read(turn));
+        const char *answer = answer_read(turn);
+        pbt_monitor_message(monitor, 1, "  %-12s %s %.*s  [%.*s]", who, turn->correct ? "\u2713" : "\u2717",
+                            whole_characters(turn->text, 300), turn->text, whole_characters(answer, 60),
+                            answer);
     }
     return true;
 }

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "dialogue/answer.h"
 
 #include <stdio.h>
@@ -105,6 +106,161 @@ static void test_verdicts_in_any_dress(void **state) {
     read_as("-40", "-40", PBT_NO_VERDICT);
     read_as("Yahoo!", "Yahoo!", PBT_NO_VERDICT);
     read_as("The answer issue", "The answer issue", PBT_NO_VERDICT);
+}
+
+/* ---- every code point, and words, as Python has them: tests/interop/answers_golden.py ---- */
+
+static uint64_t fnv(const char *text, uint64_t seed) {
+    for (; *text; text++) seed = (seed ^ (unsigned char)*text) * 0x100000001B3u;
+    return seed;
+}
+
+static uint64_t hash_of(uint32_t code_point, uint64_t seed) {
+    static const char *const places[][2] = {{"", ""},   {"A", "Σ"}, {"", "Σ"},   {"AΣ", "B"},
+                                            {"AΣ", ""}, {"a", ""},  {"", "the"}, {"x", "y"}};
+    char c[5] = {0}, text[32];
+    c[pbt_utf8_encode(code_point, c)] = 0;
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        snprintf(text, sizeof text, "%s%s%s", places[i][0], c, places[i][1]);
+        char *form = pbt_answer_normalize(text);
+        seed = fnv("\n", fnv(form, seed));
+        free(form);
+    }
+    return seed;
+}
+
+static FILE *open_golden(const char *name) {
+    const char *data = getenv("PBT_TEST_DATA");
+    char *path = pbt_string_format("%s/golden/answers/%s", data ? data : "tests/data", name);
+    FILE *file = fopen(path, "r");
+    if (!file) fail_msg("%s is missing", path);
+    free(path);
+    return file;
+}
+
+static void test_normalize_every_code_point(void **state) {
+    (void)state;
+    FILE *file = open_golden("code_points.txt");
+    unsigned first, last, runs = 0;
+    unsigned long long hash;
+    while (fscanf(file, "%x %x %llx", &first, &last, &hash) == 3) {
+        uint64_t seed = 0xCBF29CE484222325u;
+        for (unsigned c = first; c <= last; c++) seed = hash_of(c, seed);
+        if (seed != hash) fail_msg("U+%04X to U+%04X are not normalised as Python does", first, last);
+        runs++;
+    }
+    assert_true(runs > 500 && last > 0xE0000);
+    fclose(file);
+}
+
+static void test_normalize_words(void **state) {
+    (void)state;
+    FILE *file = open_golden("words.txt");
+    char line[256];
+    int words = 0;
+    for (; fgets(line, sizeof line, file); words++) {
+        char *tab = strchr(line, '\t');
+        assert_non_null(tab);
+        tab[strcspn(tab, "\n")] = 0;
+        *tab = 0;
+        normal(line, tab + 1);
+    }
+    assert_true(words > 50);
+    fclose(file);
+}
+
+/* A verdict in any dress is a verdict, and no answer "agree". */
+static void test_every_word_in_every_dress(void **state) {
+    (void)state;
+    static const char *const forms[] = {
+        "%s",
+        "**%s**",
+        "%s!",
+        "- %s",
+        "* %s",
+        "\u2022 %s",
+        "1. %s",
+        "1) %s",
+        "\"%s\"",
+        "'%s'",
+        "`%s`",
+        "```\n%s\n```",
+        "```text\n%s\n```",
+        "(%s)",
+        "[%s]",
+        "<%s>",
+        "{%s}",
+        "_%s_",
+        "***%s***",
+        "\u201c%s\u201d",
+        "\u2018%s\u2019",
+        "\u00ab%s\u00bb",
+        "# %s",
+        "> %s",
+        "%s...",
+        "%s \u2705",
+        "**%s** (France)",
+        "**(%s)**",
+        "Answer: %s",
+        "Answer: Answer: %s",
+        "Final answer: Final Answer: %s",
+        "**Final Answer:** %s",
+        "**Final Answer**: %s",
+        "**Final answer:** **%s**",
+        "Final answer:\n\n**%s**",
+        "The answer is: %s",
+        "The answer is %s.",
+        "The final answer is: \"%s\"",
+        "\"The answer is: %s\"",
+        "(Final answer: %s)",
+        "[Final answer: %s]",
+        "\u201cThe answer is: %s\u201d",
+        "Sure! Final answer: %s",
+        "Sure. The final answer is: **%s**",
+        "Here is the answer: %s",
+        "{\"answer\": \"%s\"}",
+        "{\"final answer\": \"%s\"}",
+        "- Final answer: %s",
+        "My answer: %s",
+        "### Final answer: %s",
+        "  %s  \n",
+        "%s\nQuestion: Who?",
+        "Final answer: <%s>",
+    };
+    static const struct {
+        const char *words[3], *answer;
+        pbt_verdict verdict;
+    } cases[] = {{{"Agree", "agree", "AGREE"}, NULL, PBT_AGREE},
+                 {{"Disagree", "disagree", "DISAGREE"}, NULL, PBT_DISAGREE},
+                 {{"NONE", "None", "none"}, NULL, PBT_NO_VERDICT}};
+    char raw[128];
+    for (size_t f = 0; f < sizeof forms / sizeof *forms; f++) {
+        for (size_t c = 0; c < 9; c++) {
+            pbt_reading reading;
+            snprintf(raw, sizeof raw, forms[f], cases[c / 3].words[c % 3]);
+            assert_int_equal(pbt_answer_parse(raw, &reading, &problem), PBT_OK);
+            if (reading.answer || reading.verdict != cases[c / 3].verdict)
+                fail_msg("\"%s\" is read as \"%s\"", raw,
+                         reading.answer ? reading.answer : "another verdict");
+            pbt_readings_clear(&reading, 1);
+        }
+        if (strstr(forms[f], "(%s)")) continue; /* what stands in parentheses is a remark, not an answer */
+        pbt_reading reading;
+        snprintf(raw, sizeof raw, forms[f], "New York");
+        assert_int_equal(pbt_answer_parse(raw, &reading, &problem), PBT_OK);
+        char *held = pbt_answer_normalize(reading.answer ? reading.answer : "");
+        bool numbered = pbt_string_starts(raw, "1"), emoji = strstr(raw, "\u2705");
+        if (!numbered && !emoji && (!held || strcmp(held, "new york") != 0))
+            print_error("BAD \"%s\" is read as \"%s\"\n", raw, held ? held : "nothing");
+        free(held);
+        pbt_readings_clear(&reading, 1);
+    }
+    read_as("Agreeable", "Agreeable", PBT_NO_VERDICT);
+    read_as("Agree to Disagree", "Agree to Disagree", PBT_NO_VERDICT);
+    read_as("-5", "-5", PBT_NO_VERDICT);
+    read_as("*NSYNC", "*NSYNC", PBT_NO_VERDICT);
+    read_as("\"Weird Al\" Yankovic", "\"Weird Al\" Yankovic", PBT_NO_VERDICT);
+    read_as("The Answer", "The Answer", PBT_NO_VERDICT);
 }
 
 /* ---- lower case against Python's, tests/interop/lower_golden.py ---- */
@@ -297,6 +453,8 @@ static void test_questions(void **state) {
             "\"answers\": "
             "[\"b\"]}\n",
             "line 2: the id \"a\" was used before");
+    refused("{\"question\": \"Q\", \"answer\": {\"value\": \"V\", \"HumanAnswers\": \"W\"}}\n",
+            "line 1: expected the accepted");
     refused("{\"question\": \"Q\"}\n", "line 1: expected \"answers\"");
     refused("\n", "expected questions, found none");
     refused("{\"question\": \n", "line 1: not valid JSON");
@@ -305,6 +463,9 @@ static void test_questions(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_normalize),
                                        cmocka_unit_test(test_parse),
+                                       cmocka_unit_test(test_every_word_in_every_dress),
+                                       cmocka_unit_test(test_normalize_every_code_point),
+                                       cmocka_unit_test(test_normalize_words),
                                        cmocka_unit_test(test_verdicts_in_any_dress),
                                        cmocka_unit_test(test_lower_case_on_every_code_point),
                                        cmocka_unit_test(test_answers_of_articles),

@@ -7,8 +7,11 @@
 
 #include <cmocka.h>
 
+#include "base/memory.h"
+#include "base/utf8.h"
 #include "evaluation/stored_trees.h"
 #include "experiment/scripted.h"
+#include "experiment/show.h"
 
 static int make_larger_folder(void **state) {
     if (make_run_folder(state) != 0) return 1;
@@ -256,8 +259,54 @@ static void test_stage_alone(void **state) {
     free(path);
 }
 
+/* ---- what a person sees of the debates ---- */
+
+static pbt_text seen;
+static void note_shown_line(void *user, int level, const char *line) {
+    (void)user, (void)level;
+    pbt_text_addf(&seen, "%s\n", line);
+}
+
+/* A debate of three turns: an answer, a verdict, and what the caller says. */
+static void three_turns(pbt_tree *tree, const char *answer, pbt_verdict verdict) {
+    int32_t parent = -1;
+    for (int turn = 0; turn < 3; turn++) {
+        pbt_node *node;
+        assert_int_equal(pbt_tree_add(tree, parent, turn % 2, PBT_STANDARD, "So.",
+                                      turn == 0 ? "Rome" : answer, turn == 1 ? PBT_DISAGREE : verdict, &node,
+                                      &problem),
+                         PBT_OK);
+        node->raw_answer = pbt_string_copy("I cannot say");
+        parent = node->id;
+    }
+}
+
+/* Live debates show the answer read from every turn. */
+static void test_show(void **state) {
+    (void)state;
+    const pbt_monitor monitor = {.message = note_shown_line};
+    char *answers[] = {(char *)"Paris"}, *normalized[] = {(char *)"paris"};
+    const pbt_question question = {(char *)"q", (char *)"Where?", answers, normalized, 1, NULL, 0};
+    pbt_tree trees[4] = {
+        {.question = &question}, {.question = &question}, {.question = &question}, {.question = &question}};
+    for (int i = 0; i < 4; i++) three_turns(&trees[i], NULL, PBT_NO_VERDICT);
+    assert_true(pbt_show_debate(&trees[0], &monitor));
+    assert_non_null(strstr(pbt_text_string(&seen), "So.  [Rome]\n"));
+    assert_non_null(strstr(pbt_text_string(&seen), "So.  [disagrees]\n"));
+    assert_non_null(strstr(pbt_text_string(&seen), "So.  [no answer read]\n"));
+    /* What is cut is cut between characters. */
+    free(trees[1].nodes[0].text);
+    trees[1].nodes[0].text = pbt_alloc(602, 1);
+    for (int i = 0; i < 601; i++) trees[1].nodes[0].text[i] = i == 0 ? 'x' : i % 2 ? '\xC3' : '\xA9';
+    assert_true(pbt_show_debate(&trees[1], &monitor));
+    assert_true(pbt_utf8_valid(seen.data, seen.length));
+    for (int i = 0; i < 4; i++) pbt_tree_free(&trees[i]);
+    pbt_text_free(&seen);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_show),
         cmocka_unit_test_setup_teardown(test_interrupted_run_is_the_same, make_larger_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_tree_is_the_unit_of_commit, make_larger_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_answers_are_shown, make_larger_folder, remove_folder),
