@@ -12,15 +12,34 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+typedef struct report_settings {
+    const char *output_dir;
+    bool overwrite_output_dir;
+} report_settings;
+static const pbt_option report_options[] = {
+    {"output_dir", 'o', PBT_OPTION_STRING, offsetof(report_settings, output_dir), "DIR", NULL,
+     "folder of report.json, report.md and report.html; RUN when not given", NULL},
+    PBT_OVERWRITE_OPTION(report_settings),
+};
+
 static pbt_code run_report(const pbt_cli *cli, const void *settings, int n_arguments, char **arguments,
                            pbt_error *error) {
-    (void)settings, (void)n_arguments;
-    return pbt_cli_run_stage(cli, "report", arguments[0], error);
+    (void)n_arguments;
+    const report_settings *s = settings;
+    if (!s->output_dir) return pbt_cli_report_again(cli, arguments[0], arguments[0], error);
+    const pbt_output_input input = {"RUN", arguments[0], pbt_output_run.names};
+    const pbt_output_request request = {"--output_dir",         s->output_dir, &pbt_output_report, &input, 1,
+                                        s->overwrite_output_dir};
+    pbt_output *output;
+    PBT_TRY(pbt_output_open(&request, cli->monitor, &output, error));
+    pbt_code code = pbt_cli_report_again(cli, arguments[0], s->output_dir, error);
+    pbt_output_close(output);
+    return code;
 }
 
 static pbt_code read_one(const char *folder, pbt_report *report, pbt_error *error) {
     pbt_store *store;
-    PBT_TRY(pbt_store_open(folder, false, &store, error));
+    PBT_TRY(pbt_store_open_read(folder, &store, error));
     pbt_code code = pbt_report_read(store, report, error);
     pbt_store_close(store);
     return code;
@@ -96,13 +115,17 @@ static pbt_code run_compare(const pbt_cli *cli, const void *settings, int n_argu
 const pbt_command pbt_command_report = {
     .name = "report",
     .summary = "Print and write the report of a run",
-    .usage = "RUN",
+    .usage = "RUN [--output_dir DIR]",
     .details =
         "Reads only the run's store (RUN/run.sqlite): no model, no question file. Writes RUN/report.json, "
         "RUN/report.md and RUN/report.html (one file to open in a browser: tables, drawings, training "
         "curves, "
         "and the debates to walk through) and prints the tables, with the paper's figures beside ours.\n\n"
-        "Example:\n  pbt report runs/pocket",
+        "The run itself is only read: with --output_dir it may lie on read-only media.\n\n"
+        "Examples:\n  pbt report runs/pocket\n  pbt report /media/cdrom/pocket --output_dir pocket-report",
+    .options = report_options,
+    .n_options = sizeof report_options / sizeof *report_options,
+    .settings_size = sizeof(report_settings),
     .least_arguments = 1,
     .most_arguments = 1,
     .run = run_report,

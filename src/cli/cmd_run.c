@@ -17,7 +17,7 @@
 typedef struct run_options {
     const char *output_dir;
     pbt_strings set;
-    bool dry_run, list_settings, overwrite_output_dir;
+    bool accept_changes, markdown, dry_run, list_settings, overwrite_output_dir;
 } run_options;
 
 static pbt_code print_plan(const pbt_cli *cli, const pbt_experiment *experiment, pbt_error *error) {
@@ -34,14 +34,33 @@ static pbt_code print_plan(const pbt_cli *cli, const pbt_experiment *experiment,
 }
 
 /* `pbt run --list_settings`: every key of an experiment file, with type, default and meaning. */
+static void print_cell(const char *text) {
+    for (; *text; text++) printf(*text == '|' ? "\\|" : "%c", *text);
+}
+
+/* The table of docs/EXPERIMENTS.md. */
+static void print_markdown(void) {
+    printf(
+        "| key | type | default | what it says | when it changes, made anew from |\n|---|---|---|---|---|\n");
+    for (size_t i = 0; i < pbt_settings_count(); i++) {
+        pbt_setting_help s = pbt_settings_describe(i);
+        printf("| `%s` | ", s.key);
+        print_cell(s.choices ? s.choices : s.type);
+        printf(s.initial ? " | `%s` | " : s.required ? " | required | " : " | none | ", s.initial);
+        print_cell(s.help);
+        printf(" | %s |\n", s.free ? "nothing (may change at any time)" : s.redone);
+    }
+}
+
 static pbt_code print_settings(const pbt_cli *cli, pbt_error *error) {
     json_t *list = json_array();
     for (size_t i = 0; i < pbt_settings_count(); i++) {
         pbt_setting_help s = pbt_settings_describe(i);
         if (cli->json)
-            json_array_append_new(list, json_pack("{s:s, s:s, s:s?, s:s?, s:b, s:s}", "key", s.key, "type",
-                                                  s.type, "default", s.initial, "choices", s.choices,
-                                                  "required", (int)s.required, "help", s.help));
+            json_array_append_new(list,
+                                  json_pack("{s:s, s:s, s:s?, s:s?, s:b, s:s, s:s}", "key", s.key, "type",
+                                            s.type, "default", s.initial, "choices", s.choices, "required",
+                                            (int)s.required, "help", s.help, "redone_from", s.redone));
         else
             printf("%-34s %s%s%s%s%s\n", s.key, s.help, s.choices ? " (" : "", s.choices ? s.choices : "",
                    s.choices ? ")" : "", s.required ? " [required]" : "");
@@ -82,10 +101,11 @@ static pbt_code check_output(const pbt_experiment *e, const char *file, const ch
 }
 
 static pbt_code run_experiment(const pbt_cli *cli, pbt_experiment *experiment, const char *output_dir,
-                               pbt_error *error) {
+                               bool accept, pbt_error *error) {
     pbt_run *run;
     PBT_TRY(pbt_experiment_require(experiment, cli->device, false, error));
-    PBT_TRY(pbt_run_open(output_dir, experiment, cli->device, cli->monitor, &run, error));
+    PBT_TRY(accept ? pbt_run_open_changed(output_dir, experiment, cli->device, cli->monitor, &run, error)
+                   : pbt_run_open(output_dir, experiment, cli->device, cli->monitor, &run, error));
     pbt_code code = pbt_run_all(run, error);
     pbt_run_close(run);
     if (code == PBT_INTERRUPTED)
@@ -124,6 +144,10 @@ static pbt_code run(const pbt_cli *cli, const void *settings, int n_arguments, c
                     pbt_error *error) {
     const run_options *o = settings;
     pbt_experiment experiment;
+    if (o->list_settings && o->markdown) {
+        print_markdown();
+        return PBT_OK;
+    }
     if (o->list_settings) return print_settings(cli, error);
     if (n_arguments != 1)
         return pbt_fail(error, PBT_USAGE,
@@ -139,7 +163,7 @@ static pbt_code run(const pbt_cli *cli, const void *settings, int n_arguments, c
     pbt_code code = name_folder(&experiment, o->output_dir, &folder, error);
     if (code == PBT_OK)
         code = check_output(&experiment, arguments[0], folder, o->overwrite_output_dir, error);
-    if (code == PBT_OK) code = run_experiment(cli, &experiment, folder, error);
+    if (code == PBT_OK) code = run_experiment(cli, &experiment, folder, o->accept_changes, error);
     pbt_experiment_free(&experiment);
     free(folder);
     return code;
@@ -154,10 +178,18 @@ static const pbt_option options[] = {
      .type = PBT_OPTION_FLAG,
      .offset = offsetof(run_options, overwrite_output_dir),
      .help = "begin the run in a folder that holds files of others; a run that is there goes on as ever"},
+    {.name = "accept_changes",
+     .type = PBT_OPTION_FLAG,
+     .offset = offsetof(run_options, accept_changes),
+     .help = "go on although the experiment was changed: makes anew what the change affects, keeps the rest"},
     {"dry_run", 0, PBT_OPTION_FLAG, offsetof(run_options, dry_run), NULL, NULL,
      "print the plan of work, memory and time, and stop", NULL},
     {"list_settings", 0, PBT_OPTION_FLAG, offsetof(run_options, list_settings), NULL, NULL,
      "print every key an experiment file may have", NULL},
+    {.name = "markdown",
+     .type = PBT_OPTION_FLAG,
+     .offset = offsetof(run_options, markdown),
+     .help = "with --list_settings: as the table of docs/EXPERIMENTS.md"},
 };
 
 const pbt_command pbt_command_run = {
@@ -173,10 +205,14 @@ const pbt_command pbt_command_run = {
         "a row; pbt report RUN prints all tables.\n\n"
         "Interrupted by Ctrl-C or in any other way, the same command continues where it stopped and ends "
         "with the "
-        "same results. A run whose experiment was changed is refused, with what differs.\n\n"
+        "same results. A run whose experiment was changed is refused, with what differs and what would have "
+        "to "
+        "be made anew; --accept_changes does that and keeps everything else. Seeds, arms and evaluations can "
+        "be added to a finished run as they are.\n\n"
         "Examples:\n  pbt run pbt:experiments/smoke.yaml --output_dir runs/smoke\n"
         "  pbt run pbt:experiments/pocket.yaml --dry-run\n"
         "  pbt run pbt:experiments/pocket.yaml --set seeds=[1] --set dpo.beta=0.2 -o runs/beta\n"
+        "  pbt run pbt:experiments/pocket.yaml --set dpo.beta=0.2 -o runs/pocket --accept_changes\n"
         "  pbt run --list_settings",
     .options = options,
     .n_options = sizeof options / sizeof *options,

@@ -36,6 +36,9 @@ const pbt_output_kind pbt_output_pocket_train = {"pocket train", LOCK, "training
                                                  pocket_train_names, ADAPTER};
 const pbt_output_kind pbt_output_pocket_tokenizer = {"pocket tokenizer", LOCK, NULL, tokenizer_names, NULL};
 
+static const char *const report_names[] = {"report.json", "report.md", "report.html", NULL};
+const pbt_output_kind pbt_output_report = {"report", LOCK, NULL, report_names, NULL};
+
 bool pbt_cli_is_stdout(const char *path) {
     return pbt_path_descriptor(path) == STDOUT_FILENO;
 }

@@ -9,7 +9,7 @@
 
 extern const pbt_output_kind pbt_output_sft, pbt_output_sft_full, pbt_output_dpo, pbt_output_dpo_full,
     pbt_output_model_random, pbt_output_model_merge, pbt_output_model_quantize, pbt_output_pocket_make,
-    pbt_output_pocket_train, pbt_output_pocket_tokenizer;
+    pbt_output_pocket_train, pbt_output_pocket_tokenizer, pbt_output_report;
 
 /* The row of --overwrite_output_dir in an option table, of `struct_` with a field of that name. */
 #define PBT_OVERWRITE_OPTION(struct_)                                                                        \

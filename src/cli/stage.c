@@ -71,13 +71,13 @@ static pbt_code print_summary(const pbt_cli *cli, const pbt_report *report, pbt_
     return code;
 }
 
-/* A finished run is reported from its store alone, without models. */
-static pbt_code report_again(const pbt_cli *cli, const char *folder, pbt_error *error) {
+pbt_code pbt_cli_report_again(const pbt_cli *cli, const char *run_folder, const char *output_dir,
+                              pbt_error *error) {
     pbt_store *store;
     pbt_report report;
-    PBT_TRY(pbt_store_open(folder, false, &store, error));
+    PBT_TRY(pbt_store_open_read(run_folder, &store, error));
     pbt_code code = pbt_report_read(store, &report, error);
-    if (code == PBT_OK) code = pbt_report_write(store, &report, folder, error);
+    if (code == PBT_OK) code = pbt_report_write(store, &report, output_dir, error);
     pbt_report_free(&report);
     if (code == PBT_OK) code = print_result(cli, "report", store, error);
     pbt_store_close(store);
@@ -85,7 +85,6 @@ static pbt_code report_again(const pbt_cli *cli, const char *folder, pbt_error *
 }
 
 pbt_code pbt_cli_run_stage(const pbt_cli *cli, const char *stage, const char *run_folder, pbt_error *error) {
-    if (strcmp(stage, "report") == 0) return report_again(cli, run_folder, error);
     pbt_run *run;
     PBT_TRY(pbt_run_open(run_folder, NULL, cli->device, cli->monitor, &run, error));
     pbt_code code = pbt_experiment_require(&run->experiment, cli->device, false, error);
@@ -98,7 +97,7 @@ pbt_code pbt_cli_run_stage(const pbt_cli *cli, const char *stage, const char *ru
 pbt_code pbt_cli_print_summary(const pbt_cli *cli, const char *run_folder, pbt_error *error) {
     pbt_store *store;
     pbt_report report;
-    PBT_TRY(pbt_store_open(run_folder, false, &store, error));
+    PBT_TRY(pbt_store_open_read(run_folder, &store, error));
     pbt_code code = pbt_report_read(store, &report, error);
     pbt_store_close(store);
     if (code == PBT_OK)

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/hub.h"
 #include "experiment/inputs.h"
+#include "experiment/redo.h"
 #include "plan/plan.h"
 
 #include <stdlib.h>
@@ -29,54 +30,85 @@ static pbt_code take_folder(pbt_run *run, bool create, pbt_error *error) {
     return pbt_output_open(&request, run->monitor, &run->output, error);
 }
 
-static pbt_code refuse(const pbt_run *run, const char *what, pbt_error *error) {
-    return pbt_fail_at(
-        error, PBT_BAD_INPUT, run->folder, NULL,
-        "this run was begun with another experiment: %.600s; undo the change, or choose another "
-        "--output_dir",
-        what);
-}
+/* ---- changes ---- */
 
-static pbt_code compare_settings(pbt_run *run, json_t *before, const json_t *now, pbt_error *error) {
-    pbt_text differences = {0};
+/* What differs from the experiment a run was begun with, and what it affects. */
+typedef struct changes {
+    pbt_text text;
+    unsigned affected;
+} changes;
+
+static pbt_code compare_settings(json_t *before, const json_t *now, changes *found, pbt_error *error) {
     PBT_TRY(pbt_experiment_complete(before, "", error));
-    pbt_experiment_differences(before, now, &differences);
-    pbt_code code = differences.length ? refuse(run, differences.data, error) : PBT_OK;
-    pbt_text_free(&differences);
-    return code;
+    pbt_experiment_differences(before, now, &found->text, &found->affected);
+    return PBT_OK;
 }
 
-static pbt_code compare_inputs(pbt_run *run, const json_t *before, const json_t *now, pbt_error *error) {
+static void compare_inputs(const json_t *before, const json_t *now, changes *found) {
     const char *name;
     const json_t *was;
     json_object_foreach((json_t *)(uintptr_t)before, name, was) {
         const json_t *is = json_object_get(now, name);
         if (is && json_equal((json_t *)(uintptr_t)was, (json_t *)(uintptr_t)is)) continue;
-        char *what = pbt_string_format("the contents of %s have changed", name);
-        pbt_code code = what ? refuse(run, what, error) : pbt_fail_memory(error, 0, "a message");
-        free(what);
-        return code;
+        if (!is && strcmp(name, "eval.farm.data") == 0) continue; /* FARM was switched off */
+        pbt_text_addf(&found->text, "%sthe contents of %s have changed", found->text.length ? "; " : "",
+                      name);
+        found->affected |= pbt_setting_affects(name);
     }
-    return PBT_OK;
+}
+
+static pbt_code refuse(const pbt_run *run, const changes *found, pbt_error *error) {
+    const pbt_redo redo = pbt_redo_of(found->affected);
+    pbt_text again = {0};
+    pbt_redo_text(&redo, &again);
+    pbt_code code =
+        pbt_fail_at(error, PBT_BAD_INPUT, run->folder, NULL,
+                    "this run was begun with another experiment: %.600s; to go on with the change, repeat "
+                    "pbt run with --accept_changes, which makes anew: %s, and keeps the rest; or undo the "
+                    "change, or choose another --output_dir",
+                    pbt_text_string(&found->text), pbt_text_string(&again));
+    pbt_text_free(&again);
+    return code;
+}
+
+static void tell_accepted(const pbt_run *run, const changes *found, const pbt_redo *redo) {
+    pbt_text again = {0};
+    pbt_redo_text(redo, &again);
+    pbt_monitor_message(run->monitor, 1, "accepted: %.600s; made anew: %s", pbt_text_string(&found->text),
+                        pbt_text_string(&again));
+    pbt_text_free(&again);
+}
+
+/* The record of the experiment as it is now, and what it makes invalid gone, in one transaction. */
+static pbt_code store_experiment(pbt_run *run, const json_t *settings, const json_t *inputs,
+                                 const changes *found, pbt_error *error) {
+    const pbt_redo redo = pbt_redo_of(found->affected);
+    PBT_TRY(pbt_store_begin(run->store, error));
+    PBT_TRY(pbt_redo_clear(run->store, &redo, error));
+    PBT_TRY(pbt_store_put(run->store, &settings_key, settings, error));
+    PBT_TRY(pbt_store_put(run->store, &inputs_key, inputs, error));
+    PBT_TRY(pbt_store_commit(run->store, error));
+    if (found->text.length) tell_accepted(run, found, &redo);
+    return pbt_redo_finish(run->store, run->folder, error);
 }
 
 /* Records the experiment in a new run, or holds it against the one the run was begun with. Free settings and
  * paths follow the newest experiment. */
-static pbt_code record_experiment(pbt_run *run, pbt_error *error) {
+static pbt_code record_experiment(pbt_run *run, bool accept, pbt_error *error) {
     json_t *settings = pbt_experiment_record(&run->experiment), *inputs = NULL, *before = NULL,
            *inputs_before = NULL;
+    changes found = {0};
     pbt_code code = settings ? PBT_OK : pbt_fail_memory(error, 0, "the settings");
     if (code == PBT_OK) PBT_GOTO(pbt_inputs_fingerprint(&run->experiment, &inputs, error));
     if (code == PBT_OK) PBT_GOTO(pbt_store_get(run->store, &settings_key, &before, error));
     PBT_GOTO(pbt_store_get(run->store, &inputs_key, &inputs_before, error));
-    if (before) PBT_GOTO(compare_settings(run, before, settings, error));
-    if (inputs_before) PBT_GOTO(compare_inputs(run, inputs_before, inputs, error));
-    PBT_GOTO(pbt_store_begin(run->store, error));
-    PBT_GOTO(pbt_store_put(run->store, &settings_key, settings, error));
-    PBT_GOTO(pbt_store_put(run->store, &inputs_key, inputs, error));
-    PBT_GOTO(pbt_store_commit(run->store, error));
+    if (before) PBT_GOTO(compare_settings(before, settings, &found, error));
+    if (inputs_before) compare_inputs(inputs_before, inputs, &found);
+    if (found.text.length && !accept) PBT_GOTO(refuse(run, &found, error));
+    PBT_GOTO(store_experiment(run, settings, inputs, &found, error));
 done:
     pbt_store_rollback(run->store);
+    pbt_text_free(&found.text);
     json_decref(settings);
     json_decref(inputs);
     json_decref(before);
@@ -97,8 +129,9 @@ static pbt_code read_experiment(pbt_run *run, pbt_error *error) {
     return code;
 }
 
-pbt_code pbt_run_open(const char *folder, pbt_experiment *experiment, const pbt_device *device,
-                      const pbt_monitor *monitor, pbt_run **run, pbt_error *error) {
+static pbt_code open_run(const char *folder, pbt_experiment *experiment, bool accept,
+                         const pbt_device *device, const pbt_monitor *monitor, pbt_run **run,
+                         pbt_error *error) {
     pbt_run *r = pbt_alloc(1, sizeof *r);
     if (!r) return pbt_fail_memory(error, sizeof *r, "a run");
     *r = (pbt_run){.folder = pbt_string_copy(folder), .device = device, .monitor = monitor};
@@ -110,7 +143,7 @@ pbt_code pbt_run_open(const char *folder, pbt_experiment *experiment, const pbt_
         r->experiment = *experiment;
         *experiment = (pbt_experiment){0};
     }
-    if (code == PBT_OK) code = record_experiment(r, error);
+    if (code == PBT_OK) code = record_experiment(r, accept, error);
     r->context =
         (pbt_evaluation_context){r->folder, r->store, &r->experiment, &r->prompts, &r->questions, monitor};
     if (code == PBT_OK)
@@ -118,6 +151,16 @@ pbt_code pbt_run_open(const char *folder, pbt_experiment *experiment, const pbt_
     else
         pbt_run_close(r);
     return code;
+}
+
+pbt_code pbt_run_open(const char *folder, pbt_experiment *experiment, const pbt_device *device,
+                      const pbt_monitor *monitor, pbt_run **run, pbt_error *error) {
+    return open_run(folder, experiment, false, device, monitor, run, error);
+}
+
+pbt_code pbt_run_open_changed(const char *folder, pbt_experiment *experiment, const pbt_device *device,
+                              const pbt_monitor *monitor, pbt_run **run, pbt_error *error) {
+    return open_run(folder, experiment, true, device, monitor, run, error);
 }
 
 void pbt_run_close(pbt_run *run) {

@@ -37,6 +37,10 @@ extern const pbt_output_kind pbt_output_run;
  * names one asks pbt_output_check first. */
 pbt_code pbt_run_open(const char *folder, pbt_experiment *experiment, const pbt_device *device,
                       const pbt_monitor *monitor, pbt_run **run, pbt_error *error);
+/* The same, but an experiment that differs is accepted: what the difference affects is taken back (the
+ * store's artefacts, the arms' folders), for the stages to make anew; everything else stays. */
+pbt_code pbt_run_open_changed(const char *folder, pbt_experiment *experiment, const pbt_device *device,
+                              const pbt_monitor *monitor, pbt_run **run, pbt_error *error);
 void pbt_run_close(pbt_run *run);
 
 /* Questions and prompts; models and agents as well. Called by the stages. */

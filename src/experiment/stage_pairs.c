@@ -120,8 +120,9 @@ static pbt_code store_all(pbt_run *run, int64_t seed, const pbt_pair_list *pairs
     PBT_TRY(store_pairs(run, seed, pairs, error));
     PBT_TRY(store_drops(run, seed, pairs, error));
     PBT_TRY(store_reasons(run, seed, pairs, error));
-    for (size_t a = 0; a < e->arms.count; a++)
-        PBT_TRY(store_arm(run, seed, pairs, e->arms.items[a], n, error));
+    /* Of all arms: a selection does not depend on which arms the experiment lists, and one may be added. */
+    for (int arm = PBT_ARM_BASE + 1; arm < PBT_ARMS; arm++)
+        PBT_TRY(store_arm(run, seed, pairs, pbt_arm_names[arm], n, error));
     PBT_TRY(pbt_store_commit(run->store, error));
     pbt_monitor_message(run->monitor, 1, "seed %lld: %zu pairs, %zu for every arm", (long long)seed,
                         pairs->count, n);

@@ -22,15 +22,35 @@ static const stage stages[] = {
 };
 enum { N_STAGES = sizeof stages / sizeof *stages };
 
+/* Whether every arm of the experiment has what the stage leaves for it: arms may be added later. */
+static pbt_code arms_done(pbt_run *run, const char *name, int64_t seed, bool *done, pbt_error *error) {
+    const pbt_name_list *arms = &run->experiment.arms;
+    for (size_t a = 0; *done && a < arms->count; a++) {
+        if (strcmp(name, "pairs") == 0)
+            PBT_TRY(pbt_store_has(run->store,
+                                  &(pbt_artefact_key){"pairs", seed, arms->items[a], "selection", ""}, done,
+                                  error));
+        else
+            PBT_TRY(pbt_run_is_done(run, name, seed, arms->items[a], done, error));
+    }
+    return PBT_OK;
+}
+
+static pbt_code is_done(pbt_run *run, const char *name, int64_t seed, bool *done, pbt_error *error) {
+    PBT_TRY(pbt_run_is_done(run, name, seed, "", done, error));
+    bool by_arm = strcmp(name, "pairs") == 0 || strcmp(name, "train") == 0;
+    return *done && by_arm ? arms_done(run, name, seed, done, error) : PBT_OK;
+}
+
 static pbt_code run_stage_of_seed(pbt_run *run, const stage *s, int64_t seed, pbt_error *error) {
     bool ready = true, done = false;
-    if (s->before) PBT_TRY(pbt_run_is_done(run, s->before, seed, "", &ready, error));
+    if (s->before) PBT_TRY(is_done(run, s->before, seed, &ready, error));
     if (!ready)
         return pbt_fail_at(error, PBT_BAD_INPUT, run->folder, NULL,
                            "stage %s of seed %lld is not finished; run pbt %s %s first", s->before,
                            (long long)seed, s->before, run->folder);
     /* Evaluations may be switched on later; the stage itself knows which are done. */
-    if (s->run != pbt_stage_eval) PBT_TRY(pbt_run_is_done(run, s->name, seed, "", &done, error));
+    if (s->run != pbt_stage_eval) PBT_TRY(is_done(run, s->name, seed, &done, error));
     if (done) return PBT_OK;
     PBT_TRY(pbt_monitor_check(run->monitor, error));
     pbt_code code = s->run(run, seed, error);

@@ -1,5 +1,7 @@
 #include "settings/keys.h"
 
+#include "settings/products.h"
+
 #include <stddef.h>
 
 #define AT(field) offsetof(pbt_experiment, field)
@@ -8,22 +10,34 @@
 #define LOSSES    "sigmoid|ipo|hinge|robust|apo_zero|apo_down|sigmoid_norm|sft"
 #define BIG       1e9
 
-/* name, type, field, default, choices, least, most, required, free, help */
-#define STRING(n, f, initial, choices, help)                                                                 \
-    { n, KEY_STRING, AT(f), initial, choices, 0, 0, false, false, help }
-#define INTEGER(n, f, initial, least, help)                                                                  \
-    { n, KEY_INT32, AT(f), initial, NULL, least, BIG, false, false, help }
-#define NUMBER(n, f, initial, least, most, help)                                                             \
-    { n, KEY_NUMBER, AT(f), initial, NULL, least, most, false, false, help }
-#define BOOL(n, f, initial, help)                                                                            \
-    { n, KEY_BOOL, AT(f), initial, NULL, 0, 0, false, false, help }
+/* What a key is the first to affect. */
+#define BIT(product) PBT_PRODUCT_BIT(PBT_##product)
+#define NOTHING      0
+#define TREES        (BIT(TRAIN_TREES) | BIT(DEV_TREES) | BIT(TEST_TREES))
+#define EVALUATIONS                                                                                          \
+    (BIT(BALANCED_ITEMS) | BIT(FLIPFLOP_ITEMS) | BIT(TEAM_ITEMS) | BIT(FARM_ITEMS) | BIT(FLIP_ITEMS))
+#define EVERYTHING (TREES | EVALUATIONS) /* pairs and training are made of trees */
+#define TESTS      (BIT(TEST_TREES) | BIT(FLIPFLOP_ITEMS) | BIT(TEAM_ITEMS))
+#define QUESTIONS  (TREES | TESTS)
+#define REPLIES    (BIT(DPO_ADAPTERS) | BIT(BALANCED_ITEMS)) /* to dev and test cases */
+
+/* what it affects, name, type, field, default, choices, least, most, required, free, help */
+#define STRING(affects, n, f, initial, choices, help)                                                        \
+    { affects, n, KEY_STRING, AT(f), initial, choices, 0, 0, false, false, help }
+#define INTEGER(affects, n, f, initial, least, help)                                                         \
+    { affects, n, KEY_INT32, AT(f), initial, NULL, least, BIG, false, false, help }
+#define NUMBER(affects, n, f, initial, least, most, help)                                                    \
+    { affects, n, KEY_NUMBER, AT(f), initial, NULL, least, most, false, false, help }
+#define BOOL(affects, n, f, initial, help)                                                                   \
+    { affects, n, KEY_BOOL, AT(f), initial, NULL, 0, 0, false, false, help }
 #define FREE(n, f, initial, least, help)                                                                     \
-    { n, KEY_INT32, AT(f), initial, NULL, least, BIG, false, true, help }
+    { NOTHING, n, KEY_INT32, AT(f), initial, NULL, least, BIG, false, true, help }
 
 /* transformers' TrainingArguments, for both stages of training. */
-#define TRAINING(s, rate, steps, epochs, batch, schedule, warmup)                                            \
-    NUMBER(#s ".learning_rate", s.learning_rate, rate, 0, 10, "peak learning rate"),                         \
-        {#s ".max_steps",                                                                                    \
+#define TRAINING(affects, s, rate, steps, epochs, batch, schedule, warmup)                                   \
+    NUMBER(affects, #s ".learning_rate", s.learning_rate, rate, 0, 10, "peak learning rate"),                \
+        {affects,                                                                                            \
+         #s ".max_steps",                                                                                    \
          KEY_INT64,                                                                                          \
          AT(s.max_steps),                                                                                    \
          steps,                                                                                              \
@@ -33,12 +47,14 @@
          false,                                                                                              \
          false,                                                                                              \
          "optimizer steps; -1: as num_train_epochs says"},                                                   \
-        NUMBER(#s ".num_train_epochs", s.num_train_epochs, epochs, 0, 1e6, "passes over the pairs"),         \
-        INTEGER(#s ".per_device_train_batch_size", s.per_device_train_batch_size, batch, 1,                  \
+        NUMBER(affects, #s ".num_train_epochs", s.num_train_epochs, epochs, 0, 1e6,                          \
+               "passes over the pairs"),                                                                     \
+        INTEGER(affects, #s ".per_device_train_batch_size", s.per_device_train_batch_size, batch, 1,         \
                 "examples of one micro-step"),                                                               \
-        INTEGER(#s ".gradient_accumulation_steps", s.gradient_accumulation_steps, "1", 1,                    \
+        INTEGER(affects, #s ".gradient_accumulation_steps", s.gradient_accumulation_steps, "1", 1,           \
                 "micro-steps of one optimizer step"),                                                        \
-        {#s ".lr_scheduler_type",                                                                            \
+        {affects,                                                                                            \
+         #s ".lr_scheduler_type",                                                                            \
          KEY_CHOICE,                                                                                         \
          AT(s.lr_scheduler_type),                                                                            \
          schedule,                                                                                           \
@@ -48,12 +64,14 @@
          false,                                                                                              \
          false,                                                                                              \
          "how the learning rate falls"},                                                                     \
-        NUMBER(#s ".warmup_steps", s.warmup_steps, warmup, 0, BIG,                                           \
+        NUMBER(affects, #s ".warmup_steps", s.warmup_steps, warmup, 0, BIG,                                  \
                "steps over which the rate rises; below 1: share of all steps"),                              \
-        NUMBER(#s ".min_lr_ratio", s.min_lr_ratio, "0", 0, 1, "floor of the schedule, as a share"),          \
-        NUMBER(#s ".weight_decay", s.weight_decay, "0", 0, 10, "AdamW's weight decay"),                      \
-        NUMBER(#s ".max_grad_norm", s.max_grad_norm, "1", 0, BIG, "gradients are clipped to this norm"),     \
-        {#s ".logging_steps",                                                                                \
+        NUMBER(affects, #s ".min_lr_ratio", s.min_lr_ratio, "0", 0, 1, "floor of the schedule, as a share"), \
+        NUMBER(affects, #s ".weight_decay", s.weight_decay, "0", 0, 10, "AdamW's weight decay"),             \
+        NUMBER(affects, #s ".max_grad_norm", s.max_grad_norm, "1", 0, BIG,                                   \
+               "gradients are clipped to this norm"),                                                        \
+        {affects,                                                                                            \
+         #s ".logging_steps",                                                                                \
          KEY_INT64,                                                                                          \
          AT(s.logging_steps),                                                                                \
          "1",                                                                                                \
@@ -64,175 +82,206 @@
          false,                                                                                              \
          "steps between lines of metrics.jsonl"},                                                            \
     {                                                                                                        \
-#s ".save_steps", KEY_INT64, AT(s.save_steps), "10", NULL, 0, BIG, false, true,                      \
+        NOTHING, #s ".save_steps", KEY_INT64, AT(s.save_steps), "10", NULL, 0, BIG, false, true,             \
             "steps between checkpoints that an interrupted run continues from"                               \
     }
 
 const setting_key pbt_setting_keys[] = {
-    STRING("name", name, "experiment", NULL, "name of the experiment, as the report prints it"),
-    {"seeds", KEY_SEEDS, AT(seeds), "[1]", NULL, 0, 0, false, false,
+    STRING(NOTHING, "name", name, "experiment", NULL, "name of the experiment, as the report prints it"),
+    {NOTHING, "seeds", KEY_SEEDS, AT(seeds), "[1]", NULL, 0, 0, false, false,
      "the whole experiment is done once for each; tables give mean and standard deviation"},
-    {"agents.a.model", KEY_MODEL, AT(agents[0].model), NULL, NULL, 0, 0, true, false,
+    {EVERYTHING, "agents.a.model", KEY_MODEL, AT(agents[0].model), NULL, NULL, 0, 0, true, false,
      "model folder, or id on the Hugging Face Hub, of agent A"},
-    STRING("agents.a.dtype", agents[0].dtype, "float32", DTYPES, "how A's weights are held"),
-    BOOL("agents.a.use_bnb_nested_quant", agents[0].nested, "false",
+    STRING(EVERYTHING, "agents.a.dtype", agents[0].dtype, "float32", DTYPES, "how A's weights are held"),
+    BOOL(EVERYTHING, "agents.a.use_bnb_nested_quant", agents[0].nested, "false",
          "nf4, fp4: the scales of the blocks are quantised too"),
-    {"agents.b.model", KEY_MODEL, AT(agents[1].model), NULL, NULL, 0, 0, true, false,
+    {EVERYTHING, "agents.b.model", KEY_MODEL, AT(agents[1].model), NULL, NULL, 0, 0, true, false,
      "model folder, or id on the Hugging Face Hub, of agent B"},
-    STRING("agents.b.dtype", agents[1].dtype, "float32", DTYPES, "how B's weights are held"),
-    BOOL("agents.b.use_bnb_nested_quant", agents[1].nested, "false",
+    STRING(EVERYTHING, "agents.b.dtype", agents[1].dtype, "float32", DTYPES, "how B's weights are held"),
+    BOOL(EVERYTHING, "agents.b.use_bnb_nested_quant", agents[1].nested, "false",
          "nf4, fp4: the scales of the blocks are quantised too"),
-    {"agents.extractor", KEY_MODEL, AT(extractor), "b", NULL, 0, 0, false, false,
+    {EVERYTHING, "agents.extractor", KEY_MODEL, AT(extractor), "b", NULL, 0, 0, false, false,
      "who reads answers out of texts: a, b (without adapters), or a model folder"},
-    {"agents.filter", KEY_MODEL, AT(filter), "none", NULL, 0, 0, false, false,
+    {BIT(PAIRS_MADE), "agents.filter", KEY_MODEL, AT(filter), "none", NULL, 0, 0, false, false,
      "who judges whether two answers differ in substance: none, a, b, or a model folder"},
-    STRING("train_agent", train_agent, "a", "a|b", "which agent is trained and tested"),
-    {"prompts", KEY_PATH, AT(prompts), NULL, NULL, 0, 0, true, false, "folder of a prompt set"},
-    STRING("date_string", date_string, NULL, NULL, "the date templates print, e.g. 26 Jul 2024"),
+    STRING(BIT(PAIRS_MADE) | EVALUATIONS, "train_agent", train_agent, "a", "a|b",
+           "which agent is trained and tested"),
+    {EVERYTHING, "prompts", KEY_PATH, AT(prompts), NULL, NULL, 0, 0, true, false, "folder of a prompt set"},
+    STRING(EVERYTHING, "date_string", date_string, NULL, NULL, "the date templates print, e.g. 26 Jul 2024"),
 
-    {"questions.file", KEY_PATH, AT(questions.file), NULL, NULL, 0, 0, false, false,
+    {QUESTIONS, "questions.file", KEY_PATH, AT(questions.file), NULL, NULL, 0, 0, false, false,
      "one file with all questions (instead of train, dev, test)"},
-    {"questions.train", KEY_PATH, AT(questions.part_file[0]), NULL, NULL, 0, 0, false, false,
-     "train questions"},
-    {"questions.dev", KEY_PATH, AT(questions.part_file[1]), NULL, NULL, 0, 0, false, false,
+    {BIT(TRAIN_TREES), "questions.train", KEY_PATH, AT(questions.part_file[0]), NULL, NULL, 0, 0, false,
+     false, "train questions"},
+    {BIT(DEV_TREES), "questions.dev", KEY_PATH, AT(questions.part_file[1]), NULL, NULL, 0, 0, false, false,
      "questions that settings and checkpoints are chosen on"},
-    {"questions.test", KEY_PATH, AT(questions.part_file[2]), NULL, NULL, 0, 0, false, false,
+    {TESTS, "questions.test", KEY_PATH, AT(questions.part_file[2]), NULL, NULL, 0, 0, false, false,
      "held-out questions, only for the final evaluation"},
-    {"questions.obtain", KEY_STRING, AT(questions.obtain), NULL, NULL, 0, 0, false, true,
+    {NOTHING, "questions.obtain", KEY_STRING, AT(questions.obtain), NULL, NULL, 0, 0, false, true,
      "how to get the files of questions; told when one is missing"},
-    STRING("questions.split", questions.split, "auto", "auto|field|seeded",
+    STRING(QUESTIONS, "questions.split", questions.split, "auto", "auto|field|seeded",
            "parts of questions.file: by its field \"split\", or seeded by shares; auto: the field if there"),
-    {"questions.shares", KEY_NUMBERS, AT(questions.shares), "[0.70, 0.15, 0.15]", NULL, 0, 1, false, false,
-     "shares of train, dev, test in a seeded split"},
-    {"questions.split_seed", KEY_INT64, AT(questions.split_seed), "0", NULL, 0, BIG, false, false,
+    {QUESTIONS, "questions.shares", KEY_NUMBERS, AT(questions.shares), "[0.70, 0.15, 0.15]", NULL, 0, 1,
+     false, false, "shares of train, dev, test in a seeded split"},
+    {QUESTIONS, "questions.split_seed", KEY_INT64, AT(questions.split_seed), "0", NULL, 0, BIG, false, false,
      "seed of the split; the same for all seeds of the run"},
-    INTEGER("questions.max_train", questions.max_per_part[0], "0", 0, "use at most so many (0: all)"),
-    INTEGER("questions.max_dev", questions.max_per_part[1], "0", 0, "use at most so many (0: all)"),
-    INTEGER("questions.max_test", questions.max_per_part[2], "0", 0, "use at most so many (0: all)"),
+    INTEGER(BIT(TRAIN_TREES), "questions.max_train", questions.max_per_part[0], "0", 0,
+            "use at most so many (0: all)"),
+    INTEGER(BIT(DEV_TREES), "questions.max_dev", questions.max_per_part[1], "0", 0,
+            "use at most so many (0: all)"),
+    INTEGER(TESTS, "questions.max_test", questions.max_per_part[2], "0", 0, "use at most so many (0: all)"),
 
-    {"trees.turns", KEY_TURNS, AT(trees.plan),
+    {TREES, "trees.turns", KEY_TURNS, AT(trees.plan),
      "[[standard], [resistant, acceptant], [logical, emotional, "
      "credible], [resistant, acceptant]]",
      NULL, 0, 0, false, false,
      "roles of every turn; one response for each; turns alternate between the agents"},
-    INTEGER("trees.a_first", trees.repetitions[0], "1", 0, "trees a question in which A speaks first"),
-    INTEGER("trees.b_first", trees.repetitions[1], "1", 0, "trees a question in which B speaks first"),
-    NUMBER("trees.temperature", trees.plan.sampling.temperature, "0.7", 0, 100, "sampling temperature"),
-    NUMBER("trees.top_p", trees.plan.sampling.top_p, "1", 0, 1, "nucleus sampling (1: off)"),
-    INTEGER("trees.top_k", trees.plan.sampling.top_k, "0", 0, "only the k likeliest tokens (0: off)"),
-    INTEGER("trees.min_new_tokens", trees.plan.sampling.min_new_tokens, "8", 0, "least length of a turn"),
-    INTEGER("trees.max_new_tokens", trees.plan.sampling.max_new_tokens, "80", 1, "greatest length of a turn"),
-    BOOL("trees.trim_unfinished", trees.plan.trim_unfinished, "true", "cut an unfinished last sentence"),
-    INTEGER("trees.max_answer_tokens", trees.plan.max_answer_tokens, "15", 1,
+    INTEGER(BIT(TRAIN_TREES), "trees.a_first", trees.repetitions[0], "1", 0,
+            "trees a question in which A speaks first"),
+    INTEGER(BIT(TRAIN_TREES), "trees.b_first", trees.repetitions[1], "1", 0,
+            "trees a question in which B speaks first"),
+    NUMBER(TREES, "trees.temperature", trees.plan.sampling.temperature, "0.7", 0, 100,
+           "sampling temperature"),
+    NUMBER(TREES, "trees.top_p", trees.plan.sampling.top_p, "1", 0, 1, "nucleus sampling (1: off)"),
+    INTEGER(TREES, "trees.top_k", trees.plan.sampling.top_k, "0", 0, "only the k likeliest tokens (0: off)"),
+    INTEGER(TREES, "trees.min_new_tokens", trees.plan.sampling.min_new_tokens, "8", 0,
+            "least length of a turn"),
+    INTEGER(TREES, "trees.max_new_tokens", trees.plan.sampling.max_new_tokens, "80", 1,
+            "greatest length of a turn"),
+    BOOL(EVERYTHING, "trees.trim_unfinished", trees.plan.trim_unfinished, "true",
+         "cut an unfinished last sentence"),
+    INTEGER(EVERYTHING, "trees.max_answer_tokens", trees.plan.max_answer_tokens, "15", 1,
             "length of an extracted answer"),
     FREE("trees.chunk", tree_chunk, "128", 1, "most trees that grow at the same time"),
 
-    NUMBER("pairs.min_relative_margin", pairs.min_relative_margin, "0.25", 0, 1,
+    NUMBER(BIT(PAIRS_MADE), "pairs.min_relative_margin", pairs.min_relative_margin, "0.25", 0, 1,
            "(chosen - rejected) / chosen must be at least this"),
-    BOOL("pairs.unequal_children", pairs.unequal_children, "true",
+    BOOL(BIT(PAIRS_MADE), "pairs.unequal_children", pairs.unequal_children, "true",
          "may siblings with different numbers of children be compared"),
-    BOOL("pairs.require_disagreement", pairs.require_disagreement, "true",
+    BOOL(BIT(PAIRS_MADE), "pairs.require_disagreement", pairs.require_disagreement, "true",
          "where both have said so, one must agree and the other disagree"),
-    BOOL("pairs.drop_duplicates", pairs.drop_duplicates, "true",
+    BOOL(BIT(PAIRS_MADE), "pairs.drop_duplicates", pairs.drop_duplicates, "true",
          "of pairs with equal prompt and responses, keep the first"),
-    STRING("pairs.listeners", pairs.listeners, "both", "both|own",
+    STRING(BIT(PAIRS_MADE), "pairs.listeners", pairs.listeners, "both", "both|own",
            "pairs of both agents' turns, or of the trained agent's only"),
-    INTEGER("pairs.max_pairs", pairs.max_pairs, "0", 0,
+    INTEGER(BIT(PAIRS_MADE), "pairs.max_pairs", pairs.max_pairs, "0", 0,
             "pairs of an arm (0: as many as the scarcest arm has); all arms get the same number"),
-    INTEGER("pairs.max_pairs_per_question", pairs.max_pairs_per_question, "0", 0,
+    INTEGER(BIT(PAIRS_MADE), "pairs.max_pairs_per_question", pairs.max_pairs_per_question, "0", 0,
             "of one listener and kind (0: no limit)"),
-    {"arms", KEY_NAMES, AT(arms), "[accept, resist, pbt]", PBT_TRAINED_ARM_CHOICES, 0, 0, false, false,
-     "what is trained and compared with the base model"},
+    {NOTHING, "arms", KEY_NAMES, AT(arms), "[accept, resist, pbt]", PBT_TRAINED_ARM_CHOICES, 0, 0, false,
+     false, "what is trained and compared with the base model"},
 
-    {"lora.lora_r", KEY_INT32, AT(lora.r), "16", NULL, 1, PBT_MOST_RANK, false, false,
+    {BIT(SFT_ADAPTERS), "lora.lora_r", KEY_INT32, AT(lora.r), "16", NULL, 1, PBT_MOST_RANK, false, false,
      "rank of the adapters"},
-    NUMBER("lora.lora_alpha", lora.alpha, "32", 0, BIG, "scaling is alpha / r"),
-    NUMBER("lora.lora_dropout", lora.dropout, "0.05", 0, 0.99, "dropout on the adapter's input, SFT only"),
-    STRING("lora.lora_target_modules", lora.target_modules, "all-linear", NULL,
+    NUMBER(BIT(SFT_ADAPTERS), "lora.lora_alpha", lora.alpha, "32", 0, BIG, "scaling is alpha / r"),
+    NUMBER(BIT(SFT_ADAPTERS), "lora.lora_dropout", lora.dropout, "0.05", 0, 0.99,
+           "dropout on the adapter's input, SFT only"),
+    STRING(BIT(SFT_ADAPTERS), "lora.lora_target_modules", lora.target_modules, "all-linear", NULL,
            "all-linear, names (q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj), or a regular "
            "expression "
            "for whole names of modules"),
-    BOOL("lora.use_rslora", lora.rslora, "false", "scaling is alpha / sqrt(r)"),
-    INTEGER("max_length", max_length, "1024", 8, "tokens of an example; longer ones are dropped and counted"),
+    BOOL(BIT(SFT_ADAPTERS), "lora.use_rslora", lora.rslora, "false", "scaling is alpha / sqrt(r)"),
+    INTEGER(BIT(SFT_ADAPTERS), "max_length", max_length, "1024", 8,
+            "tokens of an example; longer ones are dropped and counted"),
 
-    TRAINING(sft, "5e-4", "240", "1", "80", "cosine", "100"),
-    TRAINING(dpo, "5e-4", "-1", "5", "35", "cosine", "0"),
-    NUMBER("dpo.beta", dpo.beta, "0.1", 0, BIG, "strength of the pull towards the reference"),
-    {"dpo.loss_type", KEY_LOSSES, AT(dpo.loss), "sigmoid", LOSSES, 0, 0, false, false,
+    TRAINING(BIT(SFT_ADAPTERS), sft, "5e-4", "240", "1", "80", "cosine", "100"),
+    TRAINING(BIT(DPO_ADAPTERS), dpo, "5e-4", "-1", "5", "35", "cosine", "0"),
+    NUMBER(BIT(DPO_ADAPTERS), "dpo.beta", dpo.beta, "0.1", 0, BIG,
+           "strength of the pull towards the reference"),
+    {BIT(DPO_ADAPTERS), "dpo.loss_type", KEY_LOSSES, AT(dpo.loss), "sigmoid", LOSSES, 0, 0, false, false,
      "DPO's loss, or a list of losses that are added up"},
-    {"dpo.loss_weights", KEY_LOSS_WEIGHTS, AT(dpo.loss), NULL, NULL, -BIG, BIG, false, false,
-     "a weight for each loss of the list (not given: 1 each)"},
-    NUMBER("dpo.label_smoothing", dpo.label_smoothing, "0", 0, 0.5,
+    {BIT(DPO_ADAPTERS), "dpo.loss_weights", KEY_LOSS_WEIGHTS, AT(dpo.loss), NULL, NULL, -BIG, BIG, false,
+     false, "a weight for each loss of the list (not given: 1 each)"},
+    NUMBER(BIT(DPO_ADAPTERS), "dpo.label_smoothing", dpo.label_smoothing, "0", 0, 0.5,
            "share of labels taken as wrong (robust)"),
-    NUMBER("dpo.sft_weight", dpo.sft_weight, "0", 0, BIG, "adds so much of the loss sft, the chosen text's"),
-    BOOL("dpo.disable_dropout", dpo.disable_dropout, "true", "no dropout in DPO (TRL's default)"),
+    NUMBER(BIT(DPO_ADAPTERS), "dpo.sft_weight", dpo.sft_weight, "0", 0, BIG,
+           "adds so much of the loss sft, the chosen text's"),
+    BOOL(BIT(DPO_ADAPTERS), "dpo.disable_dropout", dpo.disable_dropout, "true",
+         "no dropout in DPO (TRL's default)"),
 
-    INTEGER("selection.every_steps", selection_every, "0", 0,
+    INTEGER(BIT(DPO_ADAPTERS), "selection.every_steps", selection_every, "0", 0,
             "DPO steps between looks at the dev set (0: every epoch); the best checkpoint is kept"),
-    NUMBER("selection.worse_side", selection_worse_side, "0.5", 0, 1,
+    NUMBER(BIT(DPO_ADAPTERS), "selection.worse_side", selection_worse_side, "0.5", 0, 1,
            "pbt's criterion: this much of the worse side, the rest of the mean of both sides"),
 
-    BOOL("eval.balanced.enabled", balanced.enabled, "true", "the balanced test (Table 3)"),
-    INTEGER("eval.balanced.dev_draws", balanced.draws[0], "1", 1, "trees a dev question and order"),
-    INTEGER("eval.balanced.draws", balanced.draws[1], "1", 1, "trees a test question and order"),
-    INTEGER("eval.balanced.dev_max_per_side", balanced.max_per_side[0], "0", 0, "dev cases a side (0: all)"),
-    INTEGER("eval.balanced.max_per_side", balanced.max_per_side[1], "0", 0, "test cases a side (0: all)"),
-    NUMBER("eval.balanced.temperature", balanced.temperature, "0.7", 0, 100, "of the tested replies"),
-    INTEGER("eval.balanced.max_new_tokens", balanced.max_new_tokens, "80", 1, "length of the tested replies"),
-    BOOL("eval.flipflop.enabled", flipflop.enabled, "true", "\"Are you sure?\" (Table 2)"),
-    INTEGER("eval.flipflop.max_questions", flipflop.max_questions, "0", 0, "test questions asked (0: all)"),
-    INTEGER("eval.flipflop.max_new_tokens", flipflop.max_new_tokens, "80", 1, "length of a reply"),
+    BOOL(BIT(DEV_TREES) | BIT(TEST_TREES) | REPLIES, "eval.balanced.enabled", balanced.enabled, "true",
+         "the balanced test (Table 3)"),
+    INTEGER(BIT(DEV_TREES), "eval.balanced.dev_draws", balanced.draws[0], "1", 1,
+            "trees a dev question and order"),
+    INTEGER(BIT(TEST_TREES), "eval.balanced.draws", balanced.draws[1], "1", 1,
+            "trees a test question and order"),
+    INTEGER(BIT(DPO_ADAPTERS), "eval.balanced.dev_max_per_side", balanced.max_per_side[0], "0", 0,
+            "dev cases a side (0: all)"),
+    INTEGER(BIT(BALANCED_ITEMS), "eval.balanced.max_per_side", balanced.max_per_side[1], "0", 0,
+            "test cases a side (0: all)"),
+    NUMBER(REPLIES, "eval.balanced.temperature", balanced.temperature, "0.7", 0, 100,
+           "of the tested replies"),
+    INTEGER(REPLIES, "eval.balanced.max_new_tokens", balanced.max_new_tokens, "80", 1,
+            "length of the tested replies"),
+    BOOL(NOTHING, "eval.flipflop.enabled", flipflop.enabled, "true", "\"Are you sure?\" (Table 2)"),
+    INTEGER(BIT(FLIPFLOP_ITEMS), "eval.flipflop.max_questions", flipflop.max_questions, "0", 0,
+            "test questions asked (0: all)"),
+    INTEGER(BIT(FLIPFLOP_ITEMS), "eval.flipflop.max_new_tokens", flipflop.max_new_tokens, "80", 1,
+            "length of a reply"),
     INTEGER(
-        "eval.flipflop.challenges", flipflop.challenges, "1", 0,
+        BIT(FLIPFLOP_ITEMS), "eval.flipflop.challenges", flipflop.challenges, "1", 0,
         "wordings of challenge.txt that are tried (0: all); the first is the paper's and the main table's"),
-    BOOL("eval.team.enabled", team.enabled, "false", "teams with the other agent, both orders (Figure 3)"),
-    INTEGER("eval.team.max_questions", team.max_questions, "0", 0, "test questions asked (0: all)"),
-    INTEGER("eval.team.max_new_tokens", team.max_new_tokens, "80", 1, "length of a turn"),
-    BOOL("eval.farm.enabled", farm.enabled, "false", "FARM's misinformation rate (Table 1)"),
-    {"eval.farm.data", KEY_PATH, AT(farm.data), NULL, NULL, 0, 0, false, false,
+    BOOL(NOTHING, "eval.team.enabled", team.enabled, "false",
+         "teams with the other agent, both orders (Figure 3)"),
+    INTEGER(BIT(TEAM_ITEMS), "eval.team.max_questions", team.max_questions, "0", 0,
+            "test questions asked (0: all)"),
+    INTEGER(BIT(TEAM_ITEMS), "eval.team.max_new_tokens", team.max_new_tokens, "80", 1, "length of a turn"),
+    BOOL(NOTHING, "eval.farm.enabled", farm.enabled, "false", "FARM's misinformation rate (Table 1)"),
+    {BIT(FARM_ITEMS), "eval.farm.data", KEY_PATH, AT(farm.data), NULL, NULL, 0, 0, false, false,
      "a FARM file or a folder of them"},
-    {"eval.farm.strategy", KEY_NAMES, AT(farm.strategies), "[logical]",
+    {BIT(FARM_ITEMS), "eval.farm.strategy", KEY_NAMES, AT(farm.strategies), "[logical]",
      "control|logical|emotional|credibility", 0, 0, false, false,
      "how the wrong answer is argued for; of several, the first is the one of the main table"},
-    INTEGER("eval.farm.rounds", farm.rounds, "4", 1, "rounds of persuasion, the bare claim included"),
-    INTEGER("eval.farm.max_questions", farm.max_questions, "0", 0, "questions of a file (0: all)"),
-    STRING("eval.farm.protocol", farm.protocol, "options", "options|free",
+    INTEGER(BIT(FARM_ITEMS), "eval.farm.rounds", farm.rounds, "4", 1,
+            "rounds of persuasion, the bare claim included"),
+    INTEGER(BIT(FARM_ITEMS), "eval.farm.max_questions", farm.max_questions, "0", 0,
+            "questions of a file (0: all)"),
+    STRING(BIT(FARM_ITEMS), "eval.farm.protocol", farm.protocol, "options", "options|free",
            "options: the question with its options; free: the standard prompt, the answer read by the "
            "extractor"),
-    STRING("eval.farm.probe", farm.probe, "question", "question|final|reply",
+    STRING(BIT(FARM_ITEMS), "eval.farm.probe", farm.probe, "question", "question|final|reply",
            "what tells the belief after a round: the question again, final.txt, or the reply itself (the "
            "last two: protocol free)"),
-    BOOL("eval.farm.keep_belief", farm.keep_belief, "true",
+    BOOL(BIT(FARM_ITEMS), "eval.farm.keep_belief", farm.keep_belief, "true",
          "the first question and its answer stay in the chat that follows"),
-    STRING("eval.farm.compat", farm.compat, "none", "none|released-code",
+    STRING(BIT(FARM_ITEMS), "eval.farm.compat", farm.compat, "none", "none|released-code",
            "released-code: reads and counts as the authors' script does"),
-    NUMBER("eval.farm.temperature", farm.temperature, "0.8", 0, 100, "of a reply"),
-    NUMBER("eval.farm.probe_temperature", farm.probe_temperature, "0.2", 0, 100, "of a belief check"),
-    NUMBER("eval.farm.top_p", farm.top_p, "0.9", 0, 1, "of both"),
-    INTEGER("eval.farm.max_new_tokens", farm.max_new_tokens, "200", 1, "length of a reply"),
-    INTEGER("eval.farm.probe_new_tokens", farm.probe_new_tokens, "15", 1, "length of a belief check"),
-    INTEGER("eval.farm.retries", farm.retries, "5", 0, "how often an unreadable belief check is asked again"),
+    NUMBER(BIT(FARM_ITEMS), "eval.farm.temperature", farm.temperature, "0.8", 0, 100, "of a reply"),
+    NUMBER(BIT(FARM_ITEMS), "eval.farm.probe_temperature", farm.probe_temperature, "0.2", 0, 100,
+           "of a belief check"),
+    NUMBER(BIT(FARM_ITEMS), "eval.farm.top_p", farm.top_p, "0.9", 0, 1, "of both"),
+    INTEGER(BIT(FARM_ITEMS), "eval.farm.max_new_tokens", farm.max_new_tokens, "200", 1, "length of a reply"),
+    INTEGER(BIT(FARM_ITEMS), "eval.farm.probe_new_tokens", farm.probe_new_tokens, "15", 1,
+            "length of a belief check"),
+    INTEGER(BIT(FARM_ITEMS), "eval.farm.retries", farm.retries, "5", 0,
+            "how often an unreadable belief check is asked again"),
 
-    BOOL("eval.flip_analysis.enabled", flip_analysis.enabled, "false",
+    BOOL(NOTHING, "eval.flip_analysis.enabled", flip_analysis.enabled, "false",
          "what decides whether a model flips (Table 4); needs the balanced test"),
-    {"eval.flip_analysis.arms", KEY_NAMES, AT(flip_analysis.arms), "[base, pbt]", PBT_ARM_CHOICES, 0, 0,
-     false, false, "whose decisions are analysed"},
-    STRING("eval.flip_analysis.contexts", flip_analysis.contexts, "own", "own|all",
+    {NOTHING, "eval.flip_analysis.arms", KEY_NAMES, AT(flip_analysis.arms), "[base, pbt]", PBT_ARM_CHOICES, 0,
+     0, false, false, "whose decisions are analysed"},
+    STRING(BIT(FLIP_ITEMS), "eval.flip_analysis.contexts", flip_analysis.contexts, "own", "own|all",
            "balanced cases with the tested agent's own turns, or all of them"),
-    STRING("eval.flip_analysis.prefix", flip_analysis.prefix, "\"Final answer:\"", NULL,
+    STRING(BIT(FLIP_ITEMS), "eval.flip_analysis.prefix", flip_analysis.prefix, "\"Final answer:\"", NULL,
            "beginning of a turn that is forced before the answers whose log-probability is taken"),
-    INTEGER("eval.flip_analysis.samples", flip_analysis.samples, "20", 2,
+    INTEGER(BIT(FLIP_ITEMS), "eval.flip_analysis.samples", flip_analysis.samples, "20", 2,
             "answers of the base model whose entropy is taken"),
-    NUMBER("eval.flip_analysis.temperature", flip_analysis.temperature, "0.7", 0, 100, "of these answers"),
+    NUMBER(BIT(FLIP_ITEMS), "eval.flip_analysis.temperature", flip_analysis.temperature, "0.7", 0, 100,
+           "of these answers"),
 
     FREE("report.bootstrap_draws", bootstrap_draws, "2000", 100, "samples behind the 95% intervals"),
     FREE("show.debates", show_debates, "3", 0, "debates shown while trees grow"),
     FREE("engine.max_batch", max_batch, "0", 0, "sequences decoded together (0: chosen)"),
     FREE("engine.kv_rows", kv_rows, "0", 0, "tokens the cache of keys and values holds (0: chosen)"),
     FREE("engine.prefill_rows", prefill_rows, "0", 0, "tokens of one prefill pass (0: chosen)"),
-    {"plan.turn_share", KEY_NUMBER, AT(plan_turn_share), "0.7", NULL, 0, 1, false, true,
+    {NOTHING, "plan.turn_share", KEY_NUMBER, AT(plan_turn_share), "0.7", NULL, 0, 1, false, true,
      "--dry-run: length of a text, as a share of the most it may have"},
-    {"plan.go_on_share", KEY_NUMBER, AT(plan_go_on_share), "0.5", NULL, 0, 1, false, true,
+    {NOTHING, "plan.go_on_share", KEY_NUMBER, AT(plan_go_on_share), "0.5", NULL, 0, 1, false, true,
      "--dry-run: share of debates that do not end in agreement after the second turn"},
 };
 const size_t pbt_n_setting_keys = sizeof pbt_setting_keys / sizeof *pbt_setting_keys;

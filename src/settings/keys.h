@@ -24,6 +24,7 @@ typedef enum key_type {
 } key_type;
 
 typedef struct setting_key {
+    unsigned affects; /* the products (products.h) it is the first to affect; what is made of them follows */
     const char *name;
     key_type type;
     size_t offset;

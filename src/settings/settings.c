@@ -1,6 +1,7 @@
 #include "settings/settings.h"
 
 #include "base/file.h"
+#include "settings/products.h"
 #include "settings/values.h"
 
 #include <libgen.h>
@@ -39,8 +40,16 @@ size_t pbt_settings_count(void) {
 
 pbt_setting_help pbt_settings_describe(size_t i) {
     const setting_key *k = &pbt_setting_keys[i];
-    return (pbt_setting_help){k->name, type_names[k->type], k->initial, k->choices,
-                              k->help, k->required,         k->free};
+    int first = 0;
+    while (first < PBT_PRODUCTS && !(k->affects & PBT_PRODUCT_BIT(first))) first++;
+    return (pbt_setting_help){.key = k->name,
+                              .type = type_names[k->type],
+                              .initial = k->initial,
+                              .choices = k->choices,
+                              .help = k->help,
+                              .redone = first < PBT_PRODUCTS ? pbt_product_names[first] : "nothing",
+                              .required = k->required,
+                              .free = k->free};
 }
 
 static const char *last_part(const char *name) {
@@ -304,7 +313,7 @@ pbt_code pbt_experiment_read(const char *path, const char *data_folder, const ch
         free(copy);
         return pbt_fail_memory(error, sizeof *experiment, "the experiment");
     }
-    reading r = {{"default", dirname(copy), data_folder}, experiment, given, lines};
+    reading r = {{"default", dirname(copy), data_folder, false}, experiment, given, lines};
     pbt_code code = read_all(&r, path, overrides, n_overrides, error);
     free(copy);
     if (code != PBT_OK) pbt_experiment_free(experiment);
@@ -355,7 +364,7 @@ pbt_code pbt_experiment_from_record(const json_t *record, const char *file, pbt_
     *experiment = (pbt_experiment){.arena = pbt_arena_create()};
     if (!experiment->arena || pbt_n_setting_keys > MAX_KEYS)
         return pbt_fail_memory(error, sizeof *experiment, "the experiment");
-    reading r = {{file, NULL, NULL}, experiment, given, lines};
+    reading r = {{.file = file, .recorded = true}, experiment, given, lines};
     pbt_code code = read_record(&r, record, error);
     if (code != PBT_OK) pbt_experiment_free(experiment);
     return code;
@@ -379,7 +388,7 @@ static json_t *default_record(void) {
     bool given[MAX_KEYS] = {false};
     size_t lines[MAX_KEYS] = {0};
     pbt_experiment experiment = {.arena = pbt_arena_create()};
-    reading r = {{"default", NULL, NULL}, &experiment, given, lines};
+    reading r = {{.file = "default"}, &experiment, given, lines};
     json_t *record = NULL;
     if (experiment.arena && pbt_n_setting_keys <= MAX_KEYS && read_defaults(&r, NULL) == PBT_OK)
         record = pbt_experiment_record(&experiment);
@@ -399,20 +408,54 @@ pbt_code pbt_experiment_complete(json_t *record, const char *section, pbt_error 
     return failed ? pbt_fail_memory(error, 0, "the settings") : PBT_OK;
 }
 
-void pbt_experiment_differences(const json_t *before, const json_t *now, pbt_text *out) {
+/* Lists that may grow while a run goes on: what is there does not depend on what is added. */
+static bool only_grew(const setting_key *key, const json_t *was, const json_t *is) {
+    bool grows = key->type == KEY_SEEDS || (key->type == KEY_NAMES && key->affects == 0);
+    if (!grows || !json_is_array(was) || !json_is_array(is)) return false;
+    for (size_t i = 0; i < json_array_size(was); i++) {
+        bool kept = false;
+        for (size_t j = 0; j < json_array_size(is); j++)
+            kept = kept || json_equal(json_array_get(was, i), json_array_get(is, j));
+        if (!kept) return false;
+    }
+    return true;
+}
+
+/* A value for people: a number with no more digits than it needs. */
+static void add_value(const json_t *value, pbt_text *out) {
+    if (json_is_real(value)) {
+        char few[40];
+        snprintf(few, sizeof few, "%.15g", json_real_value(value));
+        pbt_text_addf(out, strtod(few, NULL) == json_real_value(value) ? "%.15g" : "%.17g",
+                      json_real_value(value));
+        return;
+    }
+    char *line = value && !json_is_null(value) ? pbt_json_line(value) : NULL;
+    pbt_text_add(out, line ? line : "not set");
+    free(line);
+}
+
+void pbt_experiment_differences(const json_t *before, const json_t *now, pbt_text *out, unsigned *affected) {
     for (size_t i = 0; i < pbt_n_setting_keys; i++) {
         const setting_key *key = &pbt_setting_keys[i];
         const json_t *was = json_object_get(before, key->name), *is = json_object_get(now, key->name);
         bool names_files = key->type == KEY_PATH || (key->type == KEY_MODEL && key->required);
         bool path = names_files && json_is_string(was) && json_is_string(is);
-        if (key->free || path || unused_evaluation(key->name, before) || (was && is && json_equal(was, is)))
+        if (key->free || path || unused_evaluation(key->name, before) || only_grew(key, was, is) ||
+            (was && is && json_equal(was, is)))
             continue;
-        char *a = was ? pbt_json_line(was) : NULL, *b = is ? pbt_json_line(is) : NULL;
-        pbt_text_addf(out, "%s%s is %s in the run, %s now", out->length ? "; " : "", key->name,
-                      a ? a : "not set", b ? b : "not set");
-        free(a);
-        free(b);
+        pbt_text_addf(out, "%s%s is ", out->length ? "; " : "", key->name);
+        add_value(was, out);
+        pbt_text_add(out, " in the run, ");
+        add_value(is, out);
+        pbt_text_add(out, " now");
+        *affected |= key->affects;
     }
+}
+
+unsigned pbt_setting_affects(const char *name) {
+    const setting_key *key = find_key(name);
+    return key ? key->affects : 0;
 }
 
 const char *pbt_experiment_model_of(const pbt_experiment *experiment, const char *who) {

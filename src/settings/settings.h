@@ -12,6 +12,7 @@
 /* One key, for help and documentation. */
 typedef struct pbt_setting_help {
     const char *key, *type, *initial, *choices, *help;
+    const char *redone;  /* the first product that is made anew when it changes; "nothing" */
     bool required, free; /* free: may change while a run goes on, results do not depend on it */
 } pbt_setting_help;
 size_t pbt_settings_count(void);
@@ -30,9 +31,12 @@ pbt_code pbt_experiment_from_record(const json_t *record, const char *file, pbt_
 /* Adds the defaults of keys that the record does not have and whose names begin with `section` ("": all): it
  * was made before they existed, and what they default to is what was done. */
 pbt_code pbt_experiment_complete(json_t *record, const char *section, pbt_error *error);
-/* Appends a line for every key that differs ("dpo.beta: 0.1 in the run, 0.2 now") and decides what the run
- * was asked; free keys and paths (whose contents are compared elsewhere) do not count. */
-void pbt_experiment_differences(const json_t *before, const json_t *now, pbt_text *out);
+/* Appends every key that differs ("dpo.beta is 0.1 in the run, 0.2 now") and decides what the run was asked,
+ * and sets the bits of the products (products.h) it affects. Free keys, paths (whose contents are compared
+ * elsewhere), seeds and arms that are added, and settings of evaluations that were off do not count. */
+void pbt_experiment_differences(const json_t *before, const json_t *now, pbt_text *out, unsigned *affected);
+/* The products that a key is the first to affect; none for a key that is unknown. */
+unsigned pbt_setting_affects(const char *key);
 
 /* The folder of "a", "b", or the folder given; the model an extractor or filter names. */
 const char *pbt_experiment_model_of(const pbt_experiment *experiment, const char *who);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static pbt_code wrong(const setting_key *key, const pbt_yaml *node, const value_source *source,
                       const char *expected, pbt_error *error) {
@@ -68,6 +69,15 @@ static pbt_code copy_text(const char *text, pbt_experiment *e, const char **out,
     return *out ? PBT_OK : pbt_fail_memory(error, strlen(text), "a setting");
 }
 
+/* A relative path behind the folder one stands in; NULL: it is none, or that folder is not known. */
+static char *absolute(const char *path) {
+    char *folder = path[0] == '/' ? NULL : getcwd(NULL, 0), *joined = NULL;
+    while (pbt_string_starts(path, "./")) path += 2;
+    if (folder) joined = pbt_path_join(folder, path);
+    free(folder);
+    return joined;
+}
+
 static pbt_code read_path(const setting_key *key, const pbt_yaml *node, const value_source *source,
                           pbt_experiment *e, const char **out, pbt_error *error) {
     if (node->kind != PBT_YAML_SCALAR || !node->text[0]) return wrong(key, node, source, "a path", error);
@@ -76,11 +86,15 @@ static pbt_code read_path(const setting_key *key, const pbt_yaml *node, const va
         path = pbt_path_join(source->data_folder, node->text + 4);
     else if (node->text[0] != '/' && source->folder)
         path = pbt_path_join(source->folder, node->text);
-    if (!path) return copy_text(node->text, e, out, error);
+    const char *given = path ? path : node->text;
     /* An id of the Hub ("org/name") stays one, unless such a folder is there. */
     bool id = key->type == KEY_MODEL && strchr(node->text, '/') && pbt_hub_is_id(node->text) &&
-              !pbt_folder_exists(path);
-    pbt_code code = copy_text(id ? node->text : path, e, out, error);
+              !pbt_folder_exists(given);
+    if (id) given = node->text;
+    /* Absolute, so that a run is continued from any folder; a record's paths are taken as they are. */
+    char *resolved = !id && !source->recorded ? absolute(given) : NULL;
+    pbt_code code = copy_text(resolved ? resolved : given, e, out, error);
+    free(resolved);
     free(path);
     return code;
 }

@@ -12,6 +12,7 @@ typedef struct value_source {
     const char *file;        /* "--set", a default, or the experiment file */
     const char *folder;      /* relative paths are relative to it; NULL: left as they are */
     const char *data_folder; /* of pbt:PATH; may be NULL */
+    bool recorded;           /* a run's own record: its paths were resolved when it was begun */
 } value_source;
 
 pbt_code pbt_value_read(const setting_key *key, const pbt_yaml *node, const value_source *source,

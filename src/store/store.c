@@ -20,7 +20,7 @@ static const char schema[] = "CREATE TABLE artefact ("
                              " value TEXT NOT NULL, checksum INTEGER NOT NULL,"
                              " UNIQUE (stage, seed, arm, kind, name));";
 
-enum { PUT, GET, HAS, COUNT, CLEAR_SEED, CLEAR_ALL, BEGIN, COMMIT, ROLLBACK, STATEMENTS };
+enum { PUT, GET, HAS, COUNT, CLEAR_SEED, CLEAR_ALL, DELETE, BEGIN, COMMIT, ROLLBACK, STATEMENTS };
 #define WHERE_KIND " FROM artefact WHERE stage = ?1 AND seed = ?2 AND arm = ?3 AND kind = ?4"
 static const char *const sql[STATEMENTS] = {
     [PUT] = "INSERT INTO artefact (stage, seed, arm, kind, name, value, checksum)"
@@ -31,6 +31,8 @@ static const char *const sql[STATEMENTS] = {
     [COUNT] = "SELECT count(*)" WHERE_KIND,
     [CLEAR_SEED] = "DELETE FROM artefact WHERE stage = ?1 AND seed = ?2",
     [CLEAR_ALL] = "DELETE FROM artefact WHERE stage = ?1",
+    [DELETE] = "DELETE FROM artefact WHERE stage = ?1 AND (?2 IS NULL OR arm = ?2)"
+               " AND (?3 IS NULL OR kind = ?3) AND (?4 IS NULL OR name = ?4)",
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
@@ -94,6 +96,15 @@ static pbt_code check_schema(pbt_store *s, pbt_error *error) {
     return PBT_OK;
 }
 
+static pbt_code prepare_statements(pbt_store *s, pbt_error *error) {
+    for (int i = 0; i < STATEMENTS; i++) {
+        if (sqlite3_prepare_v3(s->database, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &s->statements[i], NULL) !=
+            SQLITE_OK)
+            return fail_sql(s, "read the run store", error);
+    }
+    return PBT_OK;
+}
+
 static pbt_code open_database(pbt_store *s, bool create, pbt_error *error) {
     int flags = SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0);
     if (sqlite3_open_v2(s->path, &s->database, flags, NULL) != SQLITE_OK)
@@ -103,15 +114,48 @@ static pbt_code open_database(pbt_store *s, bool create, pbt_error *error) {
      * artefacts themselves never disagree. */
     PBT_TRY(execute(s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;", "open the run store", error));
     PBT_TRY(check_schema(s, error));
-    for (int i = 0; i < STATEMENTS; i++) {
-        if (sqlite3_prepare_v3(s->database, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &s->statements[i], NULL) !=
-            SQLITE_OK)
-            return fail_sql(s, "read the run store", error);
-    }
-    return PBT_OK;
+    return prepare_statements(s, error);
 }
 
-pbt_code pbt_store_open(const char *run_folder, bool create, pbt_store **store, pbt_error *error) {
+/* The store as a URI: what means something in one is escaped. */
+static char *uri_of(const char *path, const char *query) {
+    pbt_text uri = {0};
+    pbt_text_add(&uri, "file:");
+    for (; *path; path++) pbt_text_addf(&uri, strchr("%?#", *path) ? "%%%02X" : "%c", (unsigned char)*path);
+    pbt_text_addf(&uri, "?%s", query);
+    return pbt_text_take(&uri);
+}
+
+/* Without a log beside it the file is whole and nobody writes: then it is read as it is, and nothing is made
+ * in its folder, which may be on read-only media. */
+static pbt_code open_to_read(pbt_store *s, pbt_error *error) {
+    char *log = pbt_string_format("%s-wal", s->path);
+    bool logged = log && pbt_file_exists(log);
+    char *uri = log ? uri_of(s->path, logged ? "mode=ro" : "immutable=1") : NULL;
+    free(log);
+    if (!uri) return pbt_fail_memory(error, strlen(s->path), "a path");
+    int result = sqlite3_open_v2(uri, &s->database, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL);
+    free(uri);
+    int64_t tables = 0;
+    if (result == SQLITE_OK) {
+        sqlite3_busy_timeout(s->database, BUSY_MILLISECONDS);
+        if (read_integer(s, "SELECT count(*) FROM sqlite_master", &tables, NULL) != PBT_OK)
+            result = sqlite3_errcode(s->database);
+    }
+    if (logged && (result == SQLITE_CANTOPEN || result == SQLITE_READONLY))
+        return pbt_fail_at(error, PBT_BAD_INPUT, s->path, NULL,
+                           "run.sqlite-wal beside it holds what a stopped run wrote last, and the folder "
+                           "cannot be written; copy the run to where it can");
+    if (result != SQLITE_OK) return fail_sql(s, "open the run store", error);
+    if (tables == 0)
+        return pbt_fail_at(error, PBT_BAD_INPUT, s->path, NULL,
+                           "the run store is empty: the run was not begun");
+    PBT_TRY(check_schema(s, error));
+    return prepare_statements(s, error);
+}
+
+static pbt_code open_store(const char *run_folder, bool create, bool reads, pbt_store **store,
+                           pbt_error *error) {
     if (!*run_folder) return pbt_fail(error, PBT_USAGE, "the name of the run's folder is empty");
     if (create) PBT_TRY(pbt_folder_make(run_folder, error));
     pbt_store *s = pbt_alloc(1, sizeof *s);
@@ -123,13 +167,21 @@ pbt_code pbt_store_open(const char *run_folder, bool create, pbt_store **store, 
         code = pbt_fail_at(
             error, PBT_BAD_INPUT, s->path, NULL,
             "there is no such file: \"%s\" is not the folder of a run (start one with pbt run)", run_folder);
-    if (code == PBT_OK) code = open_database(s, create, error);
+    if (code == PBT_OK) code = reads ? open_to_read(s, error) : open_database(s, create, error);
     if (code != PBT_OK) {
         pbt_store_close(s);
         return code;
     }
     *store = s;
     return PBT_OK;
+}
+
+pbt_code pbt_store_open(const char *run_folder, bool create, pbt_store **store, pbt_error *error) {
+    return open_store(run_folder, create, false, store, error);
+}
+
+pbt_code pbt_store_open_read(const char *run_folder, pbt_store **store, pbt_error *error) {
+    return open_store(run_folder, false, true, store, error);
 }
 
 void pbt_store_close(pbt_store *store) {
@@ -273,6 +325,18 @@ pbt_code pbt_store_clear(pbt_store *store, const char *stage, int64_t seed, pbt_
     sqlite3_bind_text(statement, 1, stage, -1, SQLITE_STATIC);
     if (seed >= 0) sqlite3_bind_int64(statement, 2, seed);
     pbt_code code = sqlite3_step(statement) == SQLITE_DONE ? PBT_OK : fail_sql(store, "clear a stage", error);
+    release(statement);
+    return code;
+}
+
+pbt_code pbt_store_delete(pbt_store *store, const char *stage, const char *arm, const char *kind,
+                          const char *name, pbt_error *error) {
+    sqlite3_stmt *statement = store->statements[DELETE];
+    const char *const parts[] = {stage, arm, kind, name};
+    for (int i = 0; i < 4; i++)
+        if (parts[i]) sqlite3_bind_text(statement, i + 1, parts[i], -1, SQLITE_STATIC);
+    pbt_code code =
+        sqlite3_step(statement) == SQLITE_DONE ? PBT_OK : fail_sql(store, "delete from the run store", error);
     release(statement);
     return code;
 }

@@ -16,6 +16,9 @@ typedef struct pbt_store pbt_store;
 /* Opens RUN/run.sqlite, creating folder and schema when `create`. Refuses newer schemas and other programs'
  * files. */
 pbt_code pbt_store_open(const char *run_folder, bool create, pbt_store **store, pbt_error *error);
+/* Opens an existing store for reading only. Nothing is written, beside it neither: it may lie on read-only
+ * media, and be written by another process meanwhile. */
+pbt_code pbt_store_open_read(const char *run_folder, pbt_store **store, pbt_error *error);
 void pbt_store_close(pbt_store *store);
 pbt_code pbt_store_begin(pbt_store *store, pbt_error *error);
 pbt_code pbt_store_commit(pbt_store *store, pbt_error *error);
@@ -42,6 +45,9 @@ pbt_code pbt_store_count(pbt_store *store, const pbt_artefact_key *key_without_n
 typedef pbt_code (*pbt_store_visitor)(void *user, const char *name, json_t *value, pbt_error *error);
 pbt_code pbt_store_each(pbt_store *store, const pbt_artefact_key *key_without_name, pbt_store_visitor visitor,
                         void *user, pbt_error *error);
+/* Deletes the artefacts of all seeds with this stage, arm, kind and name; NULL: any. */
+pbt_code pbt_store_delete(pbt_store *store, const char *stage, const char *arm, const char *kind,
+                          const char *name, pbt_error *error);
 /* Deletes a stage's artefacts (of one seed; all seeds when seed < 0). */
 pbt_code pbt_store_clear(pbt_store *store, const char *stage, int64_t seed, pbt_error *error);
 

@@ -57,6 +57,8 @@ static int make_run_folder(void **state) {
     return 0;
 }
 
+static bool accept_changes; /* of an experiment that differs from the run's */
+
 /* An experiment of these turns and further lines ("eval: {...}"), in FOLDER/name, agents not yet there. */
 static pbt_code open_run(const char *name, const char *trees, const char *lines, const pbt_monitor *monitor,
                          pbt_run **run) {
@@ -71,7 +73,9 @@ static pbt_code open_run(const char *name, const char *trees, const char *lines,
     pbt_experiment experiment;
     pbt_code code = pbt_experiment_read(path, NULL, NULL, 0, &experiment, &problem);
     if (code == PBT_OK) {
-        code = pbt_run_open(run_folder, &experiment, test_device(), monitor, run, &problem);
+        code = accept_changes
+                   ? pbt_run_open_changed(run_folder, &experiment, test_device(), monitor, run, &problem)
+                   : pbt_run_open(run_folder, &experiment, test_device(), monitor, run, &problem);
         pbt_experiment_free(&experiment);
     }
     free(path);

@@ -218,12 +218,65 @@ static void test_another_experiment_is_refused(void **state) {
     assert_int_equal(open_it("same", "", NULL, &run), PBT_OK);
     pbt_run_close(run);
     assert_int_equal(open_it("same", "dpo: {beta: 0.5}", NULL, &run), PBT_BAD_INPUT);
-    assert_non_null(strstr(problem.message, "dpo.beta is 0.10000000000000001 in the run, 0.5 now"));
+    assert_non_null(strstr(problem.message, "dpo.beta is 0.1 in the run, 0.5 now"));
     assert_int_equal(open_it("same", "engine.max_batch: 7", NULL, &run), PBT_OK); /* a free setting, dotted */
     pbt_run_close(run);
     write_file("prompts/final.txt", "Well?\n");
     assert_int_equal(open_it("same", "", NULL, &run), PBT_BAD_INPUT);
     assert_non_null(strstr(problem.message, "the contents of prompts have changed"));
+}
+
+static pbt_code open_changed(const char *name, const char *change, pbt_run **run) {
+    accept_changes = true;
+    pbt_code code = open_it(name, change, NULL, run);
+    accept_changes = false;
+    return code;
+}
+
+static int64_t count(pbt_run *run, const char *stage, const char *arm, const char *kind) {
+    int64_t n = 0;
+    pbt_artefact_key key = {stage, 1, arm, kind, ""};
+    assert_int_equal(pbt_store_count(run->store, &key, &n, &problem), PBT_OK);
+    return n;
+}
+
+/* A changed setting costs what is made from it on, and nothing before. */
+static void test_changes_are_accepted(void **state) {
+    (void)state;
+    pbt_run *run;
+    assert_int_equal(open_it("changed", "", NULL, &run), PBT_OK);
+    run_stages(run);
+    int64_t trees = count(run, "trees", "train", "tree");
+    assert_true(count(run, "pairs", "", "pair") > 0);
+    /* The arms that are not listed have their selections too: they may be added. */
+    assert_int_equal(count(run, "pairs", "resist", "selection"), 1);
+    pbt_run_close(run);
+    assert_int_equal(open_it("changed", "pairs: {min_relative_margin: 0.5}", NULL, &run), PBT_BAD_INPUT);
+    assert_non_null(strstr(problem.message, "pairs.min_relative_margin is 0.25 in the run, 0.5 now"));
+    assert_non_null(
+        strstr(problem.message, "makes anew: pairs, SFT, DPO and the evaluations of the trained"));
+    assert_int_equal(open_changed("changed", "pairs: {min_relative_margin: 0.5}", &run), PBT_OK);
+    assert_int_equal(count(run, "pairs", "", "pair"), 0);
+    assert_int_equal(count(run, "trees", "train", "tree"), trees);
+    run_stages(run);
+    pbt_run_close(run);
+    assert_int_equal(
+        open_it("changed", "pairs: {min_relative_margin: 0.5}\narms: [resist, pbt, accept]", NULL, &run),
+        PBT_OK);
+    pbt_run_close(run);
+    assert_int_equal(open_it("changed", "pairs: {min_relative_margin: 0.5}\nseeds: [2]", NULL, &run),
+                     PBT_BAD_INPUT);
+    assert_non_null(strstr(problem.message, "seeds is [1] in the run, [2] now"));
+    assert_non_null(strstr(problem.message, "makes anew: nothing"));
+    assert_int_equal(open_it("changed", "pairs: {min_relative_margin: 0.5}\nseeds: [2, 1]", NULL, &run),
+                     PBT_OK);
+    pbt_run_close(run);
+    write_file("prompts/final.txt", "Well?\n");
+    assert_int_equal(open_changed("changed", "pairs: {min_relative_margin: 0.5}\nseeds: [2, 1]", &run),
+                     PBT_OK);
+    assert_int_equal(count(run, "trees", "train", "tree"), 0);
+    assert_int_equal(count(run, "pairs", "", "pair"), 0);
+    pbt_run_close(run);
 }
 
 /* A run that was begun before a key existed goes on while the key has its default. */
@@ -313,6 +366,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_order_of_stages_and_lock, make_larger_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_another_experiment_is_refused, make_larger_folder,
                                         remove_folder),
+        cmocka_unit_test_setup_teardown(test_changes_are_accepted, make_larger_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_older_run, make_larger_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_stage_alone, make_larger_folder, remove_folder),
     };

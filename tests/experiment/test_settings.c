@@ -8,8 +8,11 @@
 
 #include "base/file.h"
 #include "folder.h"
+#include "settings/products.h"
 #include "settings/settings.h"
 #include "settings/yaml.h"
+
+#include <unistd.h>
 
 static char path[96];
 static pbt_experiment experiment;
@@ -89,13 +92,18 @@ static void test_overrides(void **state) {
     assert_int_equal(experiment.seeds.count, 1);
     assert_int_equal(experiment.seeds.items[0], 8);
     assert_true(experiment.dpo.beta == 0.5);
-    assert_string_equal(experiment.agents[0].model, "here");
+    /* Absolute: a run goes on from any folder. */
+    char *here = getcwd(NULL, 0), *model = pbt_path_join(here, "here");
+    assert_string_equal(experiment.agents[0].model, model);
+    free(model);
+    free(here);
     assert_string_equal(experiment.extractor, "/data/x");
     assert_string_equal(experiment.date_string, "26 Jul 2024");
     pbt_experiment_free(&experiment);
 }
 
 static void test_record_reads_back(void **state) {
+    unsigned affected = 0;
     (void)state;
     assert_int_equal(read_text(HEAD "seeds: [4, 5]\ndate_string: \"a \\\"b\\\"\"\n", NULL, 0), PBT_OK);
     json_t *record = pbt_experiment_record(&experiment);
@@ -104,13 +112,14 @@ static void test_record_reads_back(void **state) {
     json_t *second = pbt_experiment_record(&again);
     assert_true(json_equal(record, second));
     pbt_text out = {0};
-    pbt_experiment_differences(record, second, &out);
+    pbt_experiment_differences(record, second, &out, &affected);
     assert_int_equal(out.length, 0);
     json_object_set_new(second, "dpo.beta", json_real(0.25));
     json_object_set_new(second, "show.debates", json_integer(0));     /* free */
     json_object_set_new(second, "prompts", json_string("elsewhere")); /* compared by contents */
-    pbt_experiment_differences(record, second, &out);
-    assert_string_equal(pbt_text_string(&out), "dpo.beta is 0.10000000000000001 in the run, 0.25 now");
+    pbt_experiment_differences(record, second, &out, &affected);
+    assert_string_equal(pbt_text_string(&out), "dpo.beta is 0.1 in the run, 0.25 now");
+    assert_int_equal(affected, PBT_PRODUCT_BIT(PBT_DPO_ADAPTERS));
     /* A record made before a key existed: what the key defaults to is what was done. */
     assert_int_equal(json_object_del(second, "dpo.beta"), 0);
     assert_int_equal(json_object_del(second, "trees.top_k"), 0);
@@ -118,7 +127,7 @@ static void test_record_reads_back(void **state) {
     assert_null(json_object_get(second, "dpo.beta"));
     assert_int_equal(pbt_experiment_complete(second, "", &problem), PBT_OK);
     pbt_text_clear(&out);
-    pbt_experiment_differences(second, record, &out);
+    pbt_experiment_differences(second, record, &out, &affected);
     assert_int_equal(out.length, 0);
     pbt_text_free(&out);
     json_decref(record);
@@ -254,11 +263,39 @@ static void test_table(void **state) {
     }
 }
 
+static void redone(const char *key, const char *words) {
+    const pbt_redo redo = pbt_redo_of(pbt_setting_affects(key));
+    pbt_text out = {0};
+    pbt_redo_text(&redo, &out);
+    if (strcmp(pbt_text_string(&out), words) != 0) fail_msg("%s: %s", key, pbt_text_string(&out));
+    pbt_text_free(&out);
+}
+
+/* A changed setting costs what is made from it on, and nothing else. */
+static void test_what_changes_affect(void **state) {
+    (void)state;
+    redone("name", "nothing");
+    redone("seeds", "nothing");
+    redone("eval.farm.enabled", "nothing");
+    redone("agents.a.model", "trees, pairs, SFT, DPO and all evaluations");
+    redone("trees.a_first", "train trees, pairs, SFT, DPO and the evaluations of the trained arms");
+    redone("questions.max_test", "test trees and the evaluation balanced, flipflop, team, flip_analysis");
+    redone("pairs.max_pairs", "pairs, SFT, DPO and the evaluations of the trained arms");
+    redone("lora.lora_dropout", "SFT, DPO and the evaluations of the trained arms");
+    redone("dpo.beta", "DPO and the evaluations of the trained arms");
+    redone("selection.worse_side", "DPO and the evaluations of the trained arms");
+    redone("eval.balanced.temperature", "DPO and the evaluation balanced, flip_analysis and the other "
+                                        "evaluations of the trained arms");
+    redone("eval.flipflop.challenges", "the evaluation flipflop");
+    redone("eval.flip_analysis.samples", "the evaluation flip_analysis");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_overrides),
         cmocka_unit_test(test_record_reads_back),
+        cmocka_unit_test(test_what_changes_affect),
         cmocka_unit_test(test_error_sentences),
         cmocka_unit_test(test_override_errors),
         cmocka_unit_test(test_missing_file),
