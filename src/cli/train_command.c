@@ -11,6 +11,7 @@
 #include "cli/outputs.h"
 #include "cli/show_tokens.h"
 #include "model/adapter_folder.h"
+#include "train/check_training.h"
 #include "train/export.h"
 #include "train/training_output.h"
 
@@ -268,9 +269,10 @@ static pbt_code run_job(training_job *job, pbt_error *error) {
     if (o->show_tokens) PBT_TRY(pbt_cli_show_examples(job->cli, job->tokenizer, &job->dataset, error));
     PBT_TRY(open_model(job, error));
     trainer->dataset = &job->dataset;
-    if (o->dry_run) return print_plan(job, error);
-    PBT_TRY(look_at_outputs(job, true, error));
+    if (!o->dry_run) PBT_TRY(look_at_outputs(job, true, error));
     make_outputs(job);
+    PBT_TRY(pbt_trainer_check(trainer, error));
+    if (o->dry_run) return print_plan(job, error);
     trainer->after_step = keep_last;
     trainer->after_step_user = &last;
     trainer->monitor = job->cli->monitor;

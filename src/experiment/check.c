@@ -30,6 +30,8 @@ static pbt_code add(pbt_checks *checks, const char *what, pbt_code result, const
     else
         snprintf(check->detail, sizeof check->detail, "%s", problem->message);
     va_end(args);
+    check->code = result;
+    if (result != PBT_OK) check->problem = *problem;
     if (result != PBT_OK) checks->failed++;
     return PBT_OK;
 }
@@ -316,10 +318,9 @@ pbt_code pbt_experiment_require(const pbt_experiment *e, const pbt_device *devic
     pbt_checks checks;
     pbt_code code = check_all(e, device, planned, &checks, error);
     for (size_t i = 0; code == PBT_OK && i < checks.count; i++) {
-        const pbt_check *check = &checks.items[i];
-        if (!check->passed)
-            code = pbt_fail(error, PBT_BAD_INPUT, "%s: %s%s", check->what, check->detail,
-                            checks.failed > 1 ? "; pbt doctor lists what else is wrong" : "");
+        if (checks.items[i].passed) continue;
+        code = checks.items[i].code;
+        if (error) *error = checks.items[i].problem;
     }
     pbt_checks_free(&checks);
     return code;

@@ -11,6 +11,8 @@ typedef struct pbt_check {
     char what[160]; /* "agent A: tokenizer" */
     bool passed;
     char detail[1280]; /* what was found, or the sentence of the error */
+    pbt_error problem; /* of one that failed */
+    pbt_code code;
 } pbt_check;
 
 typedef struct pbt_checks {

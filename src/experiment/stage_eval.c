@@ -82,6 +82,29 @@ static bool same_settings(json_t *before, const json_t *now, const pbt_evaluatio
     return same;
 }
 
+/* Names the first setting that differs, and both values. */
+static pbt_code refuse_settings(const pbt_evaluation_task *x, const pbt_evaluation *e, const json_t *before,
+                                const json_t *now, pbt_error *error) {
+    const char *name, *found = e->kind->section;
+    const json_t *value, *was = NULL, *is = NULL;
+    json_object_foreach((json_t *)(uintptr_t)now, name, value) {
+        const json_t *other = json_object_get(before, name);
+        if (is || (other && json_equal(other, value))) continue;
+        found = name;
+        was = other;
+        is = value;
+    }
+    char *a = was ? pbt_json_line(was) : NULL, *b = is ? pbt_json_line(is) : NULL;
+    pbt_code code =
+        pbt_fail_at(error, PBT_BAD_INPUT, x->context->folder, NULL,
+                    "the evaluation %s was begun with other settings: %s was %.100s and is %.100s; "
+                    "undo the change, or choose another --output_dir",
+                    e->kind->name, found, a ? a : "not set", b ? b : "not set");
+    free(a);
+    free(b);
+    return code;
+}
+
 /* Items that an interrupted evaluation left must have been judged under the same settings. */
 static pbt_code record_settings(pbt_evaluation_task *x, const pbt_evaluation *e, pbt_error *error) {
     pbt_artefact_key key = {"eval", x->seed, x->arm, "settings", e->kind->name};
@@ -91,11 +114,7 @@ static pbt_code record_settings(pbt_evaluation_task *x, const pbt_evaluation *e,
     pbt_code code = now ? pbt_store_get(x->context->store, &key, &before, error)
                         : pbt_fail_memory(error, 0, "the settings");
     if (code == PBT_OK && before && !same_settings(before, now, e))
-        code =
-            pbt_fail_at(error, PBT_BAD_INPUT, x->context->folder, NULL,
-                        "the evaluation %s was begun with other settings (%s*); undo the change, or choose "
-                        "another --output_dir",
-                        e->kind->name, e->kind->section);
+        code = refuse_settings(x, e, before, now, error);
     if (code == PBT_OK && !before) code = pbt_store_put(x->context->store, &key, now, error);
     if (code == PBT_OK) json_decref(before);
     json_decref(now);

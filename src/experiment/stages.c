@@ -44,7 +44,7 @@ static pbt_code is_done(pbt_run *run, const char *name, int64_t seed, bool *done
 
 static pbt_code run_stage_of_seed(pbt_run *run, const stage *s, int64_t seed, pbt_error *error) {
     bool ready = true, done = false;
-    if (s->before) PBT_TRY(is_done(run, s->before, seed, &ready, error));
+    if (s->before) PBT_TRY(pbt_run_is_done(run, s->before, seed, "", &ready, error));
     if (!ready)
         return pbt_fail_at(error, PBT_BAD_INPUT, run->folder, NULL,
                            "stage %s of seed %lld is not finished; run pbt %s %s first", s->before,

@@ -173,6 +173,8 @@ static void best_evaluation(void **state) {
     expect(2, "metric_for_best_model is \"bleu\", but evaluations have no such number",
            SFT "--overwrite_output_dir --eval_dataset $G/sft.jsonl --eval_steps 1 --load_best_model_at_end "
                "--metric_for_best_model bleu");
+    expect(2, "metric_for_best_model is \"bleu\"",
+           SFT "--dry_run --eval_dataset $G/sft.jsonl --load_best_model_at_end --metric_for_best_model bleu");
     expect(2, "--eval_strategy epoch needs --eval_dataset", SFT "--eval_strategy epoch");
     expect(2, "load_best_model_at_end needs evaluations", SFT "--load_best_model_at_end");
 }
