@@ -24,18 +24,38 @@ static const stage_result *result_of(const char *stage) {
     return NULL;
 }
 
+/* What a reader must know before the figures. */
+static void print_notices(const pbt_cli *cli, const pbt_report *report) {
+    for (size_t i = 0; i < report->n_warnings; i++)
+        pbt_monitor_message(cli->monitor, 0, "%s", report->warnings[i]);
+    for (size_t a = 0; a < PBT_ARMS; a++)
+        if (report->missing[a])
+            pbt_monitor_message(cli->monitor, 0, "no figures of %s: %s", pbt_arm_names[a],
+                                report->missing[a]);
+}
+
+static pbt_code print_whole(const pbt_cli *cli, const pbt_report *report, pbt_error *error) {
+    pbt_text out = {0};
+    pbt_code code = pbt_report_terminal(report, cli->color, cli->columns, &out, error);
+    if (code == PBT_OK) fputs(pbt_text_string(&out), stdout);
+    fflush(stdout);
+    pbt_text_free(&out);
+    if (code == PBT_OK) print_notices(cli, report);
+    return code;
+}
+
 static pbt_code print_tables(const pbt_cli *cli, const pbt_report *report, const char *only,
                              pbt_error *error) {
     pbt_text out = {0};
     pbt_table *tables;
     size_t n;
+    if (!only) return print_whole(cli, report, error);
     PBT_TRY(pbt_report_tables(report, &tables, &n, error));
     for (size_t i = 0; i < n; i++) {
-        if (!only || (tables[i].name && strcmp(tables[i].name, only) == 0))
+        if (tables[i].name && strcmp(tables[i].name, only) == 0)
             pbt_table_terminal(&tables[i], cli->color, cli->columns, &out);
     }
     pbt_tables_free(tables, n);
-    if (!only) pbt_report_finding(report, &out);
     fputs(pbt_text_string(&out), stdout);
     fflush(stdout);
     pbt_text_free(&out);
@@ -65,6 +85,7 @@ static pbt_code print_summary(const pbt_cli *cli, const pbt_report *report, pbt_
     if (code == PBT_OK) pbt_table_terminal(&table, cli->color, cli->columns, &out);
     pbt_table_free(&table);
     if (code == PBT_OK && out.failed) code = pbt_fail_memory(error, out.length, "a table");
+    if (code == PBT_OK) print_notices(cli, report);
     if (code == PBT_OK) fputs(pbt_text_string(&out), stdout);
     fflush(stdout);
     pbt_text_free(&out);

@@ -4,6 +4,7 @@
 #include "base/hub.h"
 #include "experiment/inputs.h"
 #include "experiment/redo.h"
+#include "experiment/run_provenance.h"
 #include "plan/plan.h"
 
 #include <stdlib.h>
@@ -87,6 +88,7 @@ static pbt_code store_experiment(pbt_run *run, const json_t *settings, const jso
     PBT_TRY(pbt_redo_clear(run->store, &redo, error));
     PBT_TRY(pbt_store_put(run->store, &settings_key, settings, error));
     PBT_TRY(pbt_store_put(run->store, &inputs_key, inputs, error));
+    PBT_TRY(pbt_provenance_put(run->store, &run->experiment, inputs, error));
     PBT_TRY(pbt_store_commit(run->store, error));
     if (found->text.length) tell_accepted(run, found, &redo);
     return pbt_redo_finish(run->store, run->folder, error);
@@ -186,9 +188,10 @@ void pbt_run_close(pbt_run *run) {
 pbt_code pbt_run_open_data(pbt_run *run, pbt_error *error) {
     if (!run->prompts_open) PBT_TRY(pbt_prompts_read(run->experiment.prompts, &run->prompts, error));
     run->prompts_open = true;
-    if (!run->questions_open) PBT_TRY(pbt_question_set_read(&run->experiment, &run->questions, error));
+    if (run->questions_open) return PBT_OK;
+    PBT_TRY(pbt_question_set_read(&run->experiment, &run->questions, error));
     run->questions_open = true;
-    return PBT_OK;
+    return pbt_provenance_put_questions(run->store, &run->questions, error);
 }
 
 static const char *const speaker_names[PBT_SPEAKERS] = {"A", "B", "extractor", "filter"};

@@ -294,6 +294,8 @@ static pbt_code record_result(arm_training *t, double sft_loss, double dpo_loss,
     char hash[20];
     hash_text(t->adapter, hash);
     if (value) json_object_set_new(value, "adapter", json_string(hash));
+    /* As pbt_adapter_save writes it. */
+    if (value) json_object_set_new(value, "adapter_dtype", json_string(pbt_dtype_name(PBT_F32)));
     pbt_artefact_key key = arm_key(t, "summary", "result");
     pbt_code code = pbt_store_put(t->run->store, &key, value, error);
     json_decref(value);

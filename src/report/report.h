@@ -5,9 +5,10 @@
 #ifndef PBT_REPORT_REPORT_H
 #define PBT_REPORT_REPORT_H
 
-#include "report/figures/gather.h"
+#include "report/figures/report_read.h"
 #include "report/page/compare_page.h"
 #include "report/page/finding.h"
+#include "report/page/provenance_table.h"
 #include "report/page/report_json.h"
 #include "report/page/report_page.h"
 #include "report/page/summary_table.h"

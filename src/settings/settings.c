@@ -1,5 +1,7 @@
 #include "settings/settings.h"
 
+#include "base/hub.h"
+
 #include "base/file.h"
 #include "settings/products.h"
 #include "settings/values.h"
@@ -330,6 +332,34 @@ json_t *pbt_experiment_record(const pbt_experiment *experiment) {
     for (size_t i = 0; record && i < pbt_n_setting_keys; i++) {
         if (json_object_set_new(record, pbt_setting_keys[i].name,
                                 pbt_value_record(&pbt_setting_keys[i], experiment)) != 0) {
+            json_decref(record);
+            return NULL;
+        }
+    }
+    return record;
+}
+
+/* The last part of a path; an id of the Hub stays whole. */
+static json_t *name_of(const char *path) {
+    if (pbt_hub_is_id(path) && !pbt_folder_exists(path) && !pbt_file_exists(path)) return json_string(path);
+    size_t end = strlen(path);
+    while (end > 1 && path[end - 1] == '/') end--;
+    size_t begin = end;
+    while (begin > 0 && path[begin - 1] != '/') begin--;
+    return json_stringn(path + begin, end - begin);
+}
+
+json_t *pbt_experiment_public_record(const pbt_experiment *experiment) {
+    json_t *record = pbt_experiment_record(experiment);
+    for (size_t i = 0; record && i < pbt_n_setting_keys; i++) {
+        const setting_key *key = &pbt_setting_keys[i];
+        const char *path = json_string_value(json_object_get(record, key->name));
+        int failed = 0;
+        if (key->free && !pbt_string_starts(key->name, "report."))
+            json_object_del(record, key->name);
+        else if (path && (key->type == KEY_PATH || key->type == KEY_MODEL))
+            failed = json_object_set_new(record, key->name, name_of(path));
+        if (failed) {
             json_decref(record);
             return NULL;
         }

@@ -28,6 +28,9 @@ void pbt_experiment_free(pbt_experiment *experiment);
 json_t *pbt_experiment_record(const pbt_experiment *experiment);
 pbt_code pbt_experiment_from_record(const json_t *record, const char *file, pbt_experiment *experiment,
                                     pbt_error *error);
+/* The record without places and without what results do not depend on: files and models by their names alone,
+ * free keys left out (but those of the report). The same experiment has the same wherever it lies. */
+json_t *pbt_experiment_public_record(const pbt_experiment *experiment);
 /* Adds the defaults of keys that the record does not have and whose names begin with `section` ("": all): it
  * was made before they existed, and what they default to is what was done. */
 pbt_code pbt_experiment_complete(json_t *record, const char *section, pbt_error *error);

@@ -103,6 +103,10 @@ spaced() { tr -s ' ' <<<"$1"; }
 head="$(spaced "$(sed -n 2p "$work/out")")"
 [[ "$head" == *"+→− −→+ overall"* ]] && tr -s ' ' <README.md | grep -qF "$head" || fail "run: not README's table: $(cat "$work/out")"
 [ "$(grep -c '' "$work/out")" -eq 5 ] || fail "run: not one row for base and pbt: $(cat "$work/out")"
+# It says what it is of, and where it lies nowhere.
+grep -q '"question_counts"' "$work/run/report.json" || fail "run: report.json does not say what it is of"
+grep -qE "$work|\"/" "$work/run/report.json" && fail "run: a path in report.json"
+grep -q "only [0-9]* question" "$work/err" || fail "run: no warning of a small test"
 "$pbt" report "$work/run" 2>/dev/null | grep -q "Trees and pairs" || fail "report: the full tables"
 took=$((($(date +%s%N) - began) / 1000000))
 kills=0 there=0 continued=0

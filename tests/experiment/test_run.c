@@ -137,6 +137,49 @@ static void test_interrupted_run_is_the_same(void **state) {
     free(pieces);
 }
 
+/* What a run is made of, as its store keeps it. */
+static char *provenance_of(const char *name) {
+    pbt_run *run;
+    json_t *value, *counts;
+    assert_int_equal(open_it(name, "", NULL, &run), PBT_OK);
+    assert_int_equal(pbt_run_stage(run, "trees", &problem), PBT_OK);
+    pbt_artefact_key key = {"plan", 0, "", "experiment", "provenance"};
+    assert_int_equal(pbt_store_get(run->store, &key, &value, &problem), PBT_OK);
+    key.name = "question_counts";
+    assert_int_equal(pbt_store_get(run->store, &key, &counts, &problem), PBT_OK);
+    char *line = pbt_json_line(counts);
+    assert_string_equal(line, "{\"train\":16,\"dev\":4,\"test\":4}");
+    free(line);
+    line = pbt_json_line(value);
+    json_decref(value);
+    json_decref(counts);
+    pbt_run_close(run);
+    return line;
+}
+
+/* Names, hashes, settings; no places, and nothing that results do not depend on. */
+static void test_provenance(void **state) {
+    (void)state;
+    static const char *const wanted[] = {"\"versions\":[\"",
+                                         "\"agents.a\":{\"name\":\"a\",\"hash\":\"",
+                                         "\"prompts\":{\"name\":\"prompts\",\"hash\":\"",
+                                         "\"file\":{\"name\":\"q.jsonl\",\"hash\":\"",
+                                         "\"dtype\":\"float32\"",
+                                         "\"agents.extractor\":\"b\"",
+                                         "\"trees.a_first\":1",
+                                         "\"report.bootstrap_draws\":2000"};
+    char *first = provenance_of("one"), *second = provenance_of("two"), *again = provenance_of("one");
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        if (!strstr(first, wanted[i])) fail_msg("no %s in %s", wanted[i], first);
+    assert_null(strstr(first, folder));
+    assert_null(strstr(first, "trees.chunk"));
+    assert_string_equal(first, second);
+    assert_string_equal(first, again);
+    free(first);
+    free(second);
+    free(again);
+}
+
 static void note_progress(void *user, const char *task, const char *unit, double done, double total,
                           const char *note) {
     (void)user, (void)task, (void)unit, (void)total, (void)note;
@@ -360,6 +403,7 @@ static void test_show(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_show),
+        cmocka_unit_test_setup_teardown(test_provenance, make_larger_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_interrupted_run_is_the_same, make_larger_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_tree_is_the_unit_of_commit, make_larger_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_answers_are_shown, make_larger_folder, remove_folder),

@@ -210,20 +210,10 @@ static pbt_code read_plan(const json_t *settings, pbt_report *r, pbt_error *erro
     return PBT_OK;
 }
 
-pbt_code pbt_report_read(pbt_store *store, pbt_report *report, pbt_error *error) {
-    *report = (pbt_report){0};
-    json_t *settings;
-    PBT_TRY(
-        pbt_store_get(store, &(pbt_artefact_key){"plan", 0, "", "experiment", "settings"}, &settings, error));
-    if (!settings)
-        return pbt_fail(
-            error, PBT_BAD_INPUT,
-            "the run store holds no experiment; the run was interrupted before it began: run it again");
-    pbt_code code = read_plan(settings, report, error);
-    json_decref(settings);
-    if (code == PBT_OK) code = gather_arms(store, report, error);
-    if (code == PBT_OK) code = gather_counts(store, report, error);
-    return code;
+pbt_code pbt_report_gather(pbt_store *store, const json_t *settings, pbt_report *report, pbt_error *error) {
+    PBT_TRY(read_plan(settings, report, error));
+    PBT_TRY(gather_arms(store, report, error));
+    return gather_counts(store, report, error);
 }
 
 void pbt_report_free(pbt_report *report) {
@@ -232,7 +222,11 @@ void pbt_report_free(pbt_report *report) {
         pbt_details_free(&report->arms[a].details);
         pbt_flips_free(&report->arms[a].flips);
         json_decref(report->arms[a].training);
+        free(report->missing[a]);
     }
+    for (size_t i = 0; i < report->n_warnings; i++) free(report->warnings[i]);
+    free(report->warnings);
+    json_decref(report->provenance);
     free(report->comparisons);
     json_decref(report->trees);
     json_decref(report->reasons);

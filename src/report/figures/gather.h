@@ -31,10 +31,15 @@ typedef struct pbt_report {
     pbt_comparison *comparisons;   /* of arms, measure by measure */
     size_t n_comparisons;
     json_t *trees, *reasons; /* lists of each seed's counts */
+    json_t *provenance;      /* what the report is of (provenance.h); NULL: not recorded */
+    char *missing[PBT_ARMS]; /* why an arm is not present; NULL: it is */
+    char **warnings;         /* [n_warnings]: what a reader must know before the figures (notices.h) */
+    size_t n_warnings, warnings_capacity;
 } pbt_report;
 
-/* Free with pbt_report_free, after an error too. */
-pbt_code pbt_report_read(pbt_store *store, pbt_report *report, pbt_error *error);
+/* Everything but provenance, missing and warnings, into a zeroed report. `settings`: the experiment's record.
+ */
+pbt_code pbt_report_gather(pbt_store *store, const json_t *settings, pbt_report *report, pbt_error *error);
 void pbt_report_free(pbt_report *report);
 
 #endif

@@ -60,6 +60,22 @@ static json_t *finding_json(const pbt_report *report) {
     return value;
 }
 
+/* {arm: why it is not there}. */
+static json_t *missing_json(const pbt_report *report) {
+    json_t *object = json_object();
+    for (size_t a = 0; object && a < PBT_ARMS; a++)
+        if (report->missing[a])
+            json_object_set_new(object, pbt_arm_names[a], json_string(report->missing[a]));
+    return object;
+}
+
+static json_t *warnings_json(const pbt_report *report) {
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < report->n_warnings; i++)
+        json_array_append_new(list, json_string(report->warnings[i]));
+    return list;
+}
+
 json_t *pbt_report_json(const pbt_report *report) {
     json_t *seeds = json_array(), *arms = json_object(), *training = json_object();
     for (size_t s = 0; s < report->n_seeds; s++) json_array_append_new(seeds, json_integer(report->seeds[s]));
@@ -69,10 +85,12 @@ json_t *pbt_report_json(const pbt_report *report) {
         if (json_array_size(report->arms[a].training))
             json_object_set(training, pbt_arm_names[a], report->arms[a].training);
     }
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:O, s:O, s:o}", "experiment", report->experiment,
-                     "finding", finding_json(report), "seeds", seeds, "arms", arms, "flip_analysis",
-                     flips_json(report), "comparisons", comparisons_json(report), "training", training,
-                     "trees", report->trees, "pairs", report->reasons, "paper", pbt_paper_json());
+    return json_pack("{s:s, s:o, s:o, s:O?, s:o, s:o, s:o, s:o, s:o, s:o, s:O, s:O, s:o}", "experiment",
+                     report->experiment, "finding", finding_json(report), "seeds", seeds, "provenance",
+                     report->provenance, "missing", missing_json(report), "warnings", warnings_json(report),
+                     "arms", arms, "flip_analysis", flips_json(report), "comparisons",
+                     comparisons_json(report), "training", training, "trees", report->trees, "pairs",
+                     report->reasons, "paper", pbt_paper_json());
 }
 
 json_t *pbt_compare_json(const pbt_report *reports, const char *const *names, size_t n) {

@@ -9,6 +9,7 @@
 #include "report/page/html.h"
 #include "report/page/measure_drawings.h"
 #include "report/page/page_head.h"
+#include "report/page/provenance_table.h"
 #include "report/page/report_json.h"
 #include "report/page/sections.h"
 #include "report/page/tables.h"
@@ -18,7 +19,51 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void introduction(pbt_page *page) {
+/* What must be known before the figures. */
+static void notices(const pbt_report *r, pbt_text *out) {
+    bool any = r->n_warnings > 0;
+    for (size_t a = 0; a < PBT_ARMS; a++) any = any || r->missing[a];
+    if (!any) return;
+    pbt_text_add(out, "<ul class=\"notices\">\n");
+    for (size_t i = 0; i < r->n_warnings; i++) {
+        pbt_text_add(out, "<li><b>Warning.</b> ");
+        pbt_html_add(out, r->warnings[i]);
+        pbt_text_add(out, "</li>\n");
+    }
+    for (size_t a = 0; a < PBT_ARMS; a++) {
+        if (!r->missing[a]) continue;
+        pbt_text_addf(out, "<li><b>No figures of %s:</b> ", pbt_arm_names[a]);
+        pbt_html_add(out, r->missing[a]);
+        pbt_text_add(out, ".</li>\n");
+    }
+    pbt_text_add(out, "</ul>\n");
+}
+
+/* What the report is of, folded; the first lines of it stand in the summary. */
+static pbt_code provenance(pbt_page *page) {
+    pbt_text settings = {0};
+    pbt_table table;
+    pbt_code code = pbt_provenance_table(page->report, &table, page->error);
+    if (code == PBT_OK) {
+        pbt_text_add(page->out, "<details class=\"provenance\"><summary>What this report is of: ");
+        for (size_t row = 0; row < table.n_rows && row < 3; row++)
+            pbt_html_addf(page->out, "%s%s %s", row ? " · " : "", table.rows[row][0], table.rows[row][1]);
+        pbt_text_add(page->out, table.n_rows ? "</summary>\n" : "not recorded</summary>\n");
+        pbt_html_table(page->out, &table);
+        pbt_provenance_settings(page->report, &settings);
+        if (settings.length) {
+            pbt_text_add(page->out, "<details><summary>Settings</summary>\n<pre>");
+            pbt_html_add(page->out, settings.data);
+            pbt_text_add(page->out, "</pre></details>\n");
+        }
+        pbt_text_add(page->out, "</details>\n");
+    }
+    pbt_text_free(&settings);
+    pbt_table_free(&table);
+    return code;
+}
+
+static pbt_code introduction(pbt_page *page) {
     const pbt_report *r = page->report;
     pbt_text *out = page->out, finding = {0};
     pbt_text_add(out, "<header class=\"top\"><p class=\"kicker\">Persuasion-balanced training</p>\n<h1>");
@@ -37,7 +82,11 @@ static void introduction(pbt_page *page) {
     for (size_t a = 0; a < PBT_ARMS; a++)
         if (r->arms[a].present)
             pbt_text_addf(out, " <span class=\"chip %s\">%s</span>", pbt_arm_styles[a], pbt_arm_names[a]);
-    pbt_text_add(out, "</p></header>\n");
+    pbt_text_add(out, "</p>\n");
+    notices(r, out);
+    PBT_TRY(provenance(page));
+    pbt_text_add(out, "</header>\n");
+    return PBT_OK;
 }
 
 static void navigation(pbt_page *page, const pbt_table *tables, size_t n, bool talks, bool debates) {
@@ -53,7 +102,9 @@ static void foot(pbt_page *page, const char *nonce) {
         page->out,
         "</main>\n<footer><h2>How to read the figures</h2>\n<p>Everything is percent%s. Brackets hold "
         "95%% intervals: questions are drawn with replacement, %zu times, the items of all seeds "
-        "together, so that they say how much depends on which questions were asked. n counts judged "
+        "together, so that they say how much depends on which questions were asked; where all questions "
+        "agree, they are "
+        "Wilson's. n counts judged "
         "items%s. Where answers could not be read, their share stands in the cell (unread); where nothing is "
         "said "
         "of it, it is 0.0%%. The paper is Stengel-Eskin, Hase and Bansal, <cite>Teaching Models to Balance "
@@ -95,7 +146,7 @@ static pbt_code body(pbt_page *page, const pbt_table *tables, size_t n) {
     bool talks, debates;
     PBT_TRY(has_items(page, &talks));
     PBT_TRY(has_trees(page, &debates));
-    introduction(page);
+    PBT_TRY(introduction(page));
     navigation(page, tables, n, talks, debates);
     pbt_text_add(page->out, "<main>\n");
     pbt_page_keys(page);
