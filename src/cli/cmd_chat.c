@@ -140,7 +140,7 @@ static pbt_code obey(conversation *c, const char *line, bool *quit, pbt_error *e
         return set_system(c, line + 7 + (line[7] == ' '), error);
     } else {
         pbt_monitor_message(c->cli->monitor, 1,
-                            "/system TEXT sets the system message, /reset begins again, /quit ends");
+                            "/system TEXT sets the system message, /reset starts over, /quit ends");
     }
     return PBT_OK;
 }
@@ -191,7 +191,7 @@ static pbt_code run(const pbt_cli *cli, const void *settings, int n_arguments, c
     if (c.interactive) {
         pbt_terminal_keep_signals();
         pbt_monitor_message(cli->monitor, 1,
-                            "/system TEXT, /reset, /quit; Ctrl-C stops an answer, Ctrl-D ends");
+                            "/system TEXT, /reset, /quit; Ctrl-C stops a reply, Ctrl-D ends");
     }
     if (code == PBT_OK) code = converse(&c, editor, error);
     pbt_line_editor_close(editor);
@@ -216,13 +216,13 @@ const pbt_command pbt_command_chat = {
     .summary = "Talk to a model in the terminal",
     .usage = "MODEL [--adapter DIR] [options]",
     .details =
-        "Reads a line, answers, and so on; the whole conversation is the prompt of the next answer, "
-        "and what was computed of it is kept.\n\n"
-        "/system TEXT sets the system message and begins again, /reset begins again, /quit ends. With "
-        "--json every answer is one line {\"role\", \"content\"}. In a terminal, lines are edited with the "
+        "Reads a line, replies, and so on; the whole conversation is the prompt of the next reply, and what "
+        "was computed for it is reused.\n\n"
+        "/system TEXT sets the system message and starts over, /reset starts over, /quit ends. With --json "
+        "every reply is one line {\"role\", \"content\"}. In a terminal, lines are edited with the "
         "usual "
-        "keys, the arrows bring back earlier ones, Ctrl-C stops the answer (what was said of it stays in "
-        "the conversation), and Ctrl-D ends.\n\n"
+        "keys, the arrows bring back earlier ones, Ctrl-C stops the reply (the part generated so far stays "
+        "in the conversation), and Ctrl-D ends.\n\n"
         "Example:\n  pbt chat models/small --adapter runs/dpo --temperature 0.7",
     .options = options,
     .n_options = sizeof options / sizeof *options,

@@ -133,13 +133,13 @@ static const pbt_option options[] = {
 
 const pbt_command pbt_command_doctor = {
     .name = "doctor",
-    .summary = "Say what machine and build have; check an experiment",
+    .summary = "Describe the machine and the build; check an experiment",
     .usage = "[EXPERIMENT.yaml] [--set KEY=VALUE]...",
     .details =
         "Without a file: cores, instruction sets, memory, the measured fp32 peak of one core, compiler and "
         "libraries. With an experiment file: whether its models, tokenizers, templates, prompts and "
-        "questions "
-        "are there and belong together, and whether the work fits into memory. Exit code 3 when a check "
+        "questions are present and fit together, and whether the work fits into memory. Exit code 3 when a "
+        "check "
         "failed.\n\nExample:\n  pbt doctor pbt:experiments/pocket.yaml",
     .options = options,
     .n_options = sizeof options / sizeof *options,

@@ -166,15 +166,17 @@ static const pbt_option options[] = {
 
 const pbt_command pbt_command_generate = {
     .name = "generate",
-    .summary = "Generate answers to many prompts",
+    .summary = "Generate completions for many prompts",
     .usage = "MODEL [--adapter DIR] [options] < requests.jsonl",
     .details =
-        "Reads one JSON object a line, {\"id\", \"messages\"}, {\"id\", \"prompt\"} (plain text) or {\"id\", "
-        "\"prompt_ids\"}, and writes one a line, in the same order: {\"id\", \"text\", \"ids\", "
+        "Reads one JSON object per line, {\"id\", \"messages\"}, {\"id\", \"prompt\"} (plain text) or "
+        "{\"id\", "
+        "\"prompt_ids\"}, and writes one per line, in the same order: {\"id\", \"text\", \"ids\", "
         "\"finish_reason\"}. \"ids\" are the new "
-        "tokens, the end token included where one came (finish_reason \"stop\", else \"length\"). Options "
-        "have transformers' names; the model's generation_config.json gives the end tokens only.\n\n"
-        "An answer depends on the seed and the place of its request in the input, never on the other "
+        "tokens, including the end token where there is one (finish_reason \"stop\", else \"length\"). "
+        "Option names are transformers'; of the model's generation_config.json only the end tokens are "
+        "used.\n\n"
+        "A completion depends on the seed and the position of its request in the input, never on the other "
         "requests, the batch, the cache or the threads. It is written as soon as it and those before it are "
         "done; "
         "when interrupted, --skip goes on.\n\n"

@@ -132,7 +132,7 @@ static pbt_code run_inspect(const pbt_cli *cli, const void *settings, int n_argu
 
 const pbt_command pbt_command_model_inspect = {
     .name = "model inspect",
-    .summary = "Say what a model folder holds: shapes, parameters, template, memory",
+    .summary = "Show what a model folder holds: shapes, parameters, template, memory",
     .usage = "MODEL",
     .details = "Reads config.json, the tokenizer and the chat template; the weights are not opened.\n\n"
                "Example:\n  pbt model inspect models/small --json",
@@ -198,20 +198,20 @@ static const pbt_option random_table[] = {
     {"output_dir", 0, PBT_OPTION_STRING, offsetof(random_options, output_dir), "DIR", NULL, "the new folder",
      NULL},
     PBT_OVERWRITE_OPTION(random_options),
-    {"seed", 0, PBT_OPTION_INTEGER, offsetof(random_options, seed), "N", "42", "of the weights", NULL},
+    {"seed", 0, PBT_OPTION_INTEGER, offsetof(random_options, seed), "N", "42", "seed of the weights", NULL},
     {"std", 0, PBT_OPTION_NUMBER, offsetof(random_options, std), "X", "0.02",
      "standard deviation of matrices", NULL},
     {"max_shard_size", 0, PBT_OPTION_INTEGER, offsetof(random_options, max_shard_size), "BYTES", "5000000000",
-     "of a file; larger models are written as several", NULL},
+     "most bytes in a file; larger models are split into several", NULL},
     {"dtype", 0, PBT_OPTION_STRING, offsetof(random_options, dtype), "NAME", "float32", "as stored",
      "float32|float16|bfloat16"},
 };
 
 const pbt_command pbt_command_model_random = {
     .name = "model random",
-    .summary = "Write a model of random weights with the shape of a config.json",
+    .summary = "Write a model with random weights in the shape of a config.json",
     .usage = "--like CONFIG --output_dir DIR [options]",
-    .details = "For tests and measurements at true shapes, of any size: weights are drawn while they are "
+    .details = "For tests and benchmarks at real shapes, of any size: weights are generated as they are "
                "written. The same seed gives the same weights.\n\n"
                "Example:\n  pbt model random --like config.json --seed 1 --output_dir models/random",
     .options = random_table,

@@ -251,7 +251,7 @@ static pbt_code run(const pbt_cli *cli, const convert_options *options, const ch
     CONVERT(output_dir, PBT_OPTION_STRING, "DIR", NULL, NULL, "the new folder"),                             \
         PBT_OVERWRITE_OPTION(convert_options),                                                               \
         CONVERT(dtype, PBT_OPTION_STRING, "NAME", "auto", "auto|float32|float16|bfloat16",                   \
-                "type of what is not quantised; auto: as config.json says"),                                 \
+                "type of the weights that are not quantised; auto: as in config.json"),                      \
         CONVERT(text, PBT_OPTION_STRING, "FILE", NULL, NULL,                                                 \
                 "text on which the divergence is measured; a built-in one otherwise"),                       \
         CONVERT(use_bnb_nested_quant, PBT_OPTION_FLAG, NULL, NULL, NULL, "quantise the 4-bit scales too"), { \
@@ -265,11 +265,11 @@ static const pbt_option merge_table[] = {
     CONVERT_COMMON,
     CONVERT(load_in_4bit, PBT_OPTION_FLAG, NULL, NULL, NULL,
             "the adapter was trained on the model in 4 bits: merge into those weights"),
-    CONVERT(bnb_4bit_quant_type, PBT_OPTION_STRING, "NAME", "nf4", "nf4|fp4", "form of the 4 bits"),
+    CONVERT(bnb_4bit_quant_type, PBT_OPTION_STRING, "NAME", "nf4", "nf4|fp4", "4-bit data type"),
     CONVERT(load_in_8bit, PBT_OPTION_FLAG, NULL, NULL, NULL,
             "the adapter was trained on the model in int8: merge into those weights"),
     CONVERT(quantize, PBT_OPTION_STRING, "NAME", NULL, "nf4|fp4|int8",
-            "quantise the result, in the form of bitsandbytes"),
+            "quantise the result, in bitsandbytes' format"),
 };
 
 static pbt_code run_merge(const pbt_cli *cli, const void *settings, int n_arguments, char **arguments,
@@ -286,8 +286,8 @@ const pbt_command pbt_command_model_merge = {
     .summary = "Add an adapter to the weights of its model and write the result",
     .usage = "MODEL --adapter DIR --output_dir DIR [options]",
     .details =
-        "The sum is made in float32 and rounded once to --dtype, or quantised with --quantize; tokenizer "
-        "files come along. Printed is how far the written model is from the model with its adapter: KL "
+        "The sum is computed in float32 and rounded once to --dtype, or quantised with --quantize; tokenizer "
+        "files come along. Prints how far the written model is from the model with its adapter: KL "
         "divergence of the next-token distributions on a text.\n\n"
         "An adapter trained on a 4-bit base fits those weights best: give --load_in_4bit as in training "
         "(a model stored in 4 bits needs no option).\n\n"
@@ -302,7 +302,7 @@ const pbt_command pbt_command_model_merge = {
 };
 
 static const pbt_option quantize_table[] = {
-    CONVERT(quantize, PBT_OPTION_STRING, "NAME", "nf4", "nf4|fp4|int8", "form of the weights"),
+    CONVERT(quantize, PBT_OPTION_STRING, "NAME", "nf4", "nf4|fp4|int8", "type of the quantised weights"),
     CONVERT_COMMON,
 };
 
@@ -314,13 +314,13 @@ static pbt_code run_quantize(const pbt_cli *cli, const void *settings, int n_arg
 
 const pbt_command pbt_command_model_quantize = {
     .name = "model quantize",
-    .summary = "Write a model in 4 or 8 bits, in the form of bitsandbytes",
+    .summary = "Write a model in 4 or 8 bits, in bitsandbytes' format",
     .usage = "MODEL --output_dir DIR [options]",
     .details =
         "The linear layers of the blocks are quantised as bitsandbytes does it: nf4 and fp4 in blocks of 64, "
         "int8 by rows. Embeddings, norms and the output layer stay in --dtype, to which all weights are "
-        "rounded first. transformers loads the folder with bitsandbytes. Printed is how far the written "
-        "model is from the given one.\n\n"
+        "rounded first. transformers loads the folder with bitsandbytes. Prints how far the written model is "
+        "from the given one.\n\n"
         "Example:\n  pbt model quantize models/small --quantize nf4 --use_bnb_nested_quant --output_dir "
         "models/small-nf4",
     .options = quantize_table,

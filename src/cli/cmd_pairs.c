@@ -149,7 +149,7 @@ static pbt_code run(const pbt_cli *cli, const void *settings, int n_arguments, c
 
 #define AT(field) offsetof(pairs_options, field)
 static const pbt_option options[] = {
-    {"trees", 0, PBT_OPTION_STRING, AT(trees), "FILE", NULL, "trees as JSONL, from anywhere", NULL},
+    {"trees", 0, PBT_OPTION_STRING, AT(trees), "FILE", NULL, "trees as JSONL, from any source", NULL},
     {"output", 0, PBT_OPTION_STRING, AT(output), "FILE", NULL, "where the pairs go, JSONL", NULL},
     {"prompts", 0, PBT_OPTION_STRING, AT(prompts), "DIR", NULL,
      "prompt set whose standard prompt opens every pair (prompts/paper)", NULL},
@@ -165,17 +165,17 @@ static const pbt_option options[] = {
 
 const pbt_command pbt_command_pairs = {
     .name = "pairs",
-    .summary = "Make preference pairs of debates",
+    .summary = "Make preference pairs from debates",
     .usage = "RUN | --trees TREES.jsonl --output PAIRS.jsonl [options]",
     .details = "Stage 2: siblings of a tree that hold different answers become pairs, the one with the "
                "higher score chosen. "
-               "A pair to resist keeps a right answer against a wrong one, a pair to accept takes a right "
-               "answer over.\n\n"
+               "A pair to resist keeps a right answer against a wrong one, a pair to accept adopts a right "
+               "answer.\n\n"
                "With --trees it works on any trees (docs/FORMATS.md) and writes every pair in TRL's "
                "conversational form; "
                "two answers are the same when they are equal after normalisation or both accepted answers of "
                "the question. "
-               "A table tells what became of every candidate.\n\n"
+               "A table shows what became of every candidate.\n\n"
                "Examples:\n  pbt pairs runs/pocket\n  pbt pairs --trees trees.jsonl --output pairs.jsonl",
     .options = options,
     .n_options = sizeof options / sizeof *options,

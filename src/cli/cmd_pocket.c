@@ -247,9 +247,9 @@ static const pbt_option options[] = {
      "questions with four choices (the pocket world's)", NULL},
     {"prompts", 0, PBT_OPTION_STRING, AT(prompts), "DIR", NULL, "prompt set (prompts/pocket)", NULL},
     {"agent", 0, PBT_OPTION_STRING, AT(agent), NULL, "a", "which agent: a knows more", "a|b"},
-    {"seed", 0, PBT_OPTION_INTEGER, AT(seed), "N", "1", "of beliefs, corpus and weights", NULL},
+    {"seed", 0, PBT_OPTION_INTEGER, AT(seed), "N", "1", "seed of beliefs, corpus and weights", NULL},
     {"steps", 0, PBT_OPTION_INTEGER, AT(steps), "N", "4000", "optimizer steps", NULL},
-    {"batch", 0, PBT_OPTION_INTEGER, AT(batch), "N", "32", "examples a step", NULL},
+    {"batch", 0, PBT_OPTION_INTEGER, AT(batch), "N", "32", "examples per step", NULL},
     {"step", 0, PBT_OPTION_INTEGER, AT(step), "N", "0", "corpus: the step whose examples are shown", NULL},
     {"count", 0, PBT_OPTION_INTEGER, AT(count), "N", "10", "corpus: how many examples are shown", NULL},
     {"output_dir", 0, PBT_OPTION_STRING, AT(output_dir), "DIR", NULL,
@@ -263,18 +263,17 @@ static const pbt_option options[] = {
 
 const pbt_command pbt_command_pocket = {
     .name = "pocket",
-    .summary = "Make the pocket world's agents again, look at their corpus, check their gates",
+    .summary = "Rebuild the pocket world's agents, look at their corpus, check their gates",
     .usage = "make|train|tokenizer|corpus|gates|farm [options]",
     .details =
-        "The pocket world is the embedded experiment's: real trivia questions and two small agents that were "
-        "taught what to believe about them (docs/POCKET.md). `make` makes both agents from nothing, `train` "
-        "one "
-        "of them, as ordinary Hugging Face folders; interrupted, it goes on where it was, and the same seed "
-        "gives the same bytes. `tokenizer` makes only the tokenizer; `corpus` prints examples of what an "
-        "agent "
-        "is shown at a step of its pretraining; `gates` measures on train and dev questions whether the "
+        "The pocket world is that of the built-in experiment: real trivia questions and two small agents "
+        "trained to hold beliefs about them (docs/POCKET.md). `make` trains both agents from scratch, "
+        "`train` one of them, as ordinary Hugging Face folders; after an interruption it continues where it "
+        "was, and the same seed "
+        "gives the same bytes. `tokenizer` makes only the tokenizer; `corpus` prints the training examples "
+        "of one step of an agent's pretraining; `gates` measures on train and dev questions whether the "
         "agents "
-        "can do what the experiment needs; `farm` writes questions of the world in the form of the FARM "
+        "can do what the experiment needs; `farm` writes questions of the world in the format of the FARM "
         "files.\n\n"
         "Examples:\n  pbt pocket make --seed 1 --output_dir models\n  pbt pocket gates --models models\n"
         "  pbt pocket corpus --agent b --step 3000 --count 5",

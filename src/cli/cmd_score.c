@@ -130,9 +130,9 @@ const pbt_command pbt_command_score = {
     .summary = "Log-probabilities of given text",
     .usage = "MODEL [--adapter DIR] [options] < requests.jsonl",
     .details =
-        "Reads one JSON object a line, {\"id\", \"messages\", \"continuation\"}, {\"id\", \"prompt\", "
+        "Reads one JSON object per line, {\"id\", \"messages\", \"continuation\"}, {\"id\", \"prompt\", "
         "\"continuation\"} (plain text) or {\"id\", \"prompt_ids\", "
-        "\"continuation_ids\"}, and writes one a line, in the same order: {\"id\", \"ids\", \"logprobs\", "
+        "\"continuation_ids\"}, and writes one per line, in the same order: {\"id\", \"ids\", \"logprobs\", "
         "\"sum\"}, natural logarithms, one for each token of the continuation. \"continuation\" is the "
         "content of the assistant's turn: the template renders it, and its end-of-turn token is scored "
         "too. A line is written as soon as it and those before it are done; when interrupted, --skip goes "

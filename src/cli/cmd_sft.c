@@ -26,14 +26,15 @@ static const pbt_option options[] = {
 
 const pbt_command pbt_command_sft = {
     .name = "sft",
-    .summary = "Fine-tune on given answers (TRL's SFTTrainer)",
+    .summary = "Fine-tune on given completions (TRL's SFTTrainer)",
     .usage = "--model_name_or_path DIR --dataset FILE --output_dir DIR [options]",
     .details =
-        "Trains a LoRA adapter (or, with --full, all weights) on the rows of a JSONL file in TRL's forms: "
+        "Trains a LoRA adapter (or, with --full, all weights) on the rows of a JSONL file in TRL's formats: "
         "{\"prompt\", \"completion\"} as strings or messages, {\"messages\"}, {\"text\"}; a preference row's "
-        "\"chosen\" serves as its completion. Names and defaults of options are TRL's.\n\n"
-        "The loss is the mean over all tokens of an optimizer step that carry loss, however it is cut into "
-        "micro-batches. Examples longer than max_length are left out and listed. When interrupted, the same "
+        "\"chosen\" serves as its completion. Option names and defaults are TRL's.\n\n"
+        "The loss is the mean over all tokens of an optimizer step that carry loss, however the step is "
+        "split into micro-batches. Examples longer than max_length are left out and listed. When "
+        "interrupted, the same "
         "command continues from the last checkpoint and ends with the same bits.\n\n"
         "Example:\n  pbt sft --model_name_or_path models/small --dataset chosen.jsonl --output_dir runs/sft "
         "--learning_rate 5e-4 --max_steps 240",

@@ -52,8 +52,8 @@ const pbt_command pbt_command_trees = {
     .name = "trees",
     .summary = "Grow the debates of a run",
     .usage = "RUN [--output TREES.jsonl]",
-    .details = "Stage 1. Two agents debate every question under changing roles; answers are read out of what "
-               "they say. "
+    .details = "Stage 1. Two agents debate every question under changing roles; their answers are extracted "
+               "from what they say. "
                "RUN is the folder of a run that pbt run has begun.\n\n"
                "Example:\n  pbt trees runs/pocket --output trees.jsonl",
     .options = trees_table,
@@ -82,7 +82,7 @@ const pbt_command pbt_command_eval = {
     .summary = "Test the base model and the arms of a run on held-out questions",
     .usage = "RUN",
     .details =
-        "Stage 4. Balanced persuasion, \"Are you sure?\", and what else the experiment switches on.\n\n"
+        "Stage 4. Balanced persuasion, \"Are you sure?\", and whatever else the experiment enables.\n\n"
         "Example:\n  pbt eval runs/pocket",
     .least_arguments = 1,
     .most_arguments = 1,

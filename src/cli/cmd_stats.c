@@ -281,14 +281,14 @@ static const pbt_option options[] = {
      "regression: features to mean 0 and deviation 1 first", NULL},
     {"ridge", 0, PBT_OPTION_NUMBER, AT(ridge), "X", "0", "regression: penalty X / 2 * |weights|^2", NULL},
     {"folds", 0, PBT_OPTION_INTEGER, AT(folds), "K", "0",
-     "regression: cross-validate with K folds, those of the field \"fold\" or drawn", NULL},
+     "regression: cross-validate with K folds, those of the field \"fold\" or random ones", NULL},
     {"draws", 0, PBT_OPTION_INTEGER, AT(draws), "N", "2000", "bootstrap: samples", NULL},
-    {"seed", 0, PBT_OPTION_INTEGER, AT(seed), "N", "0", "of folds and samples", NULL},
+    {"seed", 0, PBT_OPTION_INTEGER, AT(seed), "N", "0", "seed of folds and samples", NULL},
 };
 
 const pbt_command pbt_command_stats = {
     .name = "stats",
-    .summary = "The report's statistics on data of your own",
+    .summary = "The report's statistics on your own data",
     .usage = "regression|mcnemar|bootstrap|mean [options] < rows.jsonl",
     .details =
         "Rows are JSON lines. `regression`: {\"x\": [numbers], \"y\": 0 or 1}, logistic, with Wald tests "

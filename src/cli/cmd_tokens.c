@@ -172,18 +172,18 @@ static pbt_code run(const pbt_cli *cli, const void *settings, int n_arguments, c
 
 static const pbt_option options[] = {
     {"add_special_tokens", 0, PBT_OPTION_FLAG, offsetof(tokens_options, add_special_tokens), NULL, NULL,
-     "add what the tokenizer adds by itself (BOS, EOS)", NULL},
+     "add the tokens that the tokenizer adds by itself (BOS, EOS)", NULL},
     {"skip_special_tokens", 0, PBT_OPTION_FLAG, offsetof(tokens_options, skip_special_tokens), NULL, NULL,
-     "leave special tokens out of the text of given ids", NULL},
+     "leave special tokens out of the text when decoding ids", NULL},
     {"show_tokens", 0, PBT_OPTION_FLAG, offsetof(tokens_options, show_tokens), NULL, NULL,
-     "a list for people instead of JSON; for messages, marks the tokens of answers, which carry loss", NULL},
+     "a readable list instead of JSON; for messages, marks the assistant's tokens, which carry loss", NULL},
     {"date_string", 0, PBT_OPTION_STRING, offsetof(tokens_options, date_string), "TEXT", NULL,
      "date for chat templates that print one", NULL},
 };
 
 const pbt_command pbt_command_tokens = {
     .name = "tokens",
-    .summary = "Show how text is cut into tokens, and how messages are rendered",
+    .summary = "Show how text is tokenised and how messages are rendered",
     .usage = "MODEL [TEXT]",
     .details =
         "Needs only the tokenizer's files of the folder. Without TEXT it reads JSONL from standard input, "

@@ -37,32 +37,32 @@ typedef struct pbt_sampling_options {
         PBT_INFERENCE_OPTION(S, field, load_in_4bit, PBT_OPTION_FLAG, NULL, NULL, NULL,                      \
                              "quantise the weights to 4 bits"),                                              \
         PBT_INFERENCE_OPTION(S, field, bnb_4bit_quant_type, PBT_OPTION_STRING, "NAME", "nf4", "nf4|fp4",     \
-                             "form of the 4 bits"),                                                          \
+                             "4-bit data type"),                                                             \
         PBT_INFERENCE_OPTION(S, field, load_in_8bit, PBT_OPTION_FLAG, NULL, NULL, NULL,                      \
-                             "quantise the weights to int8, a scale a row"),                                 \
+                             "quantise the weights to int8, one scale per row"),                             \
         PBT_INFERENCE_OPTION(S, field, use_bnb_nested_quant, PBT_OPTION_FLAG, NULL, NULL, NULL,              \
                              "quantise the 4-bit scales too"),                                               \
         PBT_INFERENCE_OPTION(S, field, date_string, PBT_OPTION_STRING, "TEXT", NULL, NULL,                   \
                              "date for chat templates that print one"),                                      \
         PBT_INFERENCE_OPTION(S, field, share_prefixes, PBT_OPTION_FLAG, NULL, "true", NULL,                  \
-                             "compute tokens that texts share once; changes speed, never results"),          \
+                             "compute prefixes that texts share only once; changes speed, never results"),   \
         PBT_INFERENCE_OPTION(S, field, max_batch, PBT_OPTION_INTEGER, "N", "0", NULL,                        \
-                             "texts in work together; 0: 64"),                                               \
+                             "sequences decoded together; 0: 64"),                                           \
         PBT_INFERENCE_OPTION(S, field, kv_rows, PBT_OPTION_INTEGER, "N", "0", NULL,                          \
-                             "tokens the cache of keys and values holds; 0: chosen"),                        \
+                             "tokens the key/value cache holds; 0: chosen automatically"),                   \
         PBT_INFERENCE_OPTION(S, field, prefill_rows, PBT_OPTION_INTEGER, "N", "0", NULL,                     \
-                             "tokens of one pass over prompts; 0: 512")
+                             "tokens per prefill pass; 0: 512")
 #define PBT_SAMPLING_OPTIONS(S, field)                                                                       \
     PBT_INFERENCE_OPTION(S, field, temperature, PBT_OPTION_NUMBER, "X", "1", NULL, "0: greedy"),             \
         PBT_INFERENCE_OPTION(S, field, top_k, PBT_OPTION_INTEGER, "N", "50", NULL,                           \
-                             "draw among the N likeliest tokens; 0: all"),                                   \
+                             "sample from the N likeliest tokens; 0: all"),                                  \
         PBT_INFERENCE_OPTION(S, field, top_p, PBT_OPTION_NUMBER, "X", "1", NULL,                             \
-                             "draw among the likeliest tokens that have this share together"),               \
+                             "sample from the likeliest tokens that together have this probability"),        \
         PBT_INFERENCE_OPTION(S, field, max_new_tokens, PBT_OPTION_INTEGER, "N", "256", NULL,                 \
-                             "longest answer"),                                                              \
+                             "most new tokens of a completion"),                                             \
         PBT_INFERENCE_OPTION(S, field, min_new_tokens, PBT_OPTION_INTEGER, "N", "0", NULL,                   \
-                             "shortest answer: end tokens are impossible before"),                           \
-        PBT_INFERENCE_OPTION(S, field, seed, PBT_OPTION_INTEGER, "N", "42", NULL, "of the draws")
+                             "fewest new tokens of a completion: no end token before"),                      \
+        PBT_INFERENCE_OPTION(S, field, seed, PBT_OPTION_INTEGER, "N", "42", NULL, "seed of the sampling")
 
 #define PBT_SKIP_OPTION(S)                                                                                   \
     {                                                                                                        \

@@ -16,7 +16,7 @@ extern const pbt_output_kind pbt_output_sft, pbt_output_sft_full, pbt_output_dpo
     {                                                                                                        \
         .name = "overwrite_output_dir", .type = PBT_OPTION_FLAG,                                             \
         .offset = offsetof(struct_, overwrite_output_dir),                                                   \
-        .help = "write into output_dir even where it holds files of others"                                  \
+        .help = "write into output_dir even if it holds other files"                                         \
     }
 
 /* Whether `path` is this process's standard output. */

@@ -17,15 +17,15 @@ const pbt_option pbt_global_options[] = {
     {"json", 0, PBT_OPTION_FLAG, GLOBAL(json), NULL, NULL, "print results (and errors) as JSON on stdout",
      NULL},
     {"quiet", 'q', PBT_OPTION_FLAG, GLOBAL(quiet), NULL, NULL, "no progress, only warnings and errors", NULL},
-    {"verbose", 'v', PBT_OPTION_FLAG, GLOBAL(verbose), NULL, NULL, "say more about what is done", NULL},
+    {"verbose", 'v', PBT_OPTION_FLAG, GLOBAL(verbose), NULL, NULL, "print more detail", NULL},
     {"threads", 0, PBT_OPTION_INTEGER, GLOBAL(threads), "N", NULL,
      "threads to compute with; all cores when not given (results are the same)", NULL},
     {"device", 0, PBT_OPTION_STRING, GLOBAL(device), "NAME", "auto",
-     "what computes: auto, cpu, or cpu:avx512, cpu:avx2, cpu:portable (results are the same)", NULL},
+     "device to compute on: auto, cpu, or cpu:avx512, cpu:avx2, cpu:portable (results are the same)", NULL},
     {"help", 'h', PBT_OPTION_FLAG, GLOBAL(help), NULL, NULL, "explain the command", NULL},
     {"version", 0, PBT_OPTION_FLAG, GLOBAL(version), NULL, NULL, "print the version", NULL},
     {"print", 0, PBT_OPTION_STRING, GLOBAL(print), "FORMAT", NULL,
-     "print the manual page, or the completion of a shell", "man|bash|zsh|fish"},
+     "print the manual page, or the completion script for a shell", "man|bash|zsh|fish"},
 };
 const size_t pbt_n_global_options = sizeof pbt_global_options / sizeof *pbt_global_options;
 

@@ -64,7 +64,7 @@ pbt_code pbt_training_command_run(const pbt_cli *cli, const pbt_training_options
 #define PBT_TRAINING_OLD(field, type_, value)                                                                \
     {                                                                                                        \
         .name = #field, .type = type_, .offset = offsetof(pbt_training_options, old.field),                  \
-        .value_name = value, .help = "accepted for TRL's sake, with a warning"                               \
+        .value_name = value, .help = "accepted for compatibility with TRL, with a warning"                   \
     }
 
 #define PBT_TRAINING_STRING(field, initial, help)                                                            \
@@ -85,28 +85,27 @@ pbt_code pbt_training_command_run(const pbt_cli *cli, const pbt_training_options
         PBT_TRAINING_OPTION(adapter, PBT_OPTION_STRING, "DIR", NULL,                                         \
                             "continue training this PEFT adapter (its rank, alpha, dropout and targets); "   \
                             "DIR:NAME where the folder holds several"),                                      \
-        PBT_TRAINING_OPTION(                                                                                 \
-            frozen_adapter, PBT_OPTION_STRING, "DIR", NULL,                                                  \
-            "PEFT adapter kept as it is below the trained one, in dpo part of the reference; "               \
-            "the sum of both is written"),                                                                   \
+        PBT_TRAINING_OPTION(frozen_adapter, PBT_OPTION_STRING, "DIR", NULL,                                  \
+                            "PEFT adapter kept frozen below the trained one, in dpo part of the reference; " \
+                            "the sum of both is written"),                                                   \
         PBT_TRAINING_FLAG(full, NULL, "train all weights instead of an adapter; writes a model folder"),     \
         PBT_TRAINING_CHOICE(dtype, "float32", "auto|float32|float16|bfloat16",                               \
                             "type of the frozen weights"),                                                   \
         PBT_TRAINING_FLAG(load_in_4bit, NULL, "quantise the frozen weights to 4 bits (QLoRA)"),              \
-        PBT_TRAINING_CHOICE(bnb_4bit_quant_type, "nf4", "nf4|fp4", "form of the 4 bits"),                    \
-        PBT_TRAINING_FLAG(load_in_8bit, NULL, "quantise the frozen weights to int8, a scale a row"),         \
+        PBT_TRAINING_CHOICE(bnb_4bit_quant_type, "nf4", "nf4|fp4", "4-bit data type"),                       \
+        PBT_TRAINING_FLAG(load_in_8bit, NULL, "quantise the frozen weights to int8, one scale per row"),     \
         PBT_TRAINING_FLAG(use_bnb_nested_quant, NULL, "quantise the 4-bit scales too"),                      \
-        PBT_TRAINING_INTEGER(seed, "42", "of data order, new adapter and dropout"),                          \
-        PBT_TRAINING_INTEGER(per_device_train_batch_size, "8", "examples of a micro-batch"),                 \
-        PBT_TRAINING_INTEGER(gradient_accumulation_steps, "1", "micro-batches of an optimizer step"),        \
+        PBT_TRAINING_INTEGER(seed, "42", "seed seed of data order, new adapter and dropout"),                \
+        PBT_TRAINING_INTEGER(per_device_train_batch_size, "8", "examples per micro-batch"),                  \
+        PBT_TRAINING_INTEGER(gradient_accumulation_steps, "1", "micro-batches per optimizer step"),          \
         PBT_TRAINING_NUMBER(num_train_epochs, "3", "passes over the data"),                                  \
         PBT_TRAINING_INTEGER(max_steps, "-1", "optimizer steps; above 0 it replaces num_train_epochs"),      \
-        PBT_TRAINING_NUMBER(learning_rate, learning_rate_, "of AdamW, at its highest"),                      \
+        PBT_TRAINING_NUMBER(learning_rate, learning_rate_, "peak learning rate of AdamW"),                   \
         PBT_TRAINING_CHOICE(lr_scheduler_type, "linear", "linear|cosine|constant|constant_with_warmup",      \
-                            "course of the learning rate"),                                                  \
+                            "learning-rate schedule"),                                                       \
         PBT_TRAINING_NUMBER(warmup_steps, "0", "steps of warm-up; below 1: a share of all steps"),           \
         PBT_TRAINING_NUMBER(min_lr_ratio, "0", "floor of linear and cosine, as a share of learning_rate"),   \
-        PBT_TRAINING_NUMBER(weight_decay, "0", "of AdamW, on matrices"),                                     \
+        PBT_TRAINING_NUMBER(weight_decay, "0", "weight decay of AdamW, on matrices"),                        \
         PBT_TRAINING_NUMBER(adam_beta1, "0.9", "of AdamW"),                                                  \
         PBT_TRAINING_NUMBER(adam_beta2, "0.999", "of AdamW"),                                                \
         PBT_TRAINING_NUMBER(adam_epsilon, "1e-8", "of AdamW"),                                               \
@@ -114,38 +113,41 @@ pbt_code pbt_training_command_run(const pbt_cli *cli, const pbt_training_options
         PBT_TRAINING_CHOICE(train_sampling_strategy, "random", "random|sequential|group_by_tree",            \
                             "shuffle every epoch, keep the order of the file, or shuffle trees (the rows' "  \
                             "\"tree\") as a whole so that more tokens are shared"),                          \
-        PBT_TRAINING_INTEGER(logging_steps, "10", "steps of one line of metrics.jsonl"),                     \
-        PBT_TRAINING_INTEGER(save_steps, "500", "steps from checkpoint to checkpoint; 0: at the end"),       \
+        PBT_TRAINING_INTEGER(logging_steps, "10", "steps between lines of metrics.jsonl"),                   \
+        PBT_TRAINING_INTEGER(save_steps, "500", "steps between checkpoints; 0: only at the end"),            \
         PBT_TRAINING_OPTION(eval_dataset, PBT_OPTION_STRING, "FILE", NULL,                                   \
-                            "data to evaluate on as training goes; never trained on"),                       \
+                            "data to evaluate on during training; never trained on"),                        \
         PBT_TRAINING_CHOICE(eval_strategy, NULL, "no|steps|epoch",                                           \
-                            "when to evaluate; steps where there is an eval_dataset"),                       \
+                            "when to evaluate; steps if there is an eval_dataset"),                          \
         PBT_TRAINING_NUMBER(eval_steps, "0",                                                                 \
                             "steps between evaluations; below 1: a share of all steps; 0: logging_steps"),   \
-        PBT_TRAINING_INTEGER(per_device_eval_batch_size, "8", "examples of a batch in evaluations"),         \
+        PBT_TRAINING_INTEGER(per_device_eval_batch_size, "8", "examples per batch in evaluations"),          \
         PBT_TRAINING_FLAG(load_best_model_at_end, NULL,                                                      \
-                          "leave what was best in the evaluations instead of the last step"),                \
-        PBT_TRAINING_STRING(metric_for_best_model, "loss", "what is best: loss, rewards/accuracies, ..."),   \
+                          "keep what was best in the evaluations instead of the last step"),                 \
+        PBT_TRAINING_STRING(                                                                                 \
+            metric_for_best_model, "loss",                                                                   \
+            "metric that decides metric that decides what is best: loss, rewards/accuracies, ..."),          \
         PBT_TRAINING_CHOICE(greater_is_better, NULL, "true|false|True|False",                                \
-                            "whether more of it is better; false for a loss, else true"),                    \
+                            "whether higher is better; false for a loss, else true"),                        \
         PBT_TRAINING_STRING(report_to, "tensorboard",                                                        \
                             "tensorboard: an event file beside metrics.jsonl; none: only that"),             \
         PBT_TRAINING_INTEGER(max_length, "1024",                                                             \
                              "longest prompt + completion in tokens; longer examples are left out"),         \
         PBT_TRAINING_INTEGER(lora_r, "16", "rank of a new adapter"),                                         \
         PBT_TRAINING_NUMBER(lora_alpha, "32", "scale of a new adapter is alpha / r"),                        \
-        PBT_TRAINING_NUMBER(lora_dropout, "0.05", "of a new adapter"),                                       \
+        PBT_TRAINING_NUMBER(lora_dropout, "0.05", "dropout of a new adapter"),                               \
         PBT_TRAINING_OPTION(lora_target_modules, PBT_OPTION_LIST, "NAMES", NULL,                             \
                             "all-linear (the default), or q_proj,k_proj,..."),                               \
         PBT_TRAINING_FLAG(use_rslora, NULL, "scale a new adapter by alpha / sqrt(r)"),                       \
-        PBT_TRAINING_FLAG(share_prefixes, "true", "compute tokens that examples share once"),                \
-        PBT_TRAINING_INTEGER(max_rows, "0", "tokens of one forward and backward pass; 0: chosen"),           \
+        PBT_TRAINING_FLAG(share_prefixes, "true", "compute tokens that examples share only once"),           \
+        PBT_TRAINING_INTEGER(max_rows, "0",                                                                  \
+                             "tokens per forward and backward pass; 0: chosen automatically"),               \
         PBT_TRAINING_STRING(date_string, NULL, "date for chat templates that print one"),                    \
         PBT_TRAINING_FLAG(dry_run, NULL, "print steps, tokens and memory, and stop"),                        \
         PBT_TRAINING_FLAG(show_tokens, NULL, "print the first two examples: ids, pieces, which carry loss"), \
         PBT_TRAINING_FLAG(overwrite_output_dir, NULL,                                                        \
-                          "begin again, whatever checkpoint is there, and write into output_dir even where " \
-                          "it holds files of others")
+                          "start over, whatever checkpoint is there, and write into output_dir even if it "  \
+                          "holds other files")
 
 #define PBT_TRAINING_OLD_STRING(field) PBT_TRAINING_OLD(field, PBT_OPTION_STRING, "TEXT")
 #define PBT_TRAINING_OLD_FLAG(field)   PBT_TRAINING_OLD(field, PBT_OPTION_FLAG, NULL)
