@@ -71,9 +71,9 @@ static pbt_code add_input(identities *list, const pbt_output_input *input, pbt_e
 
 static pbt_code refuse(const pbt_output_request *request, const char *how, const pbt_output_input *input,
                        pbt_error *error) {
-    return pbt_fail(
-        error, PBT_USAGE, "%s %s: %s %s (%s); nothing that is read is written over: choose another %s",
-        request->option, request->path, how, input->option, input->path, request->kind ? "folder" : "file");
+    return pbt_fail(error, PBT_USAGE, "%s %s: %s %s (%s); an input is never overwritten: choose another %s",
+                    request->option, request->path, how, input->option, input->path,
+                    request->kind ? "folder" : "file");
 }
 
 /* The name of the part of `path` that stands after its first `length` bytes, at most 255 bytes of it. */

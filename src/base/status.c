@@ -56,7 +56,7 @@ void pbt_error_set_at(pbt_error *error, pbt_code code, const char *file, const c
 }
 
 void pbt_error_set_memory(pbt_error *error, size_t bytes, const char *what) {
-    pbt_error_set(error, PBT_FAILED, "out of memory: %zu bytes for %s could not be had", bytes, what);
+    pbt_error_set(error, PBT_FAILED, "out of memory: %zu bytes for %s could not be allocated", bytes, what);
 }
 
 const char *pbt_code_name(pbt_code code) {

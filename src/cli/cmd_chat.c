@@ -175,7 +175,7 @@ static pbt_code open_all(conversation *c, const char *path, const chat_options *
     PBT_TRY(pbt_inference_open(c->cli, path, &o->inference, &c->inference, error));
     if (c->inference.chat) return PBT_OK;
     return pbt_fail_at(error, PBT_BAD_INPUT, c->inference.no_text.file, c->inference.no_text.where,
-                       "talking needs a tokenizer and a chat template: %s", c->inference.no_text.message);
+                       "a chat needs a tokenizer and a chat template: %s", c->inference.no_text.message);
 }
 
 static pbt_code run(const pbt_cli *cli, const void *settings, int n_arguments, char **arguments,

@@ -112,10 +112,10 @@ static pbt_code read_data(training_job *job, const char *path, const pbt_error *
             "%s: %zu examples are longer than max_length (%" PRId64 " tokens) and left out: %.900s", path,
             dataset->dropped_long, o->max_length, pbt_text_string(&dataset->dropped_list));
     if (dataset->same > 0)
-        pbt_monitor_message(
-            job->cli->monitor, 0,
-            "%s: in %zu examples chosen and rejected are the same, so they teach nothing: %.900s", path,
-            dataset->same, pbt_text_string(&dataset->same_list));
+        pbt_monitor_message(job->cli->monitor, 0,
+                            "%s: in %zu examples chosen and rejected are the same, so nothing can be learned "
+                            "from them: %.900s",
+                            path, dataset->same, pbt_text_string(&dataset->same_list));
     if (dataset->half_references > 0)
         pbt_monitor_message(
             job->cli->monitor, 0,

@@ -88,13 +88,13 @@ static void warn_old(const pbt_cli *cli, const char *name, bool given, const cha
 #define WARN_STRING(name, instead) warn_old(cli, #name, o->old.name != NULL, instead)
 #define WARN_FLAG(name, instead)   warn_old(cli, #name, o->old.name, instead)
 static void warn_old_options(const pbt_cli *cli, const pbt_training_options *o) {
-    static const char *const not_needed = "training needs no such setting";
+    static const char *const not_needed = "training does not need this option";
     WARN_STRING(max_prompt_length, "only max_length counts, and longer examples are left out");
     WARN_STRING(max_completion_length, "only max_length counts, and longer examples are left out");
     WARN_STRING(truncation_mode, "nothing is truncated; longer examples are left out");
-    WARN_STRING(ref_adapter_name, "the reference is the model under --adapter as it was");
+    WARN_STRING(ref_adapter_name, "the reference is the model with --adapter as given");
     WARN_STRING(model_adapter_name, "the trained adapter is the one of --adapter");
-    WARN_STRING(optim, "the optimizer is AdamW as torch's adamw_torch");
+    WARN_STRING(optim, "the optimizer is AdamW, the same as torch's adamw_torch");
     WARN_STRING(attn_implementation, not_needed);
     WARN_STRING(save_strategy, "use --save_steps");
     WARN_STRING(logging_strategy, "use --logging_steps");
@@ -103,19 +103,19 @@ static void warn_old_options(const pbt_cli *cli, const pbt_training_options *o) 
     WARN_STRING(save_total_limit, "one checkpoint is kept");
     WARN_STRING(run_name, not_needed);
     WARN_STRING(precompute_ref_batch_size, not_needed);
-    WARN_STRING(label_pad_token_id, "there never is padding");
-    WARN_STRING(padding_value, "there never is padding");
-    WARN_FLAG(generate_during_eval, "evaluation measures given answers; use pbt generate");
-    WARN_FLAG(reference_free, "there always is a reference");
-    WARN_FLAG(force_use_ref_model, "the reference is the model under --adapter as it was");
+    WARN_STRING(label_pad_token_id, "there is never any padding");
+    WARN_STRING(padding_value, "there is never any padding");
+    WARN_FLAG(generate_during_eval, "evaluation scores given completions; use pbt generate");
+    WARN_FLAG(reference_free, "there is always a reference");
+    WARN_FLAG(force_use_ref_model, "the reference is the model with --adapter as given");
     WARN_FLAG(is_encoder_decoder, "only decoder models are trained");
     WARN_FLAG(packing, "examples share passes already, without padding");
-    WARN_FLAG(padding_free, "there never is padding");
+    WARN_FLAG(padding_free, "there is never any padding");
     WARN_FLAG(gradient_checkpointing, not_needed);
     WARN_FLAG(bf16, "activations are float32; --dtype sets the frozen weights' type");
     WARN_FLAG(fp16, "activations are float32; --dtype sets the frozen weights' type");
     WARN_FLAG(use_liger_kernel, not_needed);
-    WARN_FLAG(group_by_length, "there never is padding");
+    WARN_FLAG(group_by_length, "there is never any padding");
     WARN_FLAG(remove_unused_columns, not_needed);
 }
 

@@ -34,7 +34,8 @@ static pbt_code longest_prompt(const pbt_experiment *e, char **text, pbt_error *
 /* The turn a model is trained on must end with a token that ends its generation. */
 static pbt_code check_end(const pbt_ids *turn, const pbt_tokenizer *tokenizer, const pbt_config *config,
                           pbt_error *error) {
-    if (turn->count == 0) return pbt_fail(error, PBT_BAD_INPUT, "an assistant's turn is rendered to nothing");
+    if (turn->count == 0)
+        return pbt_fail(error, PBT_BAD_INPUT, "an assistant's turn is rendered as an empty text");
     int32_t last = turn->items[turn->count - 1];
     for (int32_t i = 0; i < config->n_eos; i++)
         if (config->eos_token_ids[i] == last) return PBT_OK;

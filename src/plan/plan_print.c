@@ -104,7 +104,7 @@ static void add_steps(pbt_text *out, const char *name, int64_t steps) {
     if (steps >= 0)
         pbt_text_addf(out, "%s %lld steps", name, (long long)steps);
     else
-        pbt_text_addf(out, "%s steps as the number of pairs says", name);
+        pbt_text_addf(out, "%s steps, as many as the pairs need", name);
 }
 
 /* "1234 h", "12.3 h", "45 min", "12 s" */
@@ -121,12 +121,12 @@ static void add_time(pbt_text *out, double seconds) {
 
 static void add_rates(pbt_text *out, const pbt_plan *p) {
     const pbt_estimate *x = &p->estimate;
-    pbt_text_addf(out, "  Rates measured now, with %d thread%s, tokens a second:", x->threads,
+    pbt_text_addf(out, "  Rates measured now, with %d thread%s, tokens per second:", x->threads,
                   x->threads == 1 ? "" : "s");
     for (size_t m = 0; m < p->n_models && m < PBT_WORK_MODELS; m++) {
         const pbt_rates *r = &x->rates[m];
         if (r->pass <= 0) continue;
-        pbt_text_addf(out, "\n    %-10s reading %.1f, generating %.1f alone and %.1f in a full batch",
+        pbt_text_addf(out, "\n    %-10s prefill %.1f, decode %.1f alone and %.1f in a full batch",
                       p->models[m].role, r->read > 0 ? 1 / r->read : 0, 1 / r->pass,
                       r->written > 0 ? 1 / r->written : 1 / r->pass);
         if (r->learned > 0) pbt_text_addf(out, ", training %.1f", 1 / r->learned);
@@ -136,7 +136,7 @@ static void add_rates(pbt_text *out, const pbt_plan *p) {
 
 static void add_work(pbt_text *out, const pbt_plan *p, const pbt_experiment *e) {
     double sum = 0, most_sum = 0;
-    pbt_text_addf(out, "\nTokens of all seeds, in thousands\n  %-12s %12s %12s %12s%s\n", "", "read",
+    pbt_text_addf(out, "\nTokens of all seeds, in thousands\n  %-12s %12s %12s %12s%s\n", "", "prefill",
                   "generated", "trained", p->measured ? "       time     at most" : "");
     for (int s = 0; s < PBT_WORK_STAGES; s++) {
         pbt_work w = sum_of(p->estimate.work[s]);
@@ -150,7 +150,7 @@ static void add_work(pbt_text *out, const pbt_plan *p, const pbt_experiment *e) 
         most_sum += p->estimate.most_seconds[s];
     }
     if (p->measured) {
-        pbt_text_addf(out, "  %-51s ", "together");
+        pbt_text_addf(out, "  %-51s ", "total");
         add_time(out, sum);
         pbt_text_add(out, "  ");
         add_time(out, most_sum);
@@ -158,8 +158,8 @@ static void add_work(pbt_text *out, const pbt_plan *p, const pbt_experiment *e) 
     }
     pbt_text_addf(
         out,
-        "  Expected: a text has %.0f%% of its greatest length (plan.turn_share), %.0f%% of the debates "
-        "go on after\n  turn 2 (plan.go_on_share). At most: all. Shared beginnings count once.\n",
+        "  Expected: a text has %.0f%% of its maximum length (plan.turn_share), %.0f%% of the debates "
+        "go on after\n  turn 2 (plan.go_on_share). At most: all of it. Shared prefixes count once.\n",
         100 * e->plan_turn_share, 100 * e->plan_go_on_share);
     if (p->measured) add_rates(out, p);
 }
@@ -177,7 +177,7 @@ static void add_weights(pbt_text *out, const pbt_plan *p) {
                           p->models[i].held == (pbt_dtype)d ? "*" : " ");
         pbt_text_add(out, "\n");
     }
-    pbt_text_add(out, "  * as this experiment holds them\n");
+    pbt_text_add(out, "  * in the data type of this experiment\n");
 }
 
 static void add_bytes(pbt_text *out, const char *name, int64_t bytes) {
@@ -201,14 +201,15 @@ void pbt_plan_text(const pbt_plan *p, const pbt_experiment *e, pbt_text *out) {
         pbt_text_addf(out, "  %-6s %6lld questions, %6lld trees, at most %7lld nodes\n", parts[i],
                       (long long)p->questions[i], (long long)p->trees[i], (long long)p->nodes[i]);
     if (*p->questions_missing)
-        pbt_text_addf(
-            out, "  The questions are not there; their numbers are those the experiment asks for.\n  (%s)\n",
-            p->questions_missing);
+        pbt_text_addf(out,
+                      "  The question files are missing; the numbers of questions are those the experiment "
+                      "asks for.\n  (%s)\n",
+                      p->questions_missing);
     if (p->pairs)
-        pbt_text_addf(out, "  pairs  at most %lld an arm", (long long)p->pairs);
+        pbt_text_addf(out, "  pairs  at most %lld per arm", (long long)p->pairs);
     else
-        pbt_text_add(out, "  pairs  as many an arm as the scarcest has");
-    pbt_text_add(out, "; an arm: ");
+        pbt_text_add(out, "  pairs  per arm as many as the arm with the fewest has");
+    pbt_text_add(out, "; per arm: ");
     add_steps(out, "SFT", p->sft_steps);
     pbt_text_add(out, ", ");
     add_steps(out, "DPO", p->dpo_steps);
@@ -225,14 +226,14 @@ void pbt_plan_text(const pbt_plan *p, const pbt_experiment *e, pbt_text *out) {
     if (p->packs)
         add_bytes(out, "weights, packed", p->packed);
     else
-        pbt_text_addf(out, "  %-22s there is no room for %.1f MB: computing will be slower\n",
+        pbt_text_addf(out, "  %-22s no memory left for their %.1f MB: computing will be slower\n",
                       "weights, packed", 1e-6 * (double)p->packed);
     add_bytes(out, "weights, of files", p->mapped);
     add_bytes(out, "keys and values", p->kv);
     add_bytes(out, "other buffers", p->activations);
     add_bytes(out, "training", p->training);
     add_bytes(out, "adapter and optimizer", p->optimizer);
-    add_bytes(out, "together", p->total);
+    add_bytes(out, "total", p->total);
     add_bytes(out, "this machine has", p->available);
     if (p->total > p->available)
         pbt_text_add(out,

@@ -413,7 +413,7 @@ static bool unused_evaluation(const char *key, const json_t *before) {
     return false;
 }
 
-/* Every key with its default; NULL when memory is out. */
+/* Every key with its default; NULL when out of memory. */
 static json_t *default_record(void) {
     bool given[MAX_KEYS] = {false};
     size_t lines[MAX_KEYS] = {0};

@@ -237,7 +237,7 @@ static pbt_code list_decoder(adding *a, pbt_error *error) {
         if (code == PBT_OK && (!isdigit((unsigned char)key[0]) || key[strspn(key, "0123456789")] ||
                                strtol(key, NULL, 10) >= PBT_ID_LIMIT))
             code = pbt_fail_at(error, PBT_BAD_INPUT, "tokenizer_config.json", "added_tokens_decoder",
-                               "\"%.40s\" is no token id", key);
+                               "\"%.40s\" is not a token id", key);
         if (code == PBT_OK) keys[a->n_listed++] = key;
     }
     if (code == PBT_OK) qsort((void *)keys, n, sizeof *keys, by_id);

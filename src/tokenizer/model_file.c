@@ -45,12 +45,11 @@ pbt_code pbt_model_add_configured(pbt_tokenizer *tokenizer, const json_t *config
         const char *where = "added_tokens_decoder", *file = "tokenizer_config.json";
         pbt_added added = {.id = id_of_key(key)};
         if (added.id < 0)
-            return pbt_fail_at(error, PBT_BAD_INPUT, file, where, "\"%.40s\" is no token id", key);
+            return pbt_fail_at(error, PBT_BAD_INPUT, file, where, "\"%.40s\" is not a token id", key);
         PBT_TRY(pbt_json_string(value, "content", file, where, &added.content, error));
         size_t length = strlen(added.content);
         if (!length || length > PBT_ADDED_LIMIT)
-            return pbt_fail_at(error, PBT_BAD_INPUT, file, where, "token %d is of %zu bytes", added.id,
-                               length);
+            return pbt_fail_at(error, PBT_BAD_INPUT, file, where, "token %d has %zu bytes", added.id, length);
         int32_t known = pbt_names_find(&tokenizer->bpe.names, added.content, length);
         const char *other = pbt_tokenizer_piece(tokenizer, added.id);
         if ((known >= 0 && known != added.id) ||

@@ -114,7 +114,7 @@ static pbt_code add_piece(model *m, piece p, pbt_error *error) {
     m->types[id] = p.type;
     PBT_TRY(pbt_tokenizer_set_piece(t, (int32_t)id, p.text, p.length, "pieces", error));
     if (pbt_names_find(&t->bpe.names, p.text, p.length) >= 0)
-        return pbt_fail_at(error, PBT_BAD_INPUT, t->file, NULL, "the piece \"%.80s\" stands there twice",
+        return pbt_fail_at(error, PBT_BAD_INPUT, t->file, NULL, "the piece \"%.80s\" is listed twice",
                            t->pieces[id]);
     m->count++;
     return pbt_names_put(&t->bpe.names, t->pieces[id], p.length, (int32_t)id, error);

@@ -71,7 +71,7 @@ static pbt_code read_line(pbt_tokenizer *tokenizer, const char *line, size_t len
                                  : pbt_tokenizer_set_piece(tokenizer, (int32_t)rank, token.data, token.length,
                                                            where, error);
     if (code == PBT_OK && pbt_names_find(&tokenizer->bpe.names, token.data, token.length) >= 0)
-        code = pbt_fail_at(error, PBT_BAD_INPUT, tokenizer->file, where, "the token stands there twice");
+        code = pbt_fail_at(error, PBT_BAD_INPUT, tokenizer->file, where, "the token is listed twice");
     if (code == PBT_OK)
         code =
             pbt_names_put(&tokenizer->bpe.names, tokenizer->pieces[rank], token.length, (int32_t)rank, error);

@@ -130,7 +130,7 @@ static pbt_code check(const pbt_mapping *file, const char *path, const char *rec
                       const pbt_optimizer *optimizer, checkpoint_header *header, pbt_error *error) {
     if (file->length < sizeof *header + sizeof(uint64_t) || memcmp(file->data, magic, sizeof magic) != 0)
         return pbt_fail_at(error, PBT_BAD_INPUT, path, NULL,
-                           "this is no checkpoint of this program's version; remove it to begin again");
+                           "this is not a checkpoint of this version of pbt; remove it to begin again");
     memcpy(header, file->data, sizeof *header);
     if (header->record_length > file->length - sizeof *header - sizeof(uint64_t))
         return pbt_fail_at(error, PBT_BAD_INPUT, path, NULL,

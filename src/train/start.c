@@ -62,11 +62,11 @@ pbt_code pbt_start_report(const pbt_training *training, const pbt_metrics *metri
                         "step 0: margin %.6f (expected 0), loss %.6f (expected %s%.6f): %s",
                         metrics->rewards_margins, metrics->loss, ln2 ? "ln 2 = " : "", expected,
                         equal   ? "policy and reference are the same"
-                        : given ? "the dataset's reference is not the policy as it starts"
+                        : given ? "the dataset's reference is not the initial policy"
                                 : "policy and reference differ");
     if (equal || given) return PBT_OK;
     return pbt_fail(error, PBT_FAILED,
                     "before the first step the margin is %.6f and the loss %.6f, expected 0 and %.6f: the "
-                    "reference is not the policy as it starts",
+                    "reference is not the initial policy",
                     metrics->rewards_margins, metrics->loss, expected);
 }

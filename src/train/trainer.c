@@ -268,8 +268,8 @@ static void warn_of_falling(training_run *run, const pbt_metrics *line) {
     run->warned = true;
     pbt_monitor_message(run->trainer->monitor, 0,
                         "step %" PRId64 ": the chosen completions are %.1f nats less likely than under the "
-                        "reference (log-probability %.1f; the rejected: %.1f less likely, %.1f); a loss_type "
-                        "sigmoid,sft or a higher beta holds them up",
+                        "reference (log-probability %.1f; the rejected: %.1f less likely, %.1f); loss_type "
+                        "sigmoid,sft or a higher beta counteracts this",
                         line->step, fall, line->logps_chosen, -line->rewards_rejected / beta,
                         line->logps_rejected);
 }

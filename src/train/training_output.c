@@ -214,14 +214,14 @@ void pbt_train_plan_text(const pbt_train_plan *plan, pbt_text *text) {
     pbt_text_addf(text, "examples            %zu (%zu left out as longer than max_length)\n", plan->examples,
                   plan->dropped_long);
     pbt_text_addf(text, "steps               %" PRId64 " (%.2f epochs)\n", plan->steps, plan->epochs);
-    pbt_text_addf(text, "tokens an epoch     %" PRId64 ", %" PRId64 " of them computed (%.2f x shared)\n",
+    pbt_text_addf(text, "tokens per epoch    %" PRId64 ", %" PRId64 " of them computed (%.2f x shared)\n",
                   plan->tokens, plan->unique_tokens,
                   plan->unique_tokens > 0 ? (double)plan->tokens / (double)plan->unique_tokens : 1.0);
     pbt_text_addf(text, "trained parameters  %" PRId64 "\n", plan->trained_parameters);
     pbt_text_addf(
         text,
         "memory (MiB)        weights %.1f, gradients %.1f, optimizer %.1f, activations %.1f for "
-        "%d rows; together %.1f\n",
+        "%d rows; total %.1f\n",
         mebibytes(plan->weight_bytes), mebibytes(plan->gradient_bytes), mebibytes(plan->moment_bytes),
         mebibytes(plan->pass_bytes), plan->rows,
         mebibytes(plan->weight_bytes + plan->gradient_bytes + plan->moment_bytes + plan->pass_bytes));

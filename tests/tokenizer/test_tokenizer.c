@@ -164,7 +164,7 @@ static void test_broken_models(void **state) {
     static const char text[] = "IQ== 0\nIg== 0\n", ranks[] = "IQ== 0\n", twice[] = "IQ== 0\nIQ== 1\n";
     refuses("tokenizer.model", text, sizeof text - 1, "have the same id 0");
     refuses("tokenizer.model", ranks, sizeof ranks - 1, "has no token");
-    refuses("tokenizer.model", twice, sizeof twice - 1, "stands there twice");
+    refuses("tokenizer.model", twice, sizeof twice - 1, "is listed twice");
     refuses("tokenizer.model", "IQ== x\n", 7, "line 1: expected base64");
     refuses("tokenizer.model", "IQ= 1\n", 6, "line 1: expected base64");
     refuses("tokenizer.model", "", 0, "found neither");
@@ -285,7 +285,7 @@ static void test_folder_tokens(void **state) {
     pbt_tokenizer *tokenizer;
     write_or_not(folder, "tokenizer_config.json", DECODER("\"x\": {\"content\": \"<x>\"}"));
     assert_int_equal(pbt_tokenizer_open(folder, &tokenizer, &problem), PBT_BAD_INPUT);
-    assert_non_null(strstr(problem.message, "\"x\" is no token id"));
+    assert_non_null(strstr(problem.message, "\"x\" is not a token id"));
     write_or_not(folder, "tokenizer_config.json", DECODER("\"7\": 5"));
     assert_int_equal(pbt_tokenizer_open(folder, &tokenizer, &problem), PBT_BAD_INPUT);
     assert_non_null(strstr(problem.message, "neither a string nor an object with \"content\""));

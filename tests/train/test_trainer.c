@@ -357,7 +357,7 @@ static void margin_zero_and_ln_2(void **state) {
     set_references(&dataset);
     assert_ok(pbt_train(&trainer, error));
     assert_non_null(strstr(h.text, "reference: the dataset's columns"));
-    assert_non_null(strstr(h.text, "the dataset's reference is not the policy as it starts"));
+    assert_non_null(strstr(h.text, "the dataset's reference is not the initial policy"));
     assert_int_equal(h.warnings, 1);
     pbt_dataset_free(&dataset);
     pbt_adapter_free(adapter);

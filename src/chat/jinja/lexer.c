@@ -23,7 +23,7 @@ void *jinja_fail(jinja_parser *p, const char *format, ...) {
 
 jinja_node *jinja_new(jinja_parser *p, jinja_node_kind kind) {
     jinja_node *node = pbt_arena_alloc(p->arena, 1, sizeof *node);
-    if (!node) return jinja_fail(p, "memory is out");
+    if (!node) return jinja_fail(p, "out of memory");
     node->kind = kind;
     node->line = p->line;
     return node;

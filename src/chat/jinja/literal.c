@@ -10,7 +10,7 @@
 jinja_node *jinja_constant(jinja_parser *p, jinja_kind kind, int64_t number) {
     jinja_node *node = jinja_new(p, NODE_CONSTANT);
     jinja_value *value = pbt_arena_alloc(p->arena, 1, sizeof *value);
-    if (!node || !value) return jinja_fail(p, "memory is out");
+    if (!node || !value) return jinja_fail(p, "out of memory");
     value->kind = kind;
     value->number = number;
     node->value = value;
@@ -74,7 +74,7 @@ jinja_node *jinja_parse_string(jinja_parser *p) {
         jinja_value *value = (jinja_value *)(uintptr_t)node->value;
         value->text = pbt_arena_copy(p->arena, pbt_text_string(&text), text.length);
         value->length = text.length;
-        if (!value->text || text.failed) node = jinja_fail(p, "memory is out");
+        if (!value->text || text.failed) node = jinja_fail(p, "out of memory");
     }
     pbt_text_free(&text);
     return node;

@@ -52,7 +52,7 @@ static jinja_node *text_node(jinja_parser *p, size_t start, size_t end) {
     }
     jinja_node *node = jinja_new(p, NODE_TEXT);
     jinja_value *value = pbt_arena_alloc(p->arena, 1, sizeof *value);
-    if (!node || !value) return jinja_fail(p, "memory is out");
+    if (!node || !value) return jinja_fail(p, "out of memory");
     *value = (jinja_value){.kind = JINJA_STRING, .text = p->source + start, .length = stop - start};
     node->value = value;
     for (size_t i = start; i < end; i++) p->line += p->source[i] == '\n';

@@ -32,7 +32,7 @@ void *jinja_alloc(jinja_run *run, size_t count, size_t size) {
     }
     run->used += count * size + 16;
     void *memory = pbt_arena_alloc(run->arena, count, size);
-    if (!memory) jinja_refuse(run, "memory is out");
+    if (!memory) jinja_refuse(run, "out of memory");
     return memory;
 }
 
@@ -309,7 +309,7 @@ bool jinja_check_arguments(jinja_run *run, const char *what, const jinja_argumen
 
 bool jinja_check_text(jinja_run *run, const pbt_text *out) {
     if (out->failed)
-        jinja_refuse(run, "memory is out");
+        jinja_refuse(run, "out of memory");
     else if (out->length > JINJA_OUTPUT)
         jinja_refuse(run, "renders more than %d bytes", JINJA_OUTPUT);
     return run->code == PBT_OK;
