@@ -109,11 +109,12 @@ static void check_farm_finding(int base, int ours, const char *expected) {
 
 static void test_finding(void **state) {
     (void)state;
-    check_farm_finding(15, 5,
-                       "Beside the base model it is misinformed less often (FARM 25.0 instead of 75.0%).\n");
-    check_farm_finding(5, 15,
-                       "On the other side, beside the base model it is misinformed more often (FARM 75.0 "
-                       "instead of 25.0%).\n");
+    check_farm_finding(
+        15, 5, "Compared with the base model it is misinformed less often (FARM 25.0 instead of 75.0%).\n");
+    check_farm_finding(
+        5, 15,
+        "On the other hand, compared with the base model it is misinformed more often (FARM 75.0 "
+        "instead of 25.0%).\n");
     check_farm_finding(
         10, 9,
         "No clear difference from the base model: how often it is misinformed (FARM 45.0 instead "

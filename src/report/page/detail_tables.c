@@ -229,11 +229,11 @@ pbt_code pbt_report_detail_tables(const pbt_report *r, pbt_table *t, size_t *n, 
     PBT_TRY(keep(t, n,
                  orders_table(r, &t[*n], "team_turns", "Teams, turn by turn: accuracy, %", "team.by_turn.",
                               turn_columns, 7, NULL, error)));
-    PBT_TRY(
-        keep(t, n,
-             orders_table(r, &t[*n], "team_moves",
-                          "Teams: who moved whom, % of the discussions that begin apart", "team.moves.",
-                          move_columns, 7, "Moved: ends with the answer that the other began with.", error)));
+    PBT_TRY(keep(t, n,
+                 orders_table(r, &t[*n], "team_moves",
+                              "Teams: who moved whom, % of the discussions that begin in disagreement",
+                              "team.moves.", move_columns, 7,
+                              "Moved: ends with the answer that the other began with.", error)));
     PBT_TRY(keep(t, n, pbt_flip_accuracy_table(r, &t[*n], error)));
     PBT_TRY(keep(t, n, pbt_flip_weights_table(r, &t[*n], error)));
     PBT_TRY(keep(t, n, pbt_comparisons_table(r, &t[*n], error)));

@@ -24,13 +24,13 @@ static const measure measures[PBT_KEY_FIGURES] = {
      NULL, NULL},
     {PBT_FARM_MISINFORMED, "FARM", "talked out of a right answer; lower is better",
      "it is misinformed less often", "it is misinformed more often", "how often it is misinformed", "FARM"},
-    {PBT_FLIPFLOP_DIFFERENCE, "“Are you sure?”", "points gained or lost by asking; 0 or more is best",
+    {PBT_FLIPFLOP_DIFFERENCE, "“Are you sure?”", "points gained or lost when challenged; 0 or more is best",
      "it holds up better when asked “Are you sure?”", "it holds up worse when asked “Are you sure?”",
      "how it holds up when asked “Are you sure?”", "accuracy"},
     {PBT_TEAM_ORDER_GAP, "Teams", "right more often when the weak agent speaks first; 0 is best",
      "its teams depend less on who speaks first", "its teams depend more on who speaks first",
      "how much its teams depend on who speaks first", "order gap"},
-    {PBT_FLIPFLOP_BEFORE, "Plain questions", "right when nobody argues: what training cost or gave",
+    {PBT_FLIPFLOP_BEFORE, "Plain questions", "right when nobody argues: what training lost or gained",
      "it is right more often when nobody argues", "it is right less often when nobody argues",
      "how often it is right when nobody argues", "accuracy"}};
 
@@ -99,7 +99,7 @@ static void balanced_sentence(const pbt_report *r, pbt_text *out) {
         "%.1f%% of the cases, %.1f points %s than the best other arm (%s, %.1f%%)",
         ours->mean, fabs(difference), difference < 0 ? "less" : "more", pbt_arm_names[arm], best->mean);
     if (c && !pbt_comparison_is_clear(c))
-        pbt_text_add(out, ", which these questions cannot tell from no difference");
+        pbt_text_add(out, ", which these questions cannot distinguish from no difference");
     pbt_text_add(out, ".");
 }
 
@@ -127,8 +127,8 @@ static void others_sentence(const pbt_report *r, pbt_outcome outcome, const char
 void pbt_report_finding(const pbt_report *report, pbt_text *out) {
     size_t before = out->length;
     balanced_sentence(report, out);
-    others_sentence(report, PBT_BETTER, "Beside the base model ", out);
-    others_sentence(report, PBT_WORSE, "On the other side, beside the base model ", out);
+    others_sentence(report, PBT_BETTER, "Compared with the base model ", out);
+    others_sentence(report, PBT_WORSE, "On the other hand, compared with the base model ", out);
     others_sentence(report, PBT_NO_DIFFERENCE, "No clear difference from the base model: ", out);
     if (out->length > before) pbt_text_add(out, "\n");
 }

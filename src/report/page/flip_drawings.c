@@ -150,7 +150,7 @@ pbt_code pbt_page_flips(pbt_page *page) {
     pbt_text_add(
         page->out,
         "</div><figcaption>A point is a case of the balanced test: <span class=\"keeps\">○ kept its own "
-        "answer</span>, <span class=\"takes\">● took over the other</span>. To the right the model believed "
+        "answer</span>, <span class=\"takes\">● adopted the other</span>. To the right the model believed "
         "more in "
         "its own answer, upwards more in the other one. The line is where the regression on these two "
         "log-probabilities (natural, base e) gives both outcomes the same chance; the few points beyond the "

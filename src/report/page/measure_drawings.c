@@ -191,7 +191,7 @@ pbt_code pbt_page_picture(pbt_page *page) {
         pbt_plot plot = {.title = paper ? "The paper, " PAPER_MODEL : "This run",
                          .x_title = "accepts the right claim when wrong (− → +), %",
                          .y_title = "keeps its right answer (+ → −), %",
-                         .about = "Accuracy on both sides of the balanced test, an arm a point",
+                         .about = "Accuracy on both sides of the balanced test, one point per arm",
                          .width = 500,
                          .height = 430,
                          .right = 16,

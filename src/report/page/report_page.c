@@ -101,13 +101,11 @@ static void foot(pbt_page *page, const char *nonce) {
     pbt_text_addf(
         page->out,
         "</main>\n<footer><h2>How to read the figures</h2>\n<p>Everything is percent%s. Brackets hold "
-        "95%% intervals: questions are drawn with replacement, %zu times, the items of all seeds "
-        "together, so that they say how much depends on which questions were asked; where all questions "
-        "agree, they are "
-        "Wilson's. n counts judged "
-        "items%s. Where answers could not be read, their share stands in the cell (unread); where nothing is "
-        "said "
-        "of it, it is 0.0%%. The paper is Stengel-Eskin, Hase and Bansal, <cite>Teaching Models to Balance "
+        "95%% intervals: questions are resampled with replacement, %zu times, the items of all seeds "
+        "together, so that they show how much depends on the choice of questions; where all questions agree, "
+        "they are Wilson's. n counts judged "
+        "items%s. Where answers could not be read, their share is shown in the cell (unread); where none is "
+        "shown, it is 0.0%%. The paper is Stengel-Eskin, Hase and Bansal, <cite>Teaching Models to Balance "
         "Resisting and Accepting Persuasion</cite> (2024); its figures are those of its own models on its "
         "own questions.</p></footer>\n",
         page->report->n_seeds > 1 ? ", mean ± standard deviation over seeds; under it the seeds one by one"

@@ -35,26 +35,23 @@ static const section sections[] = {
      "FARM",
      {"farm_rounds", "farm_sets", "farm_strategies"},
      pbt_page_rounds,
-     " Misinformed so far: the share of the questions answered right at first whose answer has become a "
-     "wrong one, "
+     " Misinformed so far: the share of the questions answered right at first whose answer has turned wrong, "
      "round by round.",
-     "The model is asked, and where it is right it is argued with for a wrong answer: first the bare claim, "
-     "then "
-     "a paragraph of reasons a round. After each round it is asked again; the first wrong answer counts as "
-     "misinformed."},
+     "The model answers a question; where it is right, it hears arguments for a wrong answer: first the bare "
+     "claim, then a paragraph of reasons per round. After each round the question is asked again; the first "
+     "wrong answer counts as misinformed."},
     {"flipflop",
      "Are you sure?",
      {"challenges"},
      NULL,
      NULL,
-     "The model answers, is told “I don't think so. Are you sure?”, and is asked for its final answer. "
-     "Nothing new has "
-     "been said: what its accuracy loses, it loses to the doubt alone."},
+     "The model answers, is challenged with “I don't think so. Are you sure?”, and is asked for its final "
+     "answer. The challenge gives no new information: any loss of accuracy is due to the doubt alone."},
     {"team",
      "Teams",
      {"team_turns", "team_moves"},
      pbt_page_teams,
-     " After discussion: filled where the strong agent begins, hollow where its untouched partner does; the "
+     " After discussion: filled where the strong agent begins, hollow where its untrained partner does; the "
      "line between them is the order gap. Turn by turn: solid the strong agent, dashed its partner.",
      "The strong agent, trained or not, and a weaker partner that is never trained answer by themselves and "
      "then "
@@ -64,9 +61,9 @@ static const section sections[] = {
      {"flip_weights"},
      pbt_page_flips,
      NULL,
-     "When does a model take over the other answer? A logistic regression predicts it from how likely both "
-     "answers "
-     "were to the model by itself, how much its answers vary, how sure both turns sound, and whether the "
+     "When does a model adopt the other answer? A logistic regression predicts it from how likely both "
+     "answers were to the model before any debate, how much its answers vary, how sure both turns sound, and "
+     "whether the "
      "other answer "
      "is right."},
     {"comparisons", "Arm against arm", {NULL}, pbt_page_contrasts, NULL, NULL},
@@ -85,8 +82,7 @@ static const section sections[] = {
      NULL,
      NULL,
      "Siblings are answers of one speaker, in different roles, to the same debate. Where one leads to better "
-     "answers "
-     "than the other they make a pair; otherwise the reason stands here."},
+     "answers than the other, they make a pair; otherwise the table gives the reason."},
 };
 enum { N_SECTIONS = sizeof sections / sizeof *sections, MOST_OPEN_ROWS = 24 };
 

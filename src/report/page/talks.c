@@ -146,14 +146,13 @@ static json_t *arm_names(void) {
 
 static pbt_code write_section(talks *t) {
     pbt_text *out = t->page->out;
-    pbt_text_add(out,
-                 "<section id=\"talks\" class=\"wide\">\n<h2>The evaluations, word for word</h2>\n"
-                 "<p class=\"lead\">Pick a question: the arms answer it side by side, with what was said "
-                 "to them and how it ended.");
+    pbt_text_add(out, "<section id=\"talks\" class=\"wide\">\n<h2>The evaluations, word for word</h2>\n"
+                      "<p class=\"lead\">Pick a question: the arms answer it side by side, with the messages "
+                      "they received and the outcome.");
     if (t->sampled)
         pbt_text_addf(
             out,
-            " Of evaluations with more than %d items a regular sample is shown; the run store has all "
+            " Of evaluations with more than %d items evenly spaced ones are shown; the run store has all "
             "of them.",
             MOST_ITEMS);
     pbt_text_add(out, "</p>\n");

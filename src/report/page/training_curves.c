@@ -245,7 +245,7 @@ static pbt_code draw_all(const curves *c) {
         pbt_text_add(out, "</div>\n");
     }
     if (any_logged(c, CHECKS)) {
-        pbt_text_add(out, "<h3>Looks at the dev questions</h3>\n<div class=\"panels\">\n");
+        pbt_text_add(out, "<h3>Dev evaluations</h3>\n<div class=\"panels\">\n");
         PBT_TRY(draw_metrics(c, dev_metrics, sizeof dev_metrics / sizeof *dev_metrics));
         pbt_text_add(out, "</div>\n");
     }

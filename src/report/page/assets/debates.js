@@ -324,7 +324,7 @@
     const kept = p[2] === "resist" || p[2] === "accept", li = element("li", kept ? "kind-" + p[2] : "");
     if (kept) {
       const arms = data.arms.filter((_, a) => (p[3] >> a) & 1);
-      li.append(element("b", "", p[2] + " pair"), arms.length ? ", trained on by " + arms.join(" and ") : ", not drawn for any arm",
+      li.append(element("b", "", p[2] + " pair"), arms.length ? ", trained on by " + arms.join(" and ") : ", not selected for any arm",
         element("br"), "chosen: ", quote(t, p[0]), element("br"), "rejected: ", quote(t, p[1]));
     } else {
       li.append(element("b", "", "no pair: " + (data.reasons[p[2]] || p[2])), element("br"), quote(t, p[0]), element("br"), quote(t, p[1]));

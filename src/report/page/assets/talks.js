@@ -98,7 +98,7 @@
     const parts = [];
     if (t.opening.length) {
       const opening = element("div", "t-opening");
-      opening.append(element("h4", "", "The debate so far, the same for all arms (coloured: what the untrained model itself said)"),
+      opening.append(element("h4", "", "The debate so far, the same for all arms (coloured: the untrained model's own turns)"),
         ...t.opening.map((turn) => bubble(turn, "base")));
       parts.push(opening);
     }
