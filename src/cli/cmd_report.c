@@ -50,7 +50,7 @@ typedef struct compare_settings {
 } compare_settings;
 static const pbt_option compare_options[] = {
     {"output", 'o', PBT_OPTION_STRING, offsetof(compare_settings, output), "FILE.html|FILE.md", NULL,
-     "write the comparison to a file, with intervals; as HTML also drawn", NULL},
+     "write the comparison to a file, with intervals; as HTML also with plots", NULL},
 };
 
 static pbt_code print_comparison(const pbt_cli *cli, const pbt_report *reports, char **names, size_t n,
@@ -118,9 +118,8 @@ const pbt_command pbt_command_report = {
     .usage = "RUN [--output_dir DIR]",
     .details =
         "Reads only the run's store (RUN/run.sqlite): no model, no question file. Writes RUN/report.json, "
-        "RUN/report.md and RUN/report.html (one file to open in a browser: tables, drawings, training "
-        "curves, "
-        "and the debates to walk through) and prints the tables, with the paper's figures beside ours.\n\n"
+        "RUN/report.md and RUN/report.html (one file to open in a browser: tables, plots, training curves, "
+        "and the debates to browse) and prints the tables, with the paper's figures beside ours.\n\n"
         "The run itself is only read: with --output_dir it may lie on read-only media.\n\n"
         "Examples:\n  pbt report runs/pocket\n  pbt report /media/cdrom/pocket --output_dir pocket-report",
     .options = report_options,
@@ -133,12 +132,11 @@ const pbt_command pbt_command_report = {
 
 const pbt_command pbt_command_compare = {
     .name = "compare",
-    .summary = "Set runs side by side",
+    .summary = "Compare runs side by side",
     .usage = "RUN RUN... [--output FILE.html|FILE.md]",
-    .details =
-        "One row for each run and arm; on a narrow terminal a table goes on below. --json gives the reports "
-        "whole.\n\nExamples:\n  pbt compare runs/pocket runs/beta\n"
-        "  pbt compare runs/* --output comparison.html",
+    .details = "One row for each run and arm; on a narrow terminal a table continues below. --json prints "
+               "the complete reports.\n\nExamples:\n  pbt compare runs/pocket runs/beta\n"
+               "  pbt compare runs/* --output comparison.html",
     .options = compare_options,
     .n_options = sizeof compare_options / sizeof *compare_options,
     .settings_size = sizeof(compare_settings),

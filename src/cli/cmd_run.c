@@ -177,7 +177,7 @@ static const pbt_option options[] = {
     {.name = "overwrite_output_dir",
      .type = PBT_OPTION_FLAG,
      .offset = offsetof(run_options, overwrite_output_dir),
-     .help = "begin the run in a folder that holds files of others; a run that is there goes on as ever"},
+     .help = "begin the run even in a folder that holds other files; an existing run continues as usual"},
     {.name = "accept_changes",
      .type = PBT_OPTION_FLAG,
      .offset = offsetof(run_options, accept_changes),
@@ -197,12 +197,12 @@ const pbt_command pbt_command_run = {
     .summary = "Run an experiment: trees, pairs, training, evaluation, report",
     .usage = "EXPERIMENT.yaml [--output_dir RUN] [--set KEY=VALUE]... [--dry-run]",
     .details =
-        "Lets two models debate the train questions, makes preference pairs of the debates, trains each arm "
+        "Lets two models debate the train questions, makes preference pairs from the debates, trains each "
+        "arm "
         "(accept, resist, pbt) with SFT and DPO, tests the base model and every arm on held-out questions, "
         "and "
-        "writes report.html, report.md and report.json into the run's folder. Prints the main figures, an "
-        "arm "
-        "a row; pbt report RUN prints all tables.\n\n"
+        "writes report.html, report.md and report.json into the run's folder. Prints the main figures, one "
+        "row per arm; pbt report RUN prints all tables.\n\n"
         "Interrupted by Ctrl-C or in any other way, the same command continues where it stopped and ends "
         "with the "
         "same results. A run whose experiment was changed is refused, with what differs and what would have "
