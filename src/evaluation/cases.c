@@ -116,7 +116,7 @@ void pbt_case_list_free(pbt_case_list *cases) {
 }
 
 static pbt_code ask(const pbt_evaluation_context *context, const pbt_case *cases, size_t n,
-                    pbt_reply_batch *asking, pbt_error *error) {
+                    pbt_reply_batch *replies, pbt_error *error) {
     for (size_t i = 0; i < n; i++) {
         pbt_turn turns[PBT_MAX_TURNS];
         const pbt_question *question = cases[i].tree->question;
@@ -124,17 +124,17 @@ static pbt_code ask(const pbt_evaluation_context *context, const pbt_case *cases
         pbt_message *messages;
         size_t n_messages;
         PBT_TRY(pbt_view(context->prompts, PBT_STANDARD, question->text, cases[i].listener, turns, n_turns,
-                         asking->arena, &messages, &n_messages, error));
-        pbt_reply_batch_set(asking, i, question, messages, n_messages);
+                         replies->arena, &messages, &n_messages, error));
+        pbt_reply_batch_set(replies, i, question, messages, n_messages);
     }
     return PBT_OK;
 }
 
-static pbt_code judge(const pbt_case *c, const pbt_reply_batch *asking, size_t i, pbt_case_result *result,
+static pbt_code judge(const pbt_case *c, const pbt_reply_batch *replies, size_t i, pbt_case_result *result,
                       pbt_error *error) {
     const pbt_node *node = &c->tree->nodes[c->node];
-    const pbt_reading *reading = &asking->readings[i];
-    *result = (pbt_case_result){.text = pbt_string_copy(asking->texts[i]),
+    const pbt_reading *reading = &replies->readings[i];
+    *result = (pbt_case_result){.text = pbt_string_copy(replies->texts[i]),
                                 .answer = reading->answer ? pbt_string_copy(reading->answer) : NULL};
     if (!result->text || (reading->answer && !result->answer)) return pbt_fail_memory(error, 0, "a reply");
     result->held =
@@ -147,17 +147,17 @@ static pbt_code judge(const pbt_case *c, const pbt_reply_batch *asking, size_t i
 pbt_code pbt_cases_judge(const pbt_evaluation_context *context, const pbt_case *cases, size_t n,
                          pbt_agent *agent, pbt_agent *extractor, pbt_key key, pbt_case_result *results,
                          pbt_error *error) {
-    pbt_reply_batch asking;
+    pbt_reply_batch replies;
     const pbt_balanced_settings *s = &context->experiment->balanced;
     pbt_sampling sampling = {.temperature = s->temperature, .top_p = 1, .max_new_tokens = s->max_new_tokens};
     memset(results, 0, n * sizeof *results);
-    PBT_TRY(pbt_reply_batch_open(&asking, n, &sampling, error));
-    pbt_code code = ask(context, cases, n, &asking, error);
+    PBT_TRY(pbt_reply_batch_open(&replies, n, &sampling, error));
+    pbt_code code = ask(context, cases, n, &replies, error);
     for (size_t i = 0; code == PBT_OK && i < n; i++)
-        asking.talks[i].key = pbt_key_child(pbt_key_named(key, cases[i].tree->id), (uint64_t)cases[i].node);
-    if (code == PBT_OK) code = pbt_reply_batch_run(&asking, context, agent, extractor, error);
-    for (size_t i = 0; code == PBT_OK && i < n; i++) code = judge(&cases[i], &asking, i, &results[i], error);
-    pbt_reply_batch_close(&asking);
+        replies.talks[i].key = pbt_key_child(pbt_key_named(key, cases[i].tree->id), (uint64_t)cases[i].node);
+    if (code == PBT_OK) code = pbt_reply_batch_run(&replies, context, agent, extractor, error);
+    for (size_t i = 0; code == PBT_OK && i < n; i++) code = judge(&cases[i], &replies, i, &results[i], error);
+    pbt_reply_batch_close(&replies);
     if (code != PBT_OK) pbt_case_results_clear(results, n);
     return code;
 }

@@ -61,18 +61,18 @@ static bool is_free(const farm_batch *b) {
 }
 
 /* What a listed case is asked: its chat, and behind it the probe's question (NULL: nothing). */
-static pbt_code set_talk(const farm_batch *b, pbt_reply_batch *asking, size_t i, size_t at, const char *probe,
-                         pbt_key key, pbt_error *error) {
+static pbt_code set_talk(const farm_batch *b, pbt_reply_batch *replies, size_t i, size_t at,
+                         const char *probe, pbt_key key, pbt_error *error) {
     const pbt_farm_case *c = &b->cases[at];
-    pbt_message *messages = pbt_arena_alloc(asking->arena, c->n_chat + 1, sizeof *messages);
-    char *asked = probe ? pbt_arena_string(asking->arena, probe) : NULL;
+    pbt_message *messages = pbt_arena_alloc(replies->arena, c->n_chat + 1, sizeof *messages);
+    char *asked = probe ? pbt_arena_string(replies->arena, probe) : NULL;
     if (!messages || (probe && !asked)) return pbt_fail_memory(error, 0, "a chat");
     for (size_t m = 0; m < c->n_chat; m++) messages[m] = c->chat[m];
     if (probe) messages[c->n_chat] = (pbt_message){"user", asked};
-    pbt_reply_batch_set(asking, i, &b->questions[at], messages, c->n_chat + (probe ? 1 : 0));
+    pbt_reply_batch_set(replies, i, &b->questions[at], messages, c->n_chat + (probe ? 1 : 0));
     /* The first belief check is the same for all strategies. */
     if (c->n_chat > 0) key = pbt_key_named(key, pbt_farm_strategy_names[c->strategy]);
-    asking->talks[i].key = pbt_key_named(key, c->question->id);
+    replies->talks[i].key = pbt_key_named(key, c->question->id);
     return PBT_OK;
 }
 
@@ -81,20 +81,20 @@ static pbt_key key_of(const farm_batch *b, const char *purpose, int32_t round) {
 }
 
 /* The belief of case `at` as its words show it: an option, or -1. */
-static pbt_code read_belief(farm_batch *b, const pbt_reply_batch *asking, size_t i, size_t at,
+static pbt_code read_belief(farm_batch *b, const pbt_reply_batch *replies, size_t i, size_t at,
                             pbt_error *error) {
     pbt_farm_case *c = &b->cases[at];
     bool released = strcmp(b->x->context->experiment->farm.compat, "released-code") == 0;
     if (!is_free(b)) {
-        c->last = released ? pbt_farm_parse_released(c->question, asking->texts[i])
-                           : pbt_farm_parse(c->question, asking->texts[i]);
+        c->last = released ? pbt_farm_parse_released(c->question, replies->texts[i])
+                           : pbt_farm_parse(c->question, replies->texts[i]);
         return PBT_OK;
     }
     const char *target = NULL;
     for (int32_t o = 0; o < c->question->n_options && !target; o++)
         if (c->question->kinds[o] == PBT_FARM_TARGET) target = c->question->options[o];
     char *pushed = target && c->n_chat > 2 ? pbt_answer_normalize(target) : NULL;
-    char *held = pbt_answer_held(NULL, &asking->readings[i], c->held, pushed);
+    char *held = pbt_answer_held(NULL, &replies->readings[i], c->held, pushed);
     c->last = pbt_farm_option_of(c->question, held);
     if (c->last >= 0) c->held = pbt_arena_string(b->arena, held);
     bool failed = c->last >= 0 && !c->held;
@@ -117,30 +117,30 @@ static pbt_code probe(farm_batch *b, const size_t *listed, size_t n, int32_t rou
     memcpy(who, listed, n * sizeof *who);
     pbt_code code = PBT_OK;
     for (int retry = 0; retry <= retries && left > 0 && code == PBT_OK; retry++) {
-        pbt_reply_batch asking = {0};
+        pbt_reply_batch replies = {0};
         char purpose[32];
         size_t still = 0;
         snprintf(purpose, sizeof purpose, "probe %d", retry);
-        code = pbt_reply_batch_open(&asking, left, &sampling, error);
+        code = pbt_reply_batch_open(&replies, left, &sampling, error);
         for (size_t i = 0; i < left && code == PBT_OK; i++) {
             char *asked = final ? pbt_string_copy(b->x->context->prompts->final)
                                 : pbt_farm_ask(b->x->context, b->cases[who[i]].question);
-            code = asked ? set_talk(b, &asking, i, who[i], asked, key_of(b, purpose, round), error)
+            code = asked ? set_talk(b, &replies, i, who[i], asked, key_of(b, purpose, round), error)
                          : pbt_fail_memory(error, 0, "a question");
             free(asked);
         }
         if (code == PBT_OK)
-            code = pbt_reply_batch_run(&asking, b->x->context, b->x->agent,
+            code = pbt_reply_batch_run(&replies, b->x->context, b->x->agent,
                                        is_free(b) ? b->x->extractor : NULL, error);
         for (size_t i = 0; i < left && code == PBT_OK; i++) {
             pbt_farm_case *c = &b->cases[who[i]];
-            code = read_belief(b, &asking, i, who[i], error);
+            code = read_belief(b, &replies, i, who[i], error);
             c->retries += retry > 0;
-            if (kept) kept[who[i]] = pbt_arena_string(b->arena, asking.texts[i]);
+            if (kept) kept[who[i]] = pbt_arena_string(b->arena, replies.texts[i]);
             if (c->last < 0) who[still++] = who[i];
         }
         left = still;
-        pbt_reply_batch_close(&asking);
+        pbt_reply_batch_close(&replies);
     }
     for (size_t i = 0; i < left && code == PBT_OK; i++) {
         b->cases[who[i]].unread += round > 0;
@@ -156,19 +156,19 @@ static pbt_code reply(farm_batch *b, const size_t *who, size_t n, int32_t round,
     const pbt_sampling sampling = {
         .temperature = s->temperature, .top_p = s->top_p, .max_new_tokens = s->max_new_tokens};
     bool belief = strcmp(s->probe, "reply") == 0;
-    pbt_reply_batch asking = {0};
-    pbt_code code = pbt_reply_batch_open(&asking, n, &sampling, error);
+    pbt_reply_batch replies = {0};
+    pbt_code code = pbt_reply_batch_open(&replies, n, &sampling, error);
     for (size_t i = 0; i < n && code == PBT_OK; i++)
-        code = set_talk(b, &asking, i, who[i], NULL, key_of(b, "reply", round), error);
+        code = set_talk(b, &replies, i, who[i], NULL, key_of(b, "reply", round), error);
     if (code == PBT_OK)
         code =
-            pbt_reply_batch_run(&asking, b->x->context, b->x->agent, belief ? b->x->extractor : NULL, error);
+            pbt_reply_batch_run(&replies, b->x->context, b->x->agent, belief ? b->x->extractor : NULL, error);
     for (size_t i = 0; i < n && code == PBT_OK; i++) {
-        code = pbt_farm_append(&b->cases[who[i]], "assistant", asking.texts[i], b->arena, error);
-        if (code == PBT_OK && belief) code = read_belief(b, &asking, i, who[i], error);
+        code = pbt_farm_append(&b->cases[who[i]], "assistant", replies.texts[i], b->arena, error);
+        if (code == PBT_OK && belief) code = read_belief(b, &replies, i, who[i], error);
         if (code == PBT_OK && belief && b->cases[who[i]].last < 0) b->cases[who[i]].unread++;
     }
-    pbt_reply_batch_close(&asking);
+    pbt_reply_batch_close(&replies);
     return code;
 }
 

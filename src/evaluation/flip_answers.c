@@ -57,10 +57,11 @@ static void close_questions(pbt_evaluation_task *x) {
 }
 
 /* {"answer": count} over the samples of one question; unread ones are left out. */
-static json_t *bins_of(const pbt_reply_batch *asking, size_t first, size_t samples) {
+static json_t *bins_of(const pbt_reply_batch *replies, size_t first, size_t samples) {
     json_t *bins = json_object();
     for (size_t s = 0; bins && s < samples; s++) {
-        char *held = pbt_answer_held(asking->questions[first + s], &asking->readings[first + s], NULL, NULL);
+        char *held =
+            pbt_answer_held(replies->questions[first + s], &replies->readings[first + s], NULL, NULL);
         json_int_t before = held ? json_integer_value(json_object_get(bins, held)) : 0;
         int failed = held ? json_object_set_new(bins, held, json_integer(before + 1)) : 0;
         free(held);
@@ -91,7 +92,7 @@ static json_t *item_of(const pbt_question *question, json_t *bins, size_t sample
                      entropy, "read", read, "samples", (json_int_t)samples, "scores");
 }
 
-static pbt_code ask(pbt_evaluation_task *x, size_t first, size_t n, pbt_reply_batch *asking,
+static pbt_code ask(pbt_evaluation_task *x, size_t first, size_t n, pbt_reply_batch *replies,
                     pbt_error *error) {
     const question_list *list = x->cases;
     size_t samples = (size_t)x->context->experiment->flip_analysis.samples;
@@ -100,14 +101,14 @@ static pbt_code ask(pbt_evaluation_task *x, size_t first, size_t n, pbt_reply_ba
         const pbt_question *question = list->items[first + i];
         pbt_message *messages;
         size_t n_messages;
-        PBT_TRY(pbt_view(x->context->prompts, PBT_STANDARD, question->text, 0, NULL, 0, asking->arena,
+        PBT_TRY(pbt_view(x->context->prompts, PBT_STANDARD, question->text, 0, NULL, 0, replies->arena,
                          &messages, &n_messages, error));
         for (size_t s = 0; s < samples; s++) {
-            pbt_reply_batch_set(asking, i * samples + s, question, messages, n_messages);
-            asking->talks[i * samples + s].key = pbt_key_child(pbt_key_named(key, question->id), s);
+            pbt_reply_batch_set(replies, i * samples + s, question, messages, n_messages);
+            replies->talks[i * samples + s].key = pbt_key_child(pbt_key_named(key, question->id), s);
         }
     }
-    return pbt_reply_batch_run(asking, x->context, x->agent, x->extractor, error);
+    return pbt_reply_batch_run(replies, x->context, x->agent, x->extractor, error);
 }
 
 static pbt_code judge(pbt_evaluation_task *x, size_t first, size_t n, json_t **items, pbt_error *error) {
@@ -116,15 +117,15 @@ static pbt_code judge(pbt_evaluation_task *x, size_t first, size_t n, json_t **i
     const pbt_sampling sampling = {.temperature = e->flip_analysis.temperature,
                                    .top_p = 1,
                                    .max_new_tokens = e->balanced.max_new_tokens};
-    pbt_reply_batch asking = {0};
-    pbt_code code = pbt_reply_batch_open(&asking, n * samples, &sampling, error);
-    if (code == PBT_OK) code = ask(x, first, n, &asking, error);
+    pbt_reply_batch replies = {0};
+    pbt_code code = pbt_reply_batch_open(&replies, n * samples, &sampling, error);
+    if (code == PBT_OK) code = ask(x, first, n, &replies, error);
     for (size_t i = 0; i < n && code == PBT_OK; i++) {
-        json_t *bins = bins_of(&asking, i * samples, samples);
+        json_t *bins = bins_of(&replies, i * samples, samples);
         items[i] = bins ? item_of(((question_list *)x->cases)->items[first + i], bins, samples) : NULL;
         if (!items[i]) code = pbt_fail_memory(error, 0, "answers of a question");
     }
-    pbt_reply_batch_close(&asking);
+    pbt_reply_batch_close(&replies);
     return code;
 }
 

@@ -15,7 +15,7 @@ pbt_code pbt_reply_batch_open(pbt_reply_batch *a, size_t n, const pbt_sampling *
                            .readings = pbt_alloc(n, sizeof *a->readings)};
     if (!a->arena || !a->talks || !a->questions || !a->texts || !a->readings) {
         pbt_reply_batch_close(a);
-        return pbt_fail_memory(error, n * sizeof *a->talks, "questions to an agent");
+        return pbt_fail_memory(error, n * sizeof *a->talks, "a batch of replies");
     }
     for (size_t i = 0; i < n; i++) a->talks[i].sampling = *sampling;
     return PBT_OK;

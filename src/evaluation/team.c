@@ -65,27 +65,28 @@ static pbt_code add_turn(discussion *d, const char *text, const pbt_reading *rea
 /* Everybody whose turn it is in place `speaker` says something. */
 static pbt_code speak(pbt_evaluation_task *x, discussion *all, size_t n, size_t turn, int speaker,
                       pbt_error *error) {
-    pbt_reply_batch asking;
+    pbt_reply_batch replies;
     size_t *who = pbt_alloc(n, sizeof *who), count = 0;
     pbt_sampling greedy = pbt_sampling_greedy(x->context->experiment->team.max_new_tokens);
     if (!who) return pbt_fail_memory(error, n * sizeof *who, "discussions");
     for (size_t i = 0; i < n; i++)
         if (goes_on(&all[i], turn) && speaker_of(&all[i]) == speaker) who[count++] = i;
-    pbt_code code = pbt_reply_batch_open(&asking, count, &greedy, error);
+    pbt_code code = pbt_reply_batch_open(&replies, count, &greedy, error);
     for (size_t i = 0; i < count && code == PBT_OK; i++) {
         const discussion *d = &all[who[i]];
         pbt_message *messages;
         size_t n_messages;
         /* The second speaker answers the question, not the first speaker. */
         code = pbt_view(x->context->prompts, PBT_STANDARD, d->question->text, speaker, d->turns,
-                        turn < 2 ? 0 : turn, asking.arena, &messages, &n_messages, error);
-        if (code == PBT_OK) pbt_reply_batch_set(&asking, i, d->question, messages, n_messages);
+                        turn < 2 ? 0 : turn, replies.arena, &messages, &n_messages, error);
+        if (code == PBT_OK) pbt_reply_batch_set(&replies, i, d->question, messages, n_messages);
     }
     if (code == PBT_OK && count > 0)
-        code = pbt_reply_batch_run(&asking, x->context, speaker ? x->partner : x->agent, x->extractor, error);
+        code =
+            pbt_reply_batch_run(&replies, x->context, speaker ? x->partner : x->agent, x->extractor, error);
     for (size_t i = 0; i < count && code == PBT_OK; i++)
-        code = add_turn(&all[who[i]], asking.texts[i], &asking.readings[i], error);
-    pbt_reply_batch_close(&asking);
+        code = add_turn(&all[who[i]], replies.texts[i], &replies.readings[i], error);
+    pbt_reply_batch_close(&replies);
     free(who);
     return code;
 }
