@@ -159,7 +159,7 @@ static const pbt_option options[] = {
      .offset = offsetof(generate_options, num_return_sequences),
      .value_name = "N",
      .initial = "1",
-     .help = "samples of every prompt, which is computed once; above 1 the lines have an \"index\""},
+     .help = "samples per prompt; the prompt is computed once; above 1 the lines have an \"index\""},
     PBT_SAMPLING_OPTIONS(generate_options, sampling),
     PBT_INFERENCE_OPTIONS(generate_options, inference),
 };

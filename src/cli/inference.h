@@ -68,8 +68,8 @@ typedef struct pbt_sampling_options {
     {                                                                                                        \
         .name = "skip", .type = PBT_OPTION_INTEGER, .offset = offsetof(S, skip), .value_name = "N",          \
         .initial = "0",                                                                                      \
-        .help = "pass over the first N requests, which an interrupted call has answered; the others get "    \
-                "what they would have got"                                                                   \
+        .help = "skip the first N requests, which an interrupted call has answered; the others get the "     \
+                "same results as without"                                                                    \
     }
 
 typedef struct pbt_inference {

@@ -132,7 +132,7 @@ static pbt_code read_data(training_job *job, const char *path, const pbt_error *
         pbt_monitor_message(
             job->cli->monitor, 0,
             "%s: in %zu examples the tokens of the prompt are not the beginning of prompt and "
-            "completion together; the completion begins where they part",
+            "completion together; the completion begins where they diverge",
             path, dataset->cut_prompts);
     return PBT_OK;
 }

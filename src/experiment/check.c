@@ -135,7 +135,7 @@ static pbt_code check_prompt_set(const pbt_experiment *e, pbt_checks *checks, pb
     if (result != PBT_OK) return PBT_OK;
     result = needed_prompts(e, &prompts, &problem);
     pbt_prompts_free(&prompts);
-    return add(checks, "prompts for the settings", result, &problem, error, "all there");
+    return add(checks, "prompts for the settings", result, &problem, error, "all present");
 }
 
 /* Whether the files of an experiment that is only planned are not here yet. */
@@ -183,8 +183,8 @@ static pbt_code messages_of(const pbt_prompts *prompts, const char *kind, pbt_ar
 
 /* Renders it with the model's template. What is wrong with the model itself was told before: no check then.
  */
-static pbt_code check_asking(const pbt_experiment *e, const pbt_prompts *prompts, const char *kind,
-                             const char *who, int32_t answer, pbt_checks *checks, pbt_error *error) {
+static pbt_code check_request(const pbt_experiment *e, const pbt_prompts *prompts, const char *kind,
+                              const char *who, int32_t answer, pbt_checks *checks, pbt_error *error) {
     pbt_error problem = {0};
     pbt_config config = {0};
     pbt_tokenizer *tokenizer = NULL;
@@ -219,12 +219,12 @@ static pbt_code check_prompts(const pbt_experiment *e, pbt_checks *checks, pbt_e
     pbt_prompts prompts;
     pbt_error told;
     if (pbt_prompts_read(e->prompts, &prompts, &told) != PBT_OK) return PBT_OK;
-    pbt_code code =
-        check_asking(e, &prompts, "extraction", e->extractor, e->trees.plan.max_answer_tokens, checks, error);
+    pbt_code code = check_request(e, &prompts, "extraction", e->extractor, e->trees.plan.max_answer_tokens,
+                                  checks, error);
     if (code == PBT_OK && prompts.filter && strcmp(e->filter, "none") != 0)
-        code = check_asking(e, &prompts, "filter", e->filter, 1, checks, error);
+        code = check_request(e, &prompts, "filter", e->filter, 1, checks, error);
     if (code == PBT_OK && prompts.confidence && e->flip_analysis.enabled)
-        code = check_asking(e, &prompts, "confidence", e->extractor, 1, checks, error);
+        code = check_request(e, &prompts, "confidence", e->extractor, 1, checks, error);
     pbt_prompts_free(&prompts);
     return code;
 }
