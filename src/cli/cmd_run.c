@@ -41,7 +41,7 @@ static void print_cell(const char *text) {
 /* The table of docs/EXPERIMENTS.md. */
 static void print_markdown(void) {
     printf(
-        "| key | type | default | what it says | when it changes, made anew from |\n|---|---|---|---|---|\n");
+        "| key | type | default | what it means | redone from, when it changes |\n|---|---|---|---|---|\n");
     for (size_t i = 0; i < pbt_settings_count(); i++) {
         pbt_setting_help s = pbt_settings_describe(i);
         printf("| `%s` | ", s.key);
@@ -181,7 +181,7 @@ static const pbt_option options[] = {
     {.name = "accept_changes",
      .type = PBT_OPTION_FLAG,
      .offset = offsetof(run_options, accept_changes),
-     .help = "go on although the experiment was changed: makes anew what the change affects, keeps the rest"},
+     .help = "continue although the experiment has changed: redo what the change affects, keep the rest"},
     {"dry_run", 0, PBT_OPTION_FLAG, offsetof(run_options, dry_run), NULL, NULL,
      "print the plan of work, memory and time, and stop", NULL},
     {"list_settings", 0, PBT_OPTION_FLAG, offsetof(run_options, list_settings), NULL, NULL,
@@ -203,12 +203,10 @@ const pbt_command pbt_command_run = {
         "and "
         "writes report.html, report.md and report.json into the run's folder. Prints the main figures, one "
         "row per arm; pbt report RUN prints all tables.\n\n"
-        "Interrupted by Ctrl-C or in any other way, the same command continues where it stopped and ends "
-        "with the "
-        "same results. A run whose experiment was changed is refused, with what differs and what would have "
-        "to "
-        "be made anew; --accept_changes does that and keeps everything else. Seeds, arms and evaluations can "
-        "be added to a finished run as they are.\n\n"
+        "After an interruption, by Ctrl-C or otherwise, the same command continues where it stopped and ends "
+        "with the same results. A run whose experiment has changed is refused, naming what differs and what "
+        "would have to be redone; --accept_changes redoes it and keeps everything else. Seeds, arms and "
+        "evaluations can be added to a finished run directly.\n\n"
         "Examples:\n  pbt run pbt:experiments/smoke.yaml --output_dir runs/smoke\n"
         "  pbt run pbt:experiments/pocket.yaml --dry-run\n"
         "  pbt run pbt:experiments/pocket.yaml --set seeds=[1] --set dpo.beta=0.2 -o runs/beta\n"

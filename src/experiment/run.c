@@ -64,8 +64,8 @@ static pbt_code refuse(const pbt_run *run, const changes *found, pbt_error *erro
     pbt_redo_text(&redo, &again);
     pbt_code code =
         pbt_fail_at(error, PBT_BAD_INPUT, run->folder, NULL,
-                    "this run was begun with another experiment: %.600s; to go on with the change, repeat "
-                    "pbt run with --accept_changes, which makes anew: %s, and keeps the rest; or undo the "
+                    "this run was begun with another experiment: %.600s; to continue with the change, repeat "
+                    "pbt run with --accept_changes, which redoes: %s, and keeps the rest; or undo the "
                     "change, or choose another --output_dir",
                     pbt_text_string(&found->text), pbt_text_string(&again));
     pbt_text_free(&again);
@@ -75,7 +75,7 @@ static pbt_code refuse(const pbt_run *run, const changes *found, pbt_error *erro
 static void tell_accepted(const pbt_run *run, const changes *found, const pbt_redo *redo) {
     pbt_text again = {0};
     pbt_redo_text(redo, &again);
-    pbt_monitor_message(run->monitor, 1, "accepted: %.600s; made anew: %s", pbt_text_string(&found->text),
+    pbt_monitor_message(run->monitor, 1, "accepted: %.600s; redone: %s", pbt_text_string(&found->text),
                         pbt_text_string(&again));
     pbt_text_free(&again);
 }

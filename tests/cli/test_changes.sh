@@ -35,7 +35,7 @@ kept() { (cd "$work/run/seed-1/pbt" && stat -c '%i %Y' sft/adapter/adapter_model
 begin run || fail "the run: $(cat "$work/err")"
 before="$(kept)"
 begin run --set dpo.beta=0.2 && fail "a changed beta was not refused"
-for words in 'dpo.beta is 0.1 in the run, 0.2 now' 'makes anew: DPO and the evaluations of the trained arms,' -- '--accept_changes'; do
+for words in 'dpo.beta is 0.1 in the run, 0.2 now' 'redoes: DPO and the evaluations of the trained arms,' -- '--accept_changes'; do
     [ "$words" = -- ] || grep -qF -e "$words" "$work/err" || fail "the refusal does not say \"$words\": $(cat "$work/err")"
 done
 begin run --set dpo.beta=0.2 --accept_changes || fail "the change was not accepted: $(cat "$work/err")"
@@ -46,7 +46,7 @@ begin run --set dpo.beta=0.2 || fail "the accepted change is not the run's: $(ca
 
 # An evaluation alone, with everything before it.
 begin run --set dpo.beta=0.2 --set eval.flipflop.max_new_tokens=20 && fail "a changed evaluation was not refused"
-grep -q 'makes anew: the evaluation flipflop, and' "$work/err" || fail "$(cat "$work/err")"
+grep -q 'redoes: the evaluation flipflop, and' "$work/err" || fail "$(cat "$work/err")"
 adapter="$(stat -c '%i %Y' "$work/run/seed-1/pbt/adapter/adapter_model.safetensors")"
 begin run --set dpo.beta=0.2 --set eval.flipflop.max_new_tokens=20 --accept_changes || fail "$(cat "$work/err")"
 [ "$adapter" = "$(stat -c '%i %Y' "$work/run/seed-1/pbt/adapter/adapter_model.safetensors")" ] || fail "trained anew for an evaluation"

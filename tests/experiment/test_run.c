@@ -296,8 +296,7 @@ static void test_changes_are_accepted(void **state) {
     pbt_run_close(run);
     assert_int_equal(open_it("changed", "pairs: {min_relative_margin: 0.5}", NULL, &run), PBT_BAD_INPUT);
     assert_non_null(strstr(problem.message, "pairs.min_relative_margin is 0.25 in the run, 0.5 now"));
-    assert_non_null(
-        strstr(problem.message, "makes anew: pairs, SFT, DPO and the evaluations of the trained"));
+    assert_non_null(strstr(problem.message, "redoes: pairs, SFT, DPO and the evaluations of the trained"));
     assert_int_equal(open_changed("changed", "pairs: {min_relative_margin: 0.5}", &run), PBT_OK);
     assert_int_equal(count(run, "pairs", "", "pair"), 0);
     assert_int_equal(count(run, "trees", "train", "tree"), trees);
@@ -310,7 +309,7 @@ static void test_changes_are_accepted(void **state) {
     assert_int_equal(open_it("changed", "pairs: {min_relative_margin: 0.5}\nseeds: [2]", NULL, &run),
                      PBT_BAD_INPUT);
     assert_non_null(strstr(problem.message, "seeds is [1] in the run, [2] now"));
-    assert_non_null(strstr(problem.message, "makes anew: nothing"));
+    assert_non_null(strstr(problem.message, "redoes: nothing"));
     assert_int_equal(open_it("changed", "pairs: {min_relative_margin: 0.5}\nseeds: [2, 1]", NULL, &run),
                      PBT_OK);
     pbt_run_close(run);
