@@ -199,7 +199,7 @@ expect "byte order mark, NaN" 0 '{"id":null,' out $'\xef\xbb\xbf{"id": NaN, "pro
 expect "chat" 0 '{"role":"assistant","content":' out 'Hello' "$pbt" chat "$model" --json --max_new_tokens 4
 expect "chat commands" 0 "new conversation with this system message" err $'/system Be short.\n/reset\n/quit\nHi' \
     "$pbt" chat "$model"
-expect "chat help" 0 "/reset begins again" err '/help' "$pbt" chat "$model"
+expect "chat help" 0 "/reset starts over" err '/help' "$pbt" chat "$model"
 
 [ "$failures" -eq 0 ] && echo "all passed"
 exit "$((failures > 0))"

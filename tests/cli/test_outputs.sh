@@ -73,7 +73,7 @@ refused "the name of the run's folder is empty" "$pbt" report ""
 for where in m linked ./m/../linked/ m/new; do
     for command in sft dpo random merge quantize; do
         declare -n words="$command"
-        refused "nothing that is read is written over" "${words[@]}" --output_dir "$where" --overwrite_output_dir
+        refused "an input is never overwritten" "${words[@]}" --output_dir "$where" --overwrite_output_dir
     done
     refused "--model_name_or_path" "${dpo[@]}" --full --output_dir "$where" --overwrite_output_dir
 done

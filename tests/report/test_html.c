@@ -168,7 +168,7 @@ static void test_whole_page(void **state) {
     expect(page, "[[1,2,\"resist\",8],[2,1,\"same_answer\"]]", true);
     expect(page, "25.0 points more than the best other arm", true);
     expect(page, "id=\"training\"", true);
-    expect(page, "Looks at the dev questions", true);
+    expect(page, "Dev evaluations", true);
     expect(page, "80.4", true); /* the paper's */
     /* no times, no places, nothing from elsewhere */
     expect(page, "4242", false);

@@ -255,7 +255,7 @@ static void foreign_and_damaged_checkpoints(void **state) {
     assert_ok(pbt_file_write(path, data, length - 4, error));
     assert_fails(attempt(folder, &settings, NULL, NULL, &hash, error), PBT_BAD_INPUT, "numbers in");
     assert_ok(pbt_file_write(path, "nonsense", 8, error));
-    assert_fails(attempt(folder, &settings, NULL, NULL, &hash, error), PBT_BAD_INPUT, "no checkpoint");
+    assert_fails(attempt(folder, &settings, NULL, NULL, &hash, error), PBT_BAD_INPUT, "not a checkpoint");
     free(data);
     free(path);
     fixture_remove(folder);
