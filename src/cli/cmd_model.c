@@ -10,6 +10,7 @@
 #include "cli/model_files.h"
 #include "cli/outputs.h"
 #include "engine/engine.h"
+#include "train/training_output.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -155,7 +156,7 @@ static pbt_code write_random(const random_options *o, const pbt_config *config, 
     PBT_TRY(pbt_model_random_save(config, pbt_key_of_seed((uint64_t)o->seed), o->std, o->output_dir, dtype,
                                   o->max_shard_size, error));
     if (!pbt_folder_exists(o->like)) return PBT_OK;
-    return pbt_cli_copy_text_files(o->like, o->output_dir, error);
+    return pbt_model_text_files_copy(o->like, o->output_dir, error);
 }
 
 static pbt_code run_random(const pbt_cli *cli, const void *settings, int n_arguments, char **arguments,

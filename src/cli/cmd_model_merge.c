@@ -12,6 +12,7 @@
 #include "model/divergence.h"
 #include "model/merge.h"
 #include "tokenizer/tokenizer.h"
+#include "train/training_output.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -190,7 +191,7 @@ static pbt_model_options options_of(const conversion *c, pbt_dtype dtype) {
 static pbt_code write_folder(conversion *c, const pbt_model *model, pbt_error *error) {
     PBT_TRY(look_at_output(c, true, error));
     PBT_TRY(pbt_model_save(model, c->options->output_dir, c->plain, error));
-    return pbt_cli_copy_text_files(c->path, c->options->output_dir, error);
+    return pbt_model_text_files_copy(c->path, c->options->output_dir, error);
 }
 
 static pbt_code merge(conversion *c, pbt_error *error) {

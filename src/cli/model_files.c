@@ -1,9 +1,7 @@
 #include "cli/model_files.h"
 
-#include "base/file.h"
 #include "model/adapter_folder.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 pbt_code pbt_cli_dtype(const char *option, const char *name, bool all, pbt_dtype *dtype, pbt_error *error) {
@@ -34,24 +32,4 @@ void pbt_cli_warn_base(const pbt_cli *cli, const pbt_adapter *adapter, const pbt
     char text[700];
     pbt_adapter_base_warning(adapter, model, text, sizeof text);
     if (*text) pbt_monitor_message(cli->monitor, 0, "%s", text);
-}
-
-pbt_code pbt_cli_copy_text_files(const char *from, const char *to, pbt_error *error) {
-    static const char *const names[] = {
-        "tokenizer.json",         "tokenizer_config.json",   "tokenizer.model",  "chat_template.jinja",
-        "generation_config.json", "special_tokens_map.json", "added_tokens.json"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        char *a = pbt_path_join(from, names[i]), *b = pbt_path_join(to, names[i]), *data = NULL;
-        size_t length;
-        pbt_code code = a && b ? PBT_OK : pbt_fail_memory(error, 0, "a path");
-        if (code == PBT_OK && pbt_file_exists(a)) {
-            code = pbt_file_read(a, (size_t)256 << 20, &data, &length, error);
-            if (code == PBT_OK) code = pbt_file_write(b, data, length, error);
-            free(data);
-        }
-        free(a);
-        free(b);
-        if (code != PBT_OK) return code;
-    }
-    return PBT_OK;
 }

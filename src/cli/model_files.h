@@ -13,7 +13,5 @@ pbt_code pbt_cli_load_dtype(bool load_in_4bit, const char *bnb_4bit_quant_type, 
                             const char *dtype, pbt_dtype *result, pbt_error *error);
 /* A message when the adapter says that it was made for another model. */
 void pbt_cli_warn_base(const pbt_cli *cli, const pbt_adapter *adapter, const pbt_model *model);
-/* Copies the tokenizer's files, chat template and generation_config.json that are there. */
-pbt_code pbt_cli_copy_text_files(const char *from, const char *to, pbt_error *error);
 
 #endif

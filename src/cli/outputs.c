@@ -1,14 +1,12 @@
 #include "cli/outputs.h"
 
 #include "base/file.h"
+#include "train/training_output.h"
 
 #include <unistd.h>
 
-#define TOKENIZER_NAMES                                                                                      \
-    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",               \
-        "tokenizer.model", "vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json",          \
-        "generation_config.json"
-#define MODEL_NAMES "config.json", "model.safetensors", "model-*.safetensors", "model.safetensors.index.json"
+#define TOKENIZER_NAMES PBT_TOKENIZER_FILES, PBT_GENERATION_CONFIG_FILE
+#define MODEL_NAMES     "config.json", "model.safetensors", "model-*.safetensors", "model.safetensors.index.json"
 
 static const char *const model_names[] = {MODEL_NAMES, TOKENIZER_NAMES, NULL};
 static const char *const tokenizer_names[] = {TOKENIZER_NAMES, NULL};

@@ -31,13 +31,15 @@ static pbt_code copy_file(const char *from_folder, const char *to_folder, const 
 }
 
 pbt_code pbt_tokenizer_files_copy(const char *from_folder, const char *to_folder, pbt_error *error) {
-    static const char *const names[] = {
-        "tokenizer.json",    "tokenizer_config.json", "special_tokens_map.json",
-        "added_tokens.json", "tokenizer.model",       "vocab.json",
-        "merges.txt",        "chat_template.jinja",   "chat_template.json"};
+    static const char *const names[] = {PBT_TOKENIZER_FILES};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         PBT_TRY(copy_file(from_folder, to_folder, names[i], error));
     return PBT_OK;
+}
+
+pbt_code pbt_model_text_files_copy(const char *from_folder, const char *to_folder, pbt_error *error) {
+    PBT_TRY(pbt_tokenizer_files_copy(from_folder, to_folder, error));
+    return copy_file(from_folder, to_folder, PBT_GENERATION_CONFIG_FILE, error);
 }
 
 /* Front matter as PEFT and TRL write it, then what was done, without times and paths. */
@@ -90,9 +92,9 @@ pbt_code pbt_train_save(const pbt_trainer *trainer, const char *model_folder, co
     const char *folder = trainer->folder;
     PBT_TRY(trainer->adapter ? save_adapter(trainer, folder, base_model, error)
                              : pbt_model_save(trainer->model, folder, PBT_F32, error));
-    if (model_folder) PBT_TRY(pbt_tokenizer_files_copy(model_folder, folder, error));
-    if (model_folder && !trainer->adapter)
-        PBT_TRY(copy_file(model_folder, folder, "generation_config.json", error));
+    if (model_folder)
+        PBT_TRY(trainer->adapter ? pbt_tokenizer_files_copy(model_folder, folder, error)
+                                 : pbt_model_text_files_copy(model_folder, folder, error));
     pbt_text card = {0};
     write_card(trainer, base_model, &card);
     char *path = pbt_path_join(folder, "README.md");

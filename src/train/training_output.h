@@ -12,8 +12,15 @@
  * records. */
 pbt_code pbt_train_save(const pbt_trainer *trainer, const char *model_folder, const char *base_model,
                         pbt_error *error);
-/* Copies tokenizer and chat-template files that exist. */
+/* The files of a tokenizer and its chat template, as initializers of an array of names. */
+#define PBT_TOKENIZER_FILES                                                                                  \
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",               \
+        "tokenizer.model", "vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json"
+#define PBT_GENERATION_CONFIG_FILE "generation_config.json"
+/* Copies those of them that exist. */
 pbt_code pbt_tokenizer_files_copy(const char *from_folder, const char *to_folder, pbt_error *error);
+/* The same and generation_config.json, which belongs to a model and not to an adapter. */
+pbt_code pbt_model_text_files_copy(const char *from_folder, const char *to_folder, pbt_error *error);
 
 /* The work and the memory of a training, known before it begins. */
 typedef struct pbt_train_plan {

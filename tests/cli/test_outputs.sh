@@ -130,6 +130,17 @@ expect 0 "" "${quantize[@]}" --output_dir quantised
 expect 0 "" "${tokenizer[@]}" --output_dir t
 [ -e shared/.pbt-output ] && [ -e merged/.pbt-output ] || fail "no marker"
 
+# Every file of the tokenizer comes along.
+cp -r m every
+files=(tokenizer.model vocab.json merges.txt chat_template.json generation_config.json special_tokens_map.json)
+for name in "${files[@]}"; do [ -e "every/$name" ] || echo '{}' >"every/$name"; done
+expect 0 "" "$pbt" model random --like every --quiet --output_dir every-random
+expect 0 "" "$pbt" model merge every --adapter a --quiet --output_dir every-merged
+expect 0 "" "$pbt" model quantize every --quiet --output_dir every-quantised
+for folder in every-random every-merged every-quantised; do
+    for name in "${files[@]}"; do cmp -s "every/$name" "$folder/$name" || fail "$folder has another $name, or none"; done
+done
+
 # A folder that holds the data only is the user's way to keep things together.
 mkdir own && cp dpo.jsonl own/
 expect 0 "" "${dpo[@]}" --dataset own/dpo.jsonl --output_dir own
