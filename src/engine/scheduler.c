@@ -1,6 +1,6 @@
 /*
  * Continuous batching. Texts are taken in the order of adapter and tokens, so that those with a common
- * beginning are in work together; every pass takes each text as far as rows allow; a finished text makes room
+ * beginning are decoded together; every pass takes each text as far as rows allow; a finished text makes room
  * for the next. When rows of the cache run out, the text admitted last goes back to wait. Which texts share a
  * pass changes no bit of any result.
  */

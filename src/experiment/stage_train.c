@@ -33,7 +33,7 @@ static pbt_artefact_key arm_key(const arm_training *t, const char *kind, const c
     return (pbt_artefact_key){"train", t->seed, t->arm, kind, name};
 }
 
-/* ---- the looks at dev ---- */
+/* ---- dev evaluations ---- */
 
 /* What adapters say they belong to: the folder, or the id on the Hub, as the experiment names it. */
 static const char *base_name(const arm_training *t) {

@@ -124,7 +124,7 @@ static void test_counts_and_tokens(void **state) {
     taken(run, before);
     OK(pbt_run_stage(run, "train", &problem));
     /* Of what is read for training, the reference is the trainer's, without an engine. */
-    near("looks at dev, tokens generated", taken(run, before).written,
+    near("dev evaluations, tokens generated", taken(run, before).written,
          sum_of(plan.estimate.work[PBT_WORK_TRAIN]).written,
          sum_of(plan.estimate.most[PBT_WORK_TRAIN]).written, 1.5);
     assert_int_equal(last_of(path, "sft", "step"), plan.sft_steps);

@@ -108,7 +108,7 @@ static void test_missing_arms(void **state) {
     expect_in(f.json, "\"base\":\"seed 1: not tested yet\"", true);
     expect_in(f.json, "\"accept\":\"not among the arms", true);
     expect_in(f.json, "\"resist\":\"seed 1: its training is not finished\"", true);
-    expect_in(f.json, "\"pbt\":\"seed 1: not trained, for want of pairs (12 resist and 0 accept", true);
+    expect_in(f.json, "\"pbt\":\"seed 1: not trained: too few pairs (12 resist and 0 accept", true);
     expect_in(f.markdown, "No figures of pbt:** seed 1: not trained", true);
     expect_in(f.html, "<b>No figures of pbt:</b> seed 1: not trained", true);
     forms_free(&f);
@@ -126,7 +126,7 @@ static void test_empty_and_small_tests(void **state) {
     pbt_store *store = open_store("small", 1, 100);
     put_settings(store, json_array(), true);
     forms f = forms_of(store);
-    expect_in(f.json, "\"FARM: not asked yet, or not to the end.\"", true);
+    expect_in(f.json, "\"FARM: not evaluated yet, or not completely.\"", true);
     forms_free(&f);
     put(store, "eval", 1, "base", "done", "farm", json_integer(0));
     put(store, "eval", 1, "base", "done", "balanced", json_integer(29));

@@ -63,9 +63,10 @@ static pbt_code why_not(pbt_store *store, int64_t seed, size_t arm, pbt_text *ou
     }
     PBT_TRY(
         pbt_store_get(store, &(pbt_artefact_key){"pairs", seed, "", "summary", "reasons"}, &reasons, error));
-    pbt_text_add(out, "not trained, for want of pairs");
+    pbt_text_add(out, "not trained: too few pairs");
     if (reasons)
-        pbt_text_addf(out, " (%lld resist and %lld accept; all arms get as many as the scarcest has)",
+        pbt_text_addf(out,
+                      " (%lld resist and %lld accept; all arms get as many as the arm with the fewest has)",
                       (long long)kept(reasons, "resist"), (long long)kept(reasons, "accept"));
     json_decref(reasons);
     return PBT_OK;
@@ -165,13 +166,14 @@ static pbt_code judge_size(pbt_store *store, const json_t *settings, pbt_report 
     PBT_TRY(is_over(store, r, e, &over, error));
     if (enabled && !over && !measured)
         return add_warning(
-            r, pbt_string_format("%s%s: not asked yet, or not to the end.", title, sizes[i].about), error);
+            r, pbt_string_format("%s%s: not evaluated yet, or not completely.", title, sizes[i].about),
+            error);
     if (n <= 0)
         return add_warning(
             r,
-            pbt_string_format("%s%s: empty%s%s. There was no case to judge, which says nothing of any arm.",
-                              title, sizes[i].about, measured ? " for " : "",
-                              measured ? pbt_arm_names[arm] : ""),
+            pbt_string_format(
+                "%s%s: empty%s%s. There was no case to judge, which says nothing about any arm.", title,
+                sizes[i].about, measured ? " for " : "", measured ? pbt_arm_names[arm] : ""),
             error);
     if (n >= PBT_FEW_QUESTIONS) return PBT_OK;
     return add_warning(r,
