@@ -106,7 +106,7 @@ static pbt_code print_reasons(const pbt_cli *cli, const tree_file *f, const pbt_
 static pbt_code check_output(const pairs_options *o, const char *prompts, pbt_error *error) {
     const pbt_output_input inputs[] = {{"--trees", o->trees, NULL}, {"--prompts", prompts, NULL}};
     const pbt_output_request request = {"--output", o->output, NULL, inputs, 2, false};
-    return pbt_output_check(&request, error);
+    return pbt_cli_check_file(&request, NULL, error);
 }
 
 static pbt_code pair_file(const pbt_cli *cli, const pairs_options *o, pbt_error *error) {

@@ -183,7 +183,7 @@ static pbt_code write_farm(const pocket_options *o, const char *questions, const
     const char *part = strcmp(o->part, "all") == 0 ? NULL : o->part;
     const pbt_output_request request = {"--output", o->output, NULL, inputs->items, 2, false};
     if (!o->output) return pbt_fail(error, PBT_USAGE, "pocket farm: expected --output FILE");
-    PBT_TRY(pbt_output_check(&request, error));
+    PBT_TRY(pbt_cli_check_file(&request, NULL, error));
     return pbt_pocket_farm_write(world, questions, part, (uint64_t)o->seed, o->output, error);
 }
 

@@ -89,7 +89,7 @@ static pbt_code check_output(const char *output, char **runs, size_t n, pbt_erro
     if (!inputs) return pbt_fail_memory(error, n * sizeof *inputs, "a list of runs");
     for (size_t i = 0; i < n; i++) inputs[i] = (pbt_output_input){"RUN", runs[i], pbt_output_run.names};
     const pbt_output_request request = {"--output", output, NULL, inputs, n, false};
-    pbt_code code = pbt_output_check(&request, error);
+    pbt_code code = pbt_cli_check_file(&request, NULL, error);
     free(inputs);
     return code;
 }

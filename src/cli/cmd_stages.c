@@ -18,7 +18,7 @@ static pbt_code run_trees(const pbt_cli *cli, const void *settings, int n_argume
     const trees_options *o = settings;
     const pbt_output_input run_folder = {"RUN", arguments[0], pbt_output_run.names};
     const pbt_output_request request = {"--output", o->output, NULL, &run_folder, 1, false};
-    if (o->output) PBT_TRY(pbt_output_check(&request, error));
+    if (o->output) PBT_TRY(pbt_cli_check_file(&request, NULL, error));
     /* Standard output is for the table or for the trees. */
     bool beside = o->output && pbt_cli_is_stdout(o->output);
     if (!beside) PBT_TRY(pbt_cli_run_stage(cli, "trees", arguments[0], error));

@@ -19,6 +19,13 @@ extern const pbt_output_kind pbt_output_sft, pbt_output_sft_full, pbt_output_dpo
         .help = "write into output_dir even if it holds other files"                                         \
     }
 
+/* pbt_output_check of a single file (request->kind is NULL); and PBT_USAGE where it would have the name of
+ * one of pbt's own files in a folder that holds a run, a model, an adapter, a tokenizer or anything that a
+ * command has marked as its own, whether the file is there or not. Other names in such folders are fine.
+ * `folder` is the request of the folder that the same command writes, or NULL. */
+pbt_code pbt_cli_check_file(const pbt_output_request *request, const pbt_output_request *folder,
+                            pbt_error *error);
+
 /* Whether `path` is this process's standard output. */
 bool pbt_cli_is_stdout(const char *path);
 

@@ -246,7 +246,7 @@ static pbt_code look_at_outputs(training_job *job, bool open, pbt_error *error) 
                                        inputs,         READ,          o->overwrite_output_dir};
     const pbt_output_request file = {
         "--export_ref_log_probs", o->export_ref_log_probs, NULL, inputs, READ + 1, false};
-    if (o->export_ref_log_probs) PBT_TRY(pbt_output_check(&file, error));
+    if (o->export_ref_log_probs) PBT_TRY(pbt_cli_check_file(&file, &folder, error));
     if (!o->output_dir) return PBT_OK;
     return open ? pbt_output_open(&folder, job->cli->monitor, &job->output, error)
                 : pbt_output_check(&folder, error);

@@ -182,6 +182,34 @@ grep -q "1 trees" "$work/err" || fail "the table is not on standard error"
 "${pairs[@]}" --output to.jsonl >/dev/null || fail "pairs to a symlink"
 [ -L to.jsonl ] && cmp -s pairs.jsonl elsewhere.jsonl || fail "the symlink was not followed"
 
+# Single files under the names of pbt's own, in folders that are no input: refused, and not a byte is another one.
+mkdir -p kept/run/seed-1 kept/begun && touch kept/run/run.sqlite kept/begun/run.lock && cp -r shared kept/adapter &&
+    cp -r r kept/model && cp -r a kept/foreign && rm -f kept/foreign/adapter_model.safetensors
+ln -s run/run.sqlite kept/link.jsonl && ln -s "$work/away" kept/run/report.md
+cp m/tokenizer.json kept/begun/
+before="$(contents)"
+for name in run/run.sqlite run/report.json run/report.md run/run.lock run/seed-1/pairs.jsonl begun/run.sqlite link.jsonl \
+    ./adapter/../run/run.sqlite; do
+    refused "holds a run (it has the file run." "${pairs[@]}" --output "kept/$name"
+done
+refused "holds a tokenizer" "${pairs[@]}" --output kept/begun/tokenizer.json
+refused "holds an adapter" "${pairs[@]}" --output kept/foreign/adapter_model.safetensors
+for name in adapter/adapter_model.safetensors adapter/metrics.jsonl adapter/.pbt-output adapter/README.md \
+    model/config.json model/tokenizer.json model/report.json; do
+    refused "holds what a pbt command wrote" "${pairs[@]}" --output "kept/$name"
+done
+refused "kept/run holds a run" "${farm[@]}" --output kept/run/run.sqlite
+refused "holds a model" "${farm[@]}" --output theirs/model.safetensors
+refused "kept/run holds a run" "${dpo[@]}" --output_dir "$work/o" --export_ref_log_probs kept/run/report.json
+for name in adapter_config.json ./checkpoint-1/x.jsonl .pbt-output; do
+    refused "itself writes into --output_dir" "${dpo[@]}" --output_dir new --export_ref_log_probs "new/$name"
+done
+for name in run/trees.jsonl run/config.json adapter/pairs.jsonl foreign/report.json; do
+    expect 0 "" "${pairs[@]}" --output "kept/$name"
+done
+cd kept/run && expect 2 "holds a run" "$pbt" pairs --trees ../../trees.jsonl --prompts ../../p --output run.sqlite
+cd ../..
+
 # The reason is the permission, whatever else is missing.
 mkdir "$work/closed" && chmod 555 "$work/closed" && chmod 755 "$work" && chmod -R a+rX "$work/in"
 cp "$pbt" "$work/pbt"
@@ -210,6 +238,12 @@ if [ -e "${golden%/tests/data/golden/train}/pocket/models/agent-a/model.safetens
         expect 2 "a file of RUN" "$pbt" trees run --output "run/$name"
     done
     expect 2 "a file of RUN" "$pbt" compare run --output run/report.html
+    mkdir other && cp run/run.sqlite run/report.json other/
+    expect 2 "other holds a run" "$pbt" compare run --output other/report.html
+    expect 2 "other holds a run" "$pbt" trees run --output other/run.sqlite
+    expect 2 "holds a model" "$pbt" trees run --output theirs/tokenizer.json
+    cmp -s run/run.sqlite other/run.sqlite || fail "the database of another run was changed"
+    expect 0 "" "$pbt" report run
     [ "$sum" = "$(sha256sum <run/report.json)" ] || fail "the report was changed"
     expect 0 "" "$pbt" trees run --output run/trees.jsonl
     "$pbt" trees run --output /dev/stdout 2>/dev/null | cmp - run/trees.jsonl || fail "trees to standard output"
