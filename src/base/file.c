@@ -113,9 +113,14 @@ struct pbt_lines {
         end; /* start..end-1 is read and not given out; no line ends before scanned */
     size_t number;
     bool ended;
+    const pbt_monitor *monitor; /* asked while nothing comes; may be NULL */
 };
 
-enum { LINE_LIMIT = 64 << 20, READ_SIZE = 1 << 16 };
+enum {
+    LINE_LIMIT = 64 << 20,
+    READ_SIZE = 1 << 16,
+    PATIENCE = 150 /* milliseconds until the wish to stop is looked for */
+};
 
 pbt_code pbt_lines_open(const char *path, pbt_lines **lines, pbt_error *error) {
     bool standard = strcmp(path, "-") == 0;
@@ -135,6 +140,22 @@ pbt_code pbt_lines_open(const char *path, pbt_lines **lines, pbt_error *error) {
     return PBT_OK;
 }
 
+void pbt_lines_watch(pbt_lines *lines, const pbt_monitor *monitor) {
+    lines->monitor = monitor;
+}
+
+/* A read that waits is restarted behind a signal, and poll is not. */
+static pbt_code await_bytes(const pbt_lines *l, pbt_error *error) {
+    struct pollfd one = {.fd = l->descriptor, .events = POLLIN};
+    int ready;
+    if (!l->monitor) return PBT_OK;
+    do {
+        PBT_TRY(pbt_monitor_check(l->monitor, error)); /* also where there is always more */
+        ready = poll(&one, 1, PATIENCE);
+    } while (ready == 0 || (ready < 0 && errno == EINTR));
+    return PBT_OK;
+}
+
 /* Reads once into the buffer; waits where nothing has come yet. */
 static pbt_code read_more(pbt_lines *l, pbt_error *error) {
     if (l->start > 0) {
@@ -147,6 +168,7 @@ static pbt_code read_more(pbt_lines *l, pbt_error *error) {
         return pbt_fail_at(error, PBT_BAD_INPUT, l->path, NULL, "line %zu is longer than %d bytes",
                            l->number + 1, LINE_LIMIT);
     PBT_TRY(pbt_grow(l->buffer, &l->capacity, l->end + READ_SIZE + 1, error));
+    PBT_TRY(await_bytes(l, error));
     ssize_t n;
     while ((n = read(l->descriptor, l->buffer + l->end, READ_SIZE)) < 0 && errno == EINTR) continue;
     if (n < 0) return pbt_fail_errno(error, l->path, "read");

@@ -5,6 +5,7 @@
 #define PBT_BASE_FILE_H
 
 #include "base/declarations.h"
+#include "base/monitor.h"
 #include "base/status.h"
 
 #include <stdbool.h>
@@ -50,6 +51,9 @@ void pbt_file_writer_abandon(pbt_file_writer *writer);
  * an error. `line` is valid until the next call; *line = NULL at the end. `number` counts from 1. */
 typedef struct pbt_lines pbt_lines;
 pbt_code pbt_lines_open(const char *path, pbt_lines **lines, pbt_error *error);
+/* From now on pbt_lines_next, before it reads and while it waits, returns PBT_INTERRUPTED when `monitor`
+ * (borrowed, may be NULL) asks to stop. */
+void pbt_lines_watch(pbt_lines *lines, const pbt_monitor *monitor);
 pbt_code pbt_lines_next(pbt_lines *lines, char **line, size_t *length, size_t *number, pbt_error *error);
 /* Waits up to that long for a whole line, or the end; *ready: pbt_lines_next will not wait. Ends the life of
  * the line given before. */

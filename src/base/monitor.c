@@ -21,7 +21,7 @@ void pbt_monitor_message(const pbt_monitor *monitor, int level, const char *form
 
 pbt_code pbt_monitor_check(const pbt_monitor *monitor, pbt_error *error) {
     if (monitor && monitor->stopped && monitor->stopped(monitor->user))
-        return pbt_fail(error, PBT_INTERRUPTED, "interrupted; what was finished is saved");
+        return pbt_fail(error, PBT_INTERRUPTED, "interrupted");
     return PBT_OK;
 }
 

@@ -18,7 +18,7 @@ typedef enum pbt_code {
     PBT_FAILED = 1,       /* the machine or the library could not do it (memory, disk, a bug) */
     PBT_USAGE = 2,        /* a command line or an API call that makes no sense */
     PBT_BAD_INPUT = 3,    /* a file, a model or an experiment is not what it must be */
-    PBT_INTERRUPTED = 130 /* asked to stop; state is saved */
+    PBT_INTERRUPTED = 130 /* asked to stop */
 } pbt_code;
 
 /* What went wrong, in one sentence that says what was expected, what was found, and what to do. */

@@ -186,7 +186,7 @@ static pbt_code run(const pbt_cli *cli, const void *settings, int n_arguments, c
     (void)n_arguments;
     pbt_code code = open_all(&c, arguments[0], o, error);
     if (code == PBT_OK && o->system) code = say(&c, "system", o->system, error);
-    if (code == PBT_OK) code = pbt_line_editor_open("> ", &editor, error);
+    if (code == PBT_OK) code = pbt_line_editor_open("> ", cli->monitor, &editor, error);
     c.interactive = code == PBT_OK && pbt_line_editor_is_interactive(editor);
     if (c.interactive) {
         pbt_terminal_keep_signals();

@@ -59,12 +59,13 @@ static pbt_code number_groups(rows *r, pbt_error *error) {
     return code;
 }
 
-static pbt_code read_rows(const stats_options *o, rows *r, pbt_error *error) {
+static pbt_code read_rows(const pbt_cli *cli, const stats_options *o, rows *r, pbt_error *error) {
     pbt_lines *lines;
     char *line, where[48];
     size_t length, number;
     r->file = strcmp(o->input, "-") == 0 ? "/dev/stdin" : o->input;
     PBT_TRY(pbt_lines_open(r->file, &lines, error));
+    pbt_lines_watch(lines, cli->monitor);
     pbt_code code = PBT_OK;
     while (code == PBT_OK) {
         json_t *row;
@@ -265,7 +266,7 @@ static pbt_code run(const pbt_cli *cli, const void *settings, int n_arguments, c
         return pbt_fail(error, PBT_USAGE, "stats: expected numbers from 0 on, and at least 1 draw");
     rows r = {0};
     json_t *out = NULL;
-    pbt_code code = read_rows(o, &r, error);
+    pbt_code code = read_rows(cli, o, &r, error);
     if (code == PBT_OK) code = kinds[kind].run(o, &r, &out, error);
     if (code == PBT_OK) code = pbt_cli_print_json(out, error);
     for (size_t i = 0; i < r.n; i++) json_decref(r.items[i]);

@@ -144,6 +144,7 @@ static pbt_code show_input(tokens_work *w, pbt_error *error) {
     char *line;
     size_t length, number;
     PBT_TRY(pbt_lines_open("-", &lines, error));
+    pbt_lines_watch(lines, w->cli->monitor);
     pbt_code code;
     while ((code = pbt_lines_next(lines, &line, &length, &number, error)) == PBT_OK && line) {
         if (length == 0) continue;

@@ -45,12 +45,14 @@ static pbt_code open_edit(pbt_line_editor *e, pbt_error *error) {
     return PBT_OK;
 }
 
-pbt_code pbt_line_editor_open(const char *prompt, pbt_line_editor **editor, pbt_error *error) {
+pbt_code pbt_line_editor_open(const char *prompt, const pbt_monitor *monitor, pbt_line_editor **editor,
+                              pbt_error *error) {
     pbt_line_editor *e = pbt_alloc(1, sizeof *e);
     *editor = NULL;
     if (!e) return pbt_fail_memory(error, sizeof *e, "a line editor");
     *e = (pbt_line_editor){.prompt = prompt};
     pbt_code code = isatty(STDIN_FILENO) ? open_edit(e, error) : pbt_lines_open("-", &e->lines, error);
+    if (e->lines) pbt_lines_watch(e->lines, monitor);
     if (code == PBT_OK)
         *editor = e;
     else

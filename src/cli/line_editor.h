@@ -5,6 +5,7 @@
 #ifndef PBT_CLI_LINE_EDITOR_H
 #define PBT_CLI_LINE_EDITOR_H
 
+#include "base/monitor.h"
 #include "base/status.h"
 
 #include <stdbool.h>
@@ -12,8 +13,10 @@
 
 typedef struct pbt_line_editor pbt_line_editor;
 
-/* Reads standard input. `prompt` is shown where a person types, and must live as long as the editor. */
-pbt_code pbt_line_editor_open(const char *prompt, pbt_line_editor **editor, pbt_error *error);
+/* Reads standard input. `prompt` is shown where a person types, and must live as long as the editor.
+ * `monitor` (borrowed) can stop the wait for a line of a pipe. */
+pbt_code pbt_line_editor_open(const char *prompt, const pbt_monitor *monitor, pbt_line_editor **editor,
+                              pbt_error *error);
 void pbt_line_editor_close(pbt_line_editor *editor);
 /* Whether a person types. */
 bool pbt_line_editor_is_interactive(const pbt_line_editor *editor);

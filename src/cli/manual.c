@@ -127,7 +127,7 @@ static const char end[] =
     ".TP\n1\nfailed: the machine or the program could not do it\n"
     ".TP\n2\nwrong usage: the command line makes no sense\n"
     ".TP\n3\nbad input: a file, a model or an experiment is not what it must be\n"
-    ".TP\n130\ninterrupted; the state is saved, and the same command continues\n"
+    ".TP\n130\ninterrupted; the message says what is saved and how to continue\n"
     ".SH ENVIRONMENT\n"
     ".TP\n.B PBT_DATA\nfolder of the prompts, experiments and pocket models that come with the program, when "
     "they do\n"

@@ -366,6 +366,22 @@ static pbt_code resume_or_start(training_run *run, bool *resumed, pbt_error *err
     return PBT_OK;
 }
 
+/* Saves where an interrupted training stands, and says so. */
+static pbt_code stop(training_run *run, pbt_error *error) {
+    const pbt_trainer *trainer = run->trainer;
+    pbt_error unsaved;
+    if (!trainer->folder) return PBT_INTERRUPTED;
+    if (save_checkpoint(run, &unsaved) == PBT_OK)
+        return pbt_fail(error, PBT_INTERRUPTED,
+                        "interrupted; the checkpoint of step %" PRId64 " is saved in %s%s", run->step,
+                        trainer->folder, trainer->resume ? ", and the same command continues" : "");
+    pbt_monitor_message(trainer->monitor, 0,
+                        "the checkpoint of step %" PRId64
+                        " could not be written, so the same command continues from the one before: %s",
+                        run->step, unsaved.message);
+    return PBT_INTERRUPTED;
+}
+
 static pbt_code run_all(training_run *run, pbt_error *error) {
     pbt_trainer *trainer = run->trainer;
     bool given, resumed;
@@ -374,17 +390,7 @@ static pbt_code run_all(training_run *run, pbt_error *error) {
     PBT_TRY(resume_or_start(run, &resumed, error));
     if (run->settings.objective == PBT_DPO && run->step == 0) PBT_TRY(check_start(run, given, error));
     while (run->step < run->total_steps) {
-        pbt_code code = pbt_monitor_check(trainer->monitor, error);
-        if (code != PBT_OK) {
-            pbt_error unsaved;
-            if (save_checkpoint(run, &unsaved) != PBT_OK)
-                pbt_monitor_message(trainer->monitor, 0,
-                                    "the checkpoint of step %" PRId64
-                                    " could not be written, so the same command continues from the one "
-                                    "before: %s",
-                                    run->step, unsaved.message);
-            return code;
-        }
+        if (pbt_monitor_check(trainer->monitor, error) != PBT_OK) return stop(run, error);
         PBT_TRY(train_step(run, error));
     }
     if (run->best.step > 0) PBT_TRY(pbt_best_load(&run->training, &run->best, error));

@@ -127,6 +127,44 @@ for command in generate score; do
     fi
 done
 
+# Ctrl-C while nothing comes: an end at once, not when the writer closes, and nothing is said to be saved. Nor does an
+# input that never ends keep it.
+mkfifo "$work/idle"
+exec 5<>"$work/idle"
+stopped() { # NAME INPUT COMMAND...
+    local name="$1" input="$2" child code
+    shift 2
+    "$@" <"$input" >"$work/out" 2>"$work/err" &
+    child=$!
+    # The signals are caught before anything is read; a TERM to one that hangs would only be noted too.
+    for _ in $(seq 100); do
+        grep -qi '^SigCgt:.*[2367abef]$' "/proc/$child/status" 2>/dev/null && break
+        sleep 0.05
+    done
+    sleep 0.3
+    kill -INT "$child"
+    for _ in $(seq 100); do
+        kill -0 "$child" 2>/dev/null || break
+        sleep 0.1
+    done
+    kill -9 "$child" 2>/dev/null
+    wait "$child"
+    code=$?
+    if [ "$code" -ne 130 ] || ! grep -q '^pbt: error: interrupted$' "$work/err"; then
+        echo "FAILED $name: exit code $code after Ctrl-C"
+        cat "$work/err"
+        failures=$((failures + 1))
+    fi
+}
+stopped tokens "$work/idle" "$pbt" tokens "$model"
+stopped stats "$work/idle" "$pbt" stats mean
+stopped "stats of /dev/stdin" "$work/idle" "$pbt" stats mean --input /dev/stdin
+stopped chat "$work/idle" "$pbt" chat "$model"
+stopped generate "$work/idle" "$pbt" generate "$model"
+stopped score "$work/idle" "$pbt" score "$model"
+exec 5>&-
+stopped "tokens without end" <(yes '{"text": "a"}') "$pbt" tokens "$model"
+
 # Everything a row says of its messages is rendered as `pbt tokens` renders it.
 user='{"role": "user", "content": "Hi"}'
 tokens_of() { printf '%s\n' "$1" | "$pbt" tokens "$model" | grep -o '"ids":\[[^]]*\]'; }

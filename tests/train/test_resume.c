@@ -220,6 +220,8 @@ static void interrupted_saves_its_state(void **state) {
     uint64_t hash;
     pbt_error error;
     assert_int_equal(attempt(folder, &settings, NULL, &monitor, &hash, &error), PBT_INTERRUPTED);
+    assert_non_null(strstr(error.message, "interrupted; the checkpoint of step 4 is saved in "));
+    assert_non_null(strstr(error.message, ", and the same command continues"));
     assert_int_equal(shared->steps, 4);
     char *path = pbt_path_join(folder, "checkpoint.pbt");
     assert_true(pbt_file_exists(path));
