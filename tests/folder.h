@@ -20,13 +20,13 @@
 static char folder[64];
 static pbt_error problem;
 
-static int make_folder(void **state) {
+static inline int make_folder(void **state) {
     (void)state;
     strcpy(folder, "/tmp/pbt-test-XXXXXX");
     return mkdtemp(folder) ? 0 : 1;
 }
 
-static int remove_folder(void **state) {
+static inline int remove_folder(void **state) {
     (void)state;
     char command[128];
     snprintf(command, sizeof command, "rm -rf %s", folder);
