@@ -7,6 +7,9 @@
 #include <unistd.h>
 
 void *pbt_alloc(size_t count, size_t size) {
+    size_t bytes;
+    /* Asked of calloc, a sanitizer would end the program. */
+    if (__builtin_mul_overflow(count, size, &bytes) || bytes > PTRDIFF_MAX) return NULL;
     return calloc(count ? count : 1, size ? size : 1);
 }
 

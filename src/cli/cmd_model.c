@@ -10,6 +10,7 @@
 #include "cli/model_files.h"
 #include "cli/outputs.h"
 #include "engine/engine.h"
+#include "gguf/gguf.h"
 #include "train/training_output.h"
 
 #include <stddef.h>
@@ -155,7 +156,7 @@ static pbt_code write_random(const random_options *o, const pbt_config *config, 
                              pbt_error *error) {
     PBT_TRY(pbt_model_random_save(config, pbt_key_of_seed((uint64_t)o->seed), o->std, o->output_dir, dtype,
                                   o->max_shard_size, error));
-    if (!pbt_folder_exists(o->like)) return PBT_OK;
+    if (!pbt_folder_exists(o->like) && !pbt_gguf_is(o->like)) return PBT_OK;
     return pbt_model_text_files_copy(o->like, o->output_dir, error);
 }
 
@@ -173,7 +174,7 @@ static pbt_code run_random(const pbt_cli *cli, const void *settings, int n_argum
     const pbt_output_request request = {
         "--output_dir", o->output_dir, &pbt_output_model_random, &like, 1, o->overwrite_output_dir};
     PBT_TRY(pbt_output_check(&request, error));
-    if (pbt_folder_exists(o->like)) {
+    if (pbt_folder_exists(o->like) || pbt_gguf_is(o->like)) {
         PBT_TRY(pbt_config_read(o->like, &config, error));
     } else {
         PBT_TRY(pbt_json_read(o->like, 1 << 20, &raw, error));
@@ -195,7 +196,7 @@ static pbt_code run_random(const pbt_cli *cli, const void *settings, int n_argum
 
 static const pbt_option random_table[] = {
     {"like", 0, PBT_OPTION_STRING, offsetof(random_options, like), "FILE", NULL,
-     "a config.json, or a model folder (its tokenizer files come along)", NULL},
+     "a config.json, a model folder or a .gguf file (the tokenizer comes along)", NULL},
     {"output_dir", 0, PBT_OPTION_STRING, offsetof(random_options, output_dir), "DIR", NULL, "the new folder",
      NULL},
     PBT_OVERWRITE_OPTION(random_options),

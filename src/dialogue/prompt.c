@@ -114,6 +114,10 @@ static pbt_code read_text(const char *folder, const char *name, bool required, c
             code = pbt_fail_at(error, PBT_BAD_INPUT, file, NULL, "the prompt is empty");
         if (code == PBT_OK) code = check_placeholders(file, name, *text, error);
     }
+    if (code != PBT_OK) {
+        free(*text);
+        *text = NULL;
+    }
     free(file);
     return code;
 }

@@ -7,6 +7,7 @@
 #include "evaluation/farm_data.h"
 #include "experiment/check_text.h"
 #include "experiment/run.h"
+#include "gguf/gguf.h"
 #include "plan/known_models.h"
 #include "plan/plan.h"
 
@@ -61,8 +62,8 @@ static pbt_code check_text(const pbt_experiment *e, const char *role, const char
 
 static bool has_weights(const char *folder) {
     static const char *const names[] = {"model.safetensors", "model.safetensors.index.json"};
-    bool found = false;
-    for (int i = 0; i < 2; i++) {
+    bool found = pbt_gguf_is(folder);
+    for (int i = 0; i < 2 && !found; i++) {
         char *path = pbt_path_join(folder, names[i]);
         found = found || (path && pbt_file_exists(path));
         free(path);

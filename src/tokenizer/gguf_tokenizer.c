@@ -9,6 +9,7 @@
 #include "tokenizer/model_file.h"
 #include "tokenizer/tokenizer_json.h"
 
+#include "base/file.h"
 #include "gguf/gguf.h"
 
 #include <stdlib.h>
@@ -201,28 +202,38 @@ static pbt_gguf_string token_of(const pbt_gguf *file, int32_t id) {
     return (pbt_gguf_string){"", 0};
 }
 
-static pbt_code load_byte_level(pbt_tokenizer *tokenizer, const pbt_gguf *file, const char *path,
-                                pbt_error *error) {
+/* The tokenizer.json that the file was made of; caller: json_decref. */
+static pbt_code byte_level_json(const pbt_gguf *file, const char *path, json_t **root, pbt_error *error) {
     const struct rule *rule;
+    *root = NULL;
     PBT_TRY(find_rule(file, path, &rule, error));
-    json_t *vocabulary = json_object(), *added = json_array(), *merges = json_array(), *root = NULL;
+    json_t *vocabulary = json_object(), *added = json_array(), *merges = json_array();
     pbt_code code = tokens_json(file, path, vocabulary, added, error);
     if (code == PBT_OK) code = merges_json(file, path, merges, error);
     if (code == PBT_OK) {
         json_t *normalizer = rule->compose ? json_pack("{s:s}", "type", "NFC") : json_null();
-        root = json_pack("{s:{s:s, s:O, s:O, s:b}, s:O, s:o, s:o, s:{s:s}, s:o}", "model", "type", "BPE",
-                         "vocab", vocabulary, "merges", merges, "ignore_merges", rule->ignore_merges,
-                         "added_tokens", added, "normalizer", normalizer, "pre_tokenizer", steps_json(rule),
-                         "decoder", "type", "ByteLevel", "post_processor",
-                         ends_json(file, rule, token_of(file, id_named(file, "bos_token_id")),
-                                   token_of(file, id_named(file, "eos_token_id"))));
-        code = root ? pbt_tokenizer_load_json_value(tokenizer, root, error)
-                    : pbt_fail_memory(error, 0, "a tokenizer");
+        *root = json_pack("{s:s, s:O, s:o, s:o, s:o, s:{s:s, s:b, s:b, s:b}, s:{s:s, s:O, s:O, s:b}}",
+                          "version", "1.0", "added_tokens", added, "normalizer", normalizer, "pre_tokenizer",
+                          steps_json(rule), "post_processor",
+                          ends_json(file, rule, token_of(file, id_named(file, "bos_token_id")),
+                                    token_of(file, id_named(file, "eos_token_id"))),
+                          "decoder", "type", "ByteLevel", "add_prefix_space", 1, "trim_offsets", 1,
+                          "use_regex", 1, "model", "type", "BPE", "vocab", vocabulary, "merges", merges,
+                          "ignore_merges", rule->ignore_merges);
+        if (!*root) code = pbt_fail_memory(error, 0, "a tokenizer");
     }
-    json_decref(root);
     json_decref(vocabulary);
     json_decref(added);
     json_decref(merges);
+    return code;
+}
+
+static pbt_code load_byte_level(pbt_tokenizer *tokenizer, const pbt_gguf *file, const char *path,
+                                pbt_error *error) {
+    json_t *root;
+    PBT_TRY(byte_level_json(file, path, &root, error));
+    pbt_code code = pbt_tokenizer_load_json_value(tokenizer, root, error);
+    json_decref(root);
     return code;
 }
 
@@ -292,6 +303,57 @@ pbt_code pbt_tokenizer_load_gguf(pbt_tokenizer *tokenizer, const char *path, jso
                            "\"%.*s\" is not known (known: gpt2, llama)",
                            (int)(model.length < 60 ? model.length : 60), model.bytes);
     if (code == PBT_OK) *config = specials_json(&file);
+    pbt_gguf_close(&file);
+    return code;
+}
+
+/* ---- writing ---- */
+
+static pbt_code write_json(const char *folder, const char *name, const json_t *value, pbt_error *error) {
+    char *path = pbt_path_join(folder, name), *text = json_dumps(value, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+    pbt_code code = path && text ? pbt_file_write(path, text, strlen(text), error)
+                                 : pbt_fail_memory(error, 0, "a tokenizer");
+    free(path);
+    free(text);
+    return code;
+}
+
+static pbt_code write_template(const pbt_gguf *file, const char *folder, pbt_error *error) {
+    pbt_gguf_string text;
+    if (!pbt_gguf_text(pbt_gguf_find(file, "tokenizer.chat_template"), &text)) return PBT_OK;
+    char *path = pbt_path_join(folder, "chat_template.jinja");
+    pbt_code code =
+        path ? pbt_file_write(path, text.bytes, text.length, error) : pbt_fail_memory(error, 0, "a path");
+    free(path);
+    return code;
+}
+
+static pbt_code write_files(const pbt_gguf *file, const char *path, const char *folder, pbt_error *error) {
+    pbt_gguf_string model = {"", 0};
+    pbt_gguf_text(value_of(file, "model"), &model);
+    if (!is_text(model, "gpt2"))
+        return pbt_fail_at(
+            error, PBT_BAD_INPUT, path, "tokenizer.ggml.model",
+            "only byte-level BPE (gpt2) is written as tokenizer.json, found \"%.*s\"; copy the "
+            "tokenizer's files from the model's own folder",
+            (int)(model.length < 60 ? model.length : 60), model.bytes);
+    json_t *root, *config = specials_json(file);
+    pbt_code code = byte_level_json(file, path, &root, error);
+    if (code == PBT_OK && (!config || json_object_set_new(config, "tokenizer_class",
+                                                          json_string("PreTrainedTokenizerFast")) != 0))
+        code = pbt_fail_memory(error, 0, "a tokenizer");
+    if (code == PBT_OK) code = write_json(folder, "tokenizer.json", root, error);
+    if (code == PBT_OK) code = write_json(folder, "tokenizer_config.json", config, error);
+    if (code == PBT_OK) code = write_template(file, folder, error);
+    json_decref(root);
+    json_decref(config);
+    return code;
+}
+
+pbt_code pbt_tokenizer_write_gguf(const char *path, const char *folder, pbt_error *error) {
+    pbt_gguf file;
+    PBT_TRY(pbt_gguf_open(path, &file, error));
+    pbt_code code = write_files(&file, path, folder, error);
     pbt_gguf_close(&file);
     return code;
 }

@@ -20,6 +20,9 @@ typedef struct pbt_tokenizer pbt_tokenizer;
 /* Reads tokenizer.json (or tokenizer.model) and the special tokens of tokenizer_config.json. */
 pbt_code pbt_tokenizer_open(const char *folder, pbt_tokenizer **tokenizer, pbt_error *error);
 void pbt_tokenizer_free(pbt_tokenizer *tokenizer);
+/* Writes the tokenizer and chat template of a GGUF file as tokenizer.json, tokenizer_config.json and
+ * chat_template.jinja into a folder. PBT_BAD_INPUT for tokenizers that are no byte-level BPE. */
+pbt_code pbt_tokenizer_write_gguf(const char *path, const char *folder, pbt_error *error);
 
 /* A growing list of ids; zero-initialise; release with free(items). */
 typedef struct pbt_ids {

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "gguf/gguf.h"
 #include "model/activations.h"
 #include "train/batch.h"
 #include "train/learning_schedule.h"
@@ -32,12 +33,19 @@ static pbt_code copy_file(const char *from_folder, const char *to_folder, const 
 
 pbt_code pbt_tokenizer_files_copy(const char *from_folder, const char *to_folder, pbt_error *error) {
     static const char *const names[] = {PBT_TOKENIZER_FILES};
+    /* An adapter goes with its base model, whose tokenizer it does not replace: one that cannot be written as
+     * files is left out. */
+    if (pbt_gguf_is(from_folder)) {
+        pbt_code code = pbt_tokenizer_write_gguf(from_folder, to_folder, error);
+        return code == PBT_BAD_INPUT ? PBT_OK : code;
+    }
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         PBT_TRY(copy_file(from_folder, to_folder, names[i], error));
     return PBT_OK;
 }
 
 pbt_code pbt_model_text_files_copy(const char *from_folder, const char *to_folder, pbt_error *error) {
+    if (pbt_gguf_is(from_folder)) return pbt_tokenizer_write_gguf(from_folder, to_folder, error);
     PBT_TRY(pbt_tokenizer_files_copy(from_folder, to_folder, error));
     return copy_file(from_folder, to_folder, PBT_GENERATION_CONFIG_FILE, error);
 }

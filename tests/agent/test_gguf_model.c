@@ -86,6 +86,19 @@ static void test_same_ids_and_template(void **state) {
     pbt_text_free(&b);
 }
 
+/* The tokenizer's files written out of the GGUF file tokenize as it does. */
+static void test_written_tokenizer(void **state) {
+    (void)state;
+    char *path = pbt_path_join(folder, "written");
+    assert_int_equal(pbt_folder_make(path, &problem), PBT_OK);
+    if (pbt_tokenizer_write_gguf(gguf_path, path, &problem) != PBT_OK) fail_msg("%s", problem.message);
+    pbt_text a = ids_and_template(gguf_path), b = ids_and_template(path);
+    assert_string_equal(pbt_text_string(&a), pbt_text_string(&b));
+    pbt_text_free(&a);
+    pbt_text_free(&b);
+    free(path);
+}
+
 /* Opens the file with `bytes` in place of the same number of them where `text` stands. */
 static void expect(const char *text, const char *bytes, const char *sentence) {
     char *data = NULL, *path = pbt_path_join(folder, "other.gguf");
@@ -121,9 +134,8 @@ static void test_what_is_not_known(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_weights),
-        cmocka_unit_test(test_same_configuration),
-        cmocka_unit_test(test_same_ids_and_template),
+        cmocka_unit_test(test_same_weights),          cmocka_unit_test(test_same_configuration),
+        cmocka_unit_test(test_same_ids_and_template), cmocka_unit_test(test_written_tokenizer),
         cmocka_unit_test(test_what_is_not_known),
     };
     return cmocka_run_group_tests(tests, find_data, remove_folder);
