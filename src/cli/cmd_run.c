@@ -154,16 +154,13 @@ static pbt_code run(const pbt_cli *cli, const void *settings, int n_arguments, c
                         "pbt run: which experiment? usage: pbt run EXPERIMENT.yaml [options]");
     PBT_TRY(
         pbt_experiment_read(arguments[0], cli->data_folder, o->set.items, o->set.count, &experiment, error));
-    if (o->dry_run) {
-        pbt_code code = print_plan(cli, &experiment, error);
-        pbt_experiment_free(&experiment);
-        return code;
-    }
     char *folder = NULL;
     pbt_code code = name_folder(&experiment, o->output_dir, &folder, error);
     if (code == PBT_OK)
         code = check_output(&experiment, arguments[0], folder, o->overwrite_output_dir, error);
-    if (code == PBT_OK) code = run_experiment(cli, &experiment, folder, o->accept_changes, error);
+    if (code == PBT_OK)
+        code = o->dry_run ? print_plan(cli, &experiment, error)
+                          : run_experiment(cli, &experiment, folder, o->accept_changes, error);
     pbt_experiment_free(&experiment);
     free(folder);
     return code;

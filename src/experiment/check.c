@@ -139,12 +139,13 @@ static pbt_code check_prompt_set(const pbt_experiment *e, pbt_checks *checks, pb
     return add(checks, "prompts for the settings", result, &problem, error, "all present");
 }
 
-/* Whether the files of an experiment that is only planned are not here yet. */
+/* Whether the files of an experiment that is only planned are not here yet: only where it says how to get
+ * them. */
 static bool lacks_questions(const pbt_experiment *e) {
     const char *const files[] = {e->questions.file, e->questions.part_file[0], e->questions.part_file[1],
                                  e->questions.part_file[2]};
     for (int i = 0; i < 4; i++)
-        if (files[i] && !pbt_file_exists(files[i])) return true;
+        if (files[i] && e->questions.obtain && !pbt_file_exists(files[i])) return true;
     return false;
 }
 

@@ -114,7 +114,7 @@ pbt_code pbt_rope_parse(const json_t *raw, const char *file, pbt_config *config,
     reading r = {json_object_get(raw, "rope_scaling"), file, "rope_scaling"};
     if (!is_filled(r.object)) r = (reading){json_object_get(raw, "rope_parameters"), file, "rope_parameters"};
     *rope = (pbt_rope){.attention_factor = -1, .truncate = true};
-    PBT_TRY(number(&outer, "rope_theta", 10000, &rope->theta, error));
+    PBT_TRY(positive(&outer, "rope_theta", 10000, &rope->theta, error));
     PBT_TRY(positive(&r, "rope_theta", rope->theta, &rope->theta, error));
     PBT_TRY(refuse_partial(raw, &r, error));
     if (!is_filled(r.object)) return PBT_OK;

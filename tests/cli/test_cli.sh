@@ -26,6 +26,11 @@ expect "help of a command" 0 "--output_dir RUN" out "$pbt" run --help
 expect "help command" 0 "--output_dir RUN" out "$pbt" help run
 expect "help of a group" 0 "model inspect" out "$pbt" model --help
 expect "settings" 0 "dpo.beta" out "$pbt" run --list_settings
+expect "a plan without its questions" 3 "nosuch: cannot open" err "$pbt" run pbt:experiments/smoke.yaml --dry-run \
+    --set questions.file=nosuch
+expect "a plan without a folder" 2 "--output_dir is empty" err "$pbt" run pbt:experiments/smoke.yaml --dry-run -o ""
+expect "a plan into a file" 2 "expected a folder, found a file" err "$pbt" run pbt:experiments/smoke.yaml --dry-run \
+    -o README.md
 expect "no command" 2 "pbt: error: no command was given" err "$pbt"
 expect "unknown command" 2 'did you mean "report"' err "$pbt" reprot
 expect "unknown command as JSON" 2 '{"error":{"kind":"usage","message":"unknown command' out "$pbt" --json reprot
