@@ -17,7 +17,11 @@ static int32_t end_of(const pbt_prefix_node *node) {
     return node->position + node->length;
 }
 
-/* ---- children ---- */
+/* ---- children ----
+ *
+ * Sorted arrays and no hash table: children go as often as they come, which base/hash.h does not offer, and
+ * without sharing several begin alike. Nearly every node has one child or two; only below the root are there
+ * many, and there the search takes the logarithm of their number. */
 
 static int32_t first_token(const pbt_prefix_cache *cache, const pbt_prefix_node *node) {
     return cache->tokens[node->kv_row];

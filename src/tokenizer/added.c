@@ -9,6 +9,10 @@
 
 #include <stdlib.h>
 
+/* A trie and no hash table: at every byte of a text the longest token that begins there is asked for, which a
+ * table of whole tokens answers only with one search for each length. The first byte, where nearly every
+ * question ends, is an index; the children of a node are a list, since real tokens share long beginnings
+ * ("<|reserved_special_token_") and differ in a few characters. A list never has more than 256. */
 pbt_code pbt_byte_trie_add(pbt_byte_trie *trie, const char *string, size_t length, int32_t added,
                            pbt_error *error) {
     if (!trie->built) {
