@@ -37,8 +37,7 @@ static pbt_monitor engine_monitor(const pbt_monitor *asking) {
 static pbt_code in_request(pbt_code code, size_t index, pbt_error *error) {
     if (code == PBT_OK || !error) return code;
     pbt_error inner = *error;
-    pbt_error_set(error, code, "request %zu: %s", index, inner.message);
-    return code;
+    return pbt_fail_request(error, code, index, "%s", inner.message);
 }
 
 /* ---- talking ---- */
@@ -80,7 +79,7 @@ static pbt_code prompts_of(const local_agent *a, const pbt_talk *requests, size_
                                             requests[i].n_messages, &prompts[i], error);
         if (code != PBT_OK) return in_request(code, i, error);
         if (prompts[i].count > INT32_MAX)
-            return pbt_fail(error, PBT_USAGE, "request %zu: a prompt of %zu tokens", i, prompts[i].count);
+            return pbt_fail_request(error, PBT_USAGE, i, "a prompt of %zu tokens", prompts[i].count);
         generations[i] = (pbt_generation){.prompt = prompts[i].items,
                                           .prompt_length = (int32_t)prompts[i].count,
                                           .adapter = a->adapter,

@@ -21,6 +21,12 @@ static void make_valid(char *message) {
     message[kept] = '\0';
 }
 
+static void set_reason(pbt_error *error, pbt_error_reason reason, int64_t item, size_t sentence) {
+    error->reason = reason;
+    error->item = item;
+    error->sentence = sentence;
+}
+
 void pbt_error_set(pbt_error *error, pbt_code code, const char *format, ...) {
     if (!error) return;
     /* Formatted aside first: the arguments may point into the error that is being replaced. */
@@ -33,6 +39,23 @@ void pbt_error_set(pbt_error *error, pbt_code code, const char *format, ...) {
     error->code = code;
     memcpy(error->message, message, sizeof message);
     error->file[0] = error->where[0] = '\0';
+    set_reason(error, PBT_REASON_NONE, -1, 0);
+}
+
+void pbt_error_set_request(pbt_error *error, pbt_code code, size_t index, const char *format, ...) {
+    if (!error) return;
+    char sentence[sizeof error->message], prefix[40];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(sentence, sizeof sentence, format, args);
+    va_end(args);
+    snprintf(prefix, sizeof prefix, "request %zu: ", index);
+    pbt_error_set(error, code, "%s%s", prefix, sentence);
+    set_reason(error, PBT_BAD_REQUEST, (int64_t)index, strlen(prefix));
+}
+
+void pbt_error_set_reason(pbt_error *error, pbt_error_reason reason) {
+    if (error) error->reason = reason;
 }
 
 void pbt_error_set_at(pbt_error *error, pbt_code code, const char *file, const char *where,
@@ -53,6 +76,7 @@ void pbt_error_set_at(pbt_error *error, pbt_code code, const char *file, const c
     memcpy(error->message, message, sizeof message);
     memcpy(error->file, file_copy, sizeof file_copy);
     memcpy(error->where, where_copy, sizeof where_copy);
+    set_reason(error, PBT_REASON_NONE, -1, 0);
 }
 
 void pbt_error_set_memory(pbt_error *error, size_t bytes, const char *what) {

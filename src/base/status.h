@@ -9,6 +9,7 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 
 PBT_BEGIN_DECLS
 
@@ -21,12 +22,22 @@ typedef enum pbt_code {
     PBT_INTERRUPTED = 130 /* asked to stop */
 } pbt_code;
 
+/* What a caller may want to tell apart beyond the code, so that nobody has to read the sentence for it. */
+typedef enum pbt_error_reason {
+    PBT_REASON_NONE = 0,
+    PBT_NO_CHAT_TEMPLATE, /* messages are to be rendered, and the model's folder has no chat template */
+    PBT_BAD_REQUEST       /* one request of a call; `item` says which */
+} pbt_error_reason;
+
 /* What went wrong, in one sentence that says what was expected, what was found, and what to do. */
 typedef struct pbt_error {
     pbt_code code;
     char message[1280]; /* the sentence, without "error:" and without a closing newline */
     char file[512];     /* the file concerned, or "" */
     char where[160];    /* the place in it ("line 12", "tensor model.norm.weight"), or "" */
+    pbt_error_reason reason;
+    int64_t item;    /* the request, from 0, where `reason` is PBT_BAD_REQUEST; otherwise -1 */
+    size_t sentence; /* where in `message` the sentence without "request 3: " begins; otherwise 0 */
 } pbt_error;
 
 /* pbt_fail(error, code, format, ...) fills `error` (which may be NULL) and returns `code`, so that callers
@@ -42,6 +53,16 @@ void pbt_error_set(pbt_error *error, pbt_code code, const char *format, ...)
     pbt_the_code((code), pbt_error_set_at((error), (code), (file), (where), __VA_ARGS__))
 void pbt_error_set_at(pbt_error *error, pbt_code code, const char *file, const char *where,
                       const char *format, ...) __attribute__((format(printf, 5, 6), cold));
+
+/* As pbt_fail, for request `index` of a call: the message gets "request 3: " in front, the error the reason
+ * PBT_BAD_REQUEST and the index. */
+#define pbt_fail_request(error, code, index, ...)                                                            \
+    pbt_the_code((code), pbt_error_set_request((error), (code), (index), __VA_ARGS__))
+void pbt_error_set_request(pbt_error *error, pbt_code code, size_t index, const char *format, ...)
+    __attribute__((format(printf, 4, 5), cold));
+
+/* Adds the reason to an error that is set; `error` may be NULL. Every later pbt_fail clears it. */
+void pbt_error_set_reason(pbt_error *error, pbt_error_reason reason);
 
 /* The sentence for an allocation of `bytes` that failed; returns PBT_FAILED. */
 #define pbt_fail_memory(error, bytes, what)                                                                  \

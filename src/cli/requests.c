@@ -220,16 +220,14 @@ void pbt_requests_clear(pbt_requests *requests) {
 
 pbt_code pbt_requests_error(const pbt_requests *requests, size_t each, pbt_code code, size_t *blamed,
                             pbt_error *error) {
-    size_t index = 0;
     *blamed = SIZE_MAX;
     if (code == PBT_OK || code == PBT_INTERRUPTED || !error || requests->count == 0) return code;
     pbt_error inner = *error;
-    int read = 0;
     /* The engine counts requests of a call; the person counts lines. */
-    if (sscanf(inner.message, "request %zu: %n", &index, &read) == 1 && read > 0 &&
-        index / each < requests->count) {
-        *blamed = index / each;
-        pbt_error_set(error, code, "line %zu: %s", requests->items[*blamed].line, inner.message + read);
+    if (inner.reason == PBT_BAD_REQUEST && (size_t)inner.item / each < requests->count) {
+        *blamed = (size_t)inner.item / each;
+        pbt_error_set(error, code, "line %zu: %s", requests->items[*blamed].line,
+                      inner.message + inner.sentence);
     } else {
         pbt_error_set(error, code, "lines %zu to %zu: %s", requests->items[0].line,
                       requests->items[requests->count - 1].line, inner.message);

@@ -103,7 +103,7 @@ static pbt_code read_data(training_job *job, const char *path, const pbt_error *
     dataset->whole_text_loss = !preference && !o->completion_only_loss;
     pbt_code code =
         pbt_dataset_read(path, job->tokenizer, job->chat, preference, (int32_t)o->max_length, dataset, error);
-    if (code != PBT_OK && !job->chat && error && strstr(error->message, "no chat template"))
+    if (code != PBT_OK && !job->chat && error && error->reason == PBT_NO_CHAT_TEMPLATE)
         *error = *no_template; /* the rows have messages: why there is no template is the real trouble */
     if (code != PBT_OK) return code;
     if (dataset->dropped_long > 0)

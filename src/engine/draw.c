@@ -38,10 +38,10 @@ static pbt_code draw(pbt_engine *engine, pbt_engine_sequence *s, pbt_error *erro
     double u = sampling->temperature > 0 ? pbt_random_unit(s->generation->key, (uint64_t)i) : 0;
     int32_t id = pbt_sample(engine->model->device, logits, V, sampling, u, engine->scratch);
     if (!isfinite(logits[id]))
-        return pbt_fail(error, PBT_FAILED,
-                        "request %zu: the logits of new token %d are not finite numbers; the model's weights "
-                        "are damaged or its numbers overflow",
-                        s->index, i);
+        return pbt_fail_request(error, PBT_FAILED, s->index,
+                                "the logits of new token %d are not finite numbers; the model's weights "
+                                "are damaged or its numbers overflow",
+                                i);
     s->tokens[s->limit++] = id;
     s->need = s->limit - 1;
     s->decoding = true;

@@ -24,9 +24,9 @@ static pbt_code prepare(const pbt_engine *engine, pbt_generation *request, size_
     const int32_t after = request->sampling.max_new_tokens;
     pbt_error reason;
     if (pbt_sampling_check(&request->sampling, &reason) != PBT_OK)
-        return pbt_fail(error, PBT_USAGE, "request %zu: %s", index, reason.message);
+        return pbt_fail_request(error, PBT_USAGE, index, "%s", reason.message);
     if (request->prompt_length < 1)
-        return pbt_fail(error, PBT_USAGE, "request %zu: a prompt has at least one token", index);
+        return pbt_fail_request(error, PBT_USAGE, index, "a prompt has at least one token");
     PBT_TRY(pbt_check_ids(engine, request->prompt, request->prompt_length, "prompt", index, error));
     PBT_TRY(pbt_check_positions(engine, (int64_t)request->prompt_length + (after > 0), index,
                                 after > 0 ? "the prompt with one new token" : "the prompt", error));
@@ -34,10 +34,10 @@ static pbt_code prepare(const pbt_engine *engine, pbt_generation *request, size_
     int64_t rows = (int64_t)request->prompt_length + after - 1,
             most = pbt_config_positions(&engine->model->config);
     if ((rows < most ? rows : most) > engine->kv.capacity)
-        return pbt_fail(error, PBT_USAGE,
-                        "request %zu: a prompt of %d tokens and up to %d new ones do not fit the %d rows of "
-                        "the key/value cache; raise kv_rows or lower max_new_tokens",
-                        index, request->prompt_length, after, engine->kv.capacity);
+        return pbt_fail_request(error, PBT_USAGE, index,
+                                "a prompt of %d tokens and up to %d new ones do not fit the %d rows of "
+                                "the key/value cache; raise kv_rows or lower max_new_tokens",
+                                request->prompt_length, after, engine->kv.capacity);
     *s = (pbt_engine_sequence){.generation = request,
                                .adapter = request->adapter,
                                .prompt = request->prompt,

@@ -156,10 +156,10 @@ static pbt_code plan_sequence(schedule *w, pbt_engine_sequence *s, int32_t *budg
 }
 
 static pbt_code no_room(const schedule *w, const pbt_engine_sequence *s, pbt_error *error) {
-    return pbt_fail(error, PBT_FAILED,
-                    "request %zu: %d tokens do not fit the %d rows of the key/value cache; raise kv_rows or "
-                    "shorten the text",
-                    s->index, s->limit, w->engine->kv.capacity);
+    return pbt_fail_request(error, PBT_FAILED, s->index,
+                            "%d tokens do not fit the %d rows of the key/value cache; raise kv_rows or "
+                            "shorten the text",
+                            s->limit, w->engine->kv.capacity);
 }
 
 /* Everyone in work, oldest first; the youngest go back when rows run out. */

@@ -7,23 +7,22 @@
 static pbt_code prepare(const pbt_engine *engine, pbt_scoring *request, size_t index, pbt_engine_sequence *s,
                         pbt_error *error) {
     if (request->prompt_length < 1 || request->continuation_length < 0)
-        return pbt_fail(
-            error, PBT_USAGE,
-            "request %zu: a prompt of %d and a continuation of %d tokens; expected 1 and 0 or more", index,
-            request->prompt_length, request->continuation_length);
+        return pbt_fail_request(error, PBT_USAGE, index,
+                                "a prompt of %d and a continuation of %d tokens; expected 1 and 0 or more",
+                                request->prompt_length, request->continuation_length);
     PBT_TRY(pbt_check_ids(engine, request->prompt, request->prompt_length, "prompt", index, error));
     PBT_TRY(pbt_check_ids(engine, request->continuation, request->continuation_length, "continuation", index,
                           error));
     if (request->continuation_length > 0 && !request->logprobs)
-        return pbt_fail(error, PBT_USAGE, "request %zu: there is no room for its log-probabilities", index);
+        return pbt_fail_request(error, PBT_USAGE, index, "there is no room for its log-probabilities");
     PBT_TRY(pbt_check_positions(engine, (int64_t)request->prompt_length + request->continuation_length, index,
                                 "the prompt with its continuation", error));
     int64_t rows = (int64_t)request->prompt_length + request->continuation_length - 1;
     if (rows > engine->kv.capacity)
-        return pbt_fail(error, PBT_USAGE,
-                        "request %zu: a prompt of %d tokens and a continuation of %d do not fit the %d rows "
-                        "of the key/value cache; raise kv_rows or shorten the text",
-                        index, request->prompt_length, request->continuation_length, engine->kv.capacity);
+        return pbt_fail_request(error, PBT_USAGE, index,
+                                "a prompt of %d tokens and a continuation of %d do not fit the %d rows "
+                                "of the key/value cache; raise kv_rows or shorten the text",
+                                request->prompt_length, request->continuation_length, engine->kv.capacity);
     *s = (pbt_engine_sequence){.scoring = request,
                                .adapter = request->adapter,
                                .prompt = request->prompt,

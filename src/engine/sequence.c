@@ -22,12 +22,12 @@ pbt_code pbt_engine_sequence_finish(pbt_engine_sequence *s, pbt_error *error) {
 pbt_code pbt_check_ids(const pbt_engine *engine, const int32_t *ids, int32_t n, const char *what,
                        size_t index, pbt_error *error) {
     const int32_t V = engine->model->config.vocab_size;
-    if (n > 0 && !ids) return pbt_fail(error, PBT_USAGE, "request %zu: its %s is missing", index, what);
+    if (n > 0 && !ids) return pbt_fail_request(error, PBT_USAGE, index, "its %s is missing", what);
     for (int32_t i = 0; i < n; i++)
         if (ids[i] < 0 || ids[i] >= V)
-            return pbt_fail(error, PBT_BAD_INPUT,
-                            "request %zu: token %d of its %s is %d; the model's vocabulary is 0 to %d", index,
-                            i, what, ids[i], V - 1);
+            return pbt_fail_request(error, PBT_BAD_INPUT, index,
+                                    "token %d of its %s is %d; the model's vocabulary is 0 to %d", i, what,
+                                    ids[i], V - 1);
     return PBT_OK;
 }
 
@@ -35,8 +35,8 @@ pbt_code pbt_check_positions(const pbt_engine *engine, int64_t length, size_t in
                              pbt_error *error) {
     int64_t positions = pbt_config_positions(&engine->model->config);
     if (length <= positions) return PBT_OK;
-    return pbt_fail(error, PBT_BAD_INPUT,
-                    "request %zu: %s takes %lld tokens, but the model has positions for %lld only; shorten "
-                    "the text",
-                    index, what, (long long)length, (long long)positions);
+    return pbt_fail_request(error, PBT_BAD_INPUT, index,
+                            "%s takes %lld tokens, but the model has positions for %lld only; shorten "
+                            "the text",
+                            what, (long long)length, (long long)positions);
 }

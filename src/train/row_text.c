@@ -30,8 +30,11 @@ static pbt_code check_bos(const pbt_row_reader *reader, const pbt_ids *ids, pbt_
 
 pbt_code pbt_row_encode_messages(const pbt_row_reader *reader, const json_t *messages, bool generation_prompt,
                                  pbt_ids *ids, pbt_error *error) {
-    if (!reader->chat)
-        return fail_row(reader, error, "the row holds messages, but the model's folder has no chat template");
+    if (!reader->chat) {
+        fail_row(reader, error, "the row holds messages, but the model's folder has no chat template");
+        pbt_error_set_reason(error, PBT_NO_CHAT_TEMPLATE);
+        return PBT_BAD_INPUT;
+    }
     pbt_text text = {0};
     pbt_error refused = {0};
     pbt_chat_input input = {

@@ -133,6 +133,8 @@ static void errors(void **state) {
     assert_ok(pbt_agent_local(model, NULL, "base", &agent, error));
     assert_int_equal(pbt_agent_talk(agent, talks, 2, NULL, &refused), PBT_USAGE);
     assert_non_null(strstr(refused.message, "request 1: max_new_tokens is -1"));
+    assert_int_equal(refused.reason, PBT_BAD_REQUEST);
+    assert_int_equal(refused.item, 1);
     assert_null(talks[0].text);
     pbt_agent_free(agent);
     pbt_chat_model *none;

@@ -306,6 +306,8 @@ static void refuse(pbt_engine *engine, pbt_generation request, pbt_code code, co
         (pbt_generation){.prompt = asked.ids[0], .prompt_length = 2, .sampling = pbt_sampling_greedy(0)};
     assert_int_equal(pbt_engine_generate(engine, both, 2, NULL, &error), code);
     if (!strstr(error.message, sentence)) fail_msg("%s", error.message);
+    assert_int_equal(error.reason, PBT_BAD_REQUEST);
+    assert_int_equal(error.item, 1);
     assert_null(both[0].ids);
     assert_null(both[1].ids);
 }

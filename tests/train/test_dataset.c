@@ -368,6 +368,10 @@ static void refusals(void **state) {
     json_t *row = json_pack("{s:[{s:s, s:s}]}", "messages", "role", "user", "content", "a");
     assert_fails(pbt_dataset_add(&d, tokenizer, NULL, row, false, 9, "f", "line 1", error), PBT_BAD_INPUT,
                  "no chat template");
+    pbt_error problem = {0};
+    assert_int_equal(pbt_dataset_add(&d, tokenizer, NULL, row, false, 9, "f", "line 1", &problem),
+                     PBT_BAD_INPUT);
+    assert_int_equal(problem.reason, PBT_NO_CHAT_TEMPLATE);
     json_decref(row);
     static const char strict[] =
         "{% for m in messages %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ "
