@@ -139,8 +139,9 @@ pbt_code pbt_cli_check_file(const pbt_output_request *request, const pbt_output_
     /* Where the bytes go, and the name they are found under. */
     char *paths[] = {pbt_path_resolve(request->path), resolve_folder(request->path)};
     char *option = pbt_string_format("%s %s", request->option, request->path);
-    pbt_code code = paths[0] && paths[1] && option ? PBT_OK : pbt_fail_errno(error, request->path, "write");
-    for (int i = 0; i < 2 && code == PBT_OK; i++) {
+    bool found = paths[0] && paths[1] && option;
+    pbt_code code = found ? PBT_OK : pbt_fail_errno(error, request->path, "write");
+    for (int i = 0; found && i < 2 && code == PBT_OK; i++) {
         code = check_own(request, paths[i], folder, error);
         if (code == PBT_OK) code = check_signs(option, paths[i], error);
     }

@@ -234,6 +234,7 @@ static void move_to(pbt_prefix_cache *cache, pbt_cursor *cursor, pbt_prefix_node
 
 /* To the node that holds the token before the cursor. */
 static void normalise(pbt_prefix_cache *cache, pbt_cursor *cursor) {
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the parent is pinned before its child may go */
     while (cursor->node->parent && cursor->node->position >= cursor->depth)
         move_to(cache, cursor, cursor->node->parent);
 }

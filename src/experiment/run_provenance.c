@@ -2,6 +2,7 @@
 
 #include "base/version.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const pbt_artefact_key provenance_key = {"plan", 0, "", "experiment", "provenance"};
@@ -32,8 +33,9 @@ static json_t *questions_json(const json_t *settings, const json_t *inputs) {
     static const char *const parts[] = {"file", "train", "dev", "test"};
     json_t *object = json_object();
     for (int i = 0; object && i < 4; i++) {
-        char key[32] = "questions.";
-        json_t *value = named(settings, inputs, strcat(key, parts[i]));
+        char key[32];
+        snprintf(key, sizeof key, "questions.%s", parts[i]);
+        json_t *value = named(settings, inputs, key);
         if (value) json_object_set_new(object, parts[i], value);
     }
     return object;

@@ -313,7 +313,7 @@ pbt_code pbt_gguf_open(const char *path, pbt_gguf *file, pbt_error *error) {
 }
 
 void pbt_gguf_close(pbt_gguf *file) {
-    for (size_t i = 0; i < file->n_parts; i++) pbt_gguf_part_close(&file->parts[i]);
+    for (size_t i = 0; file->parts && i < file->n_parts; i++) pbt_gguf_part_close(&file->parts[i]);
     free(file->parts);
     *file = (pbt_gguf){0};
 }
@@ -345,7 +345,7 @@ bool pbt_gguf_integer(const pbt_gguf_value *value, uint64_t index, int64_t *out)
         *out = (int64_t)bits;
         return true;
     case PBT_GGUF_I8:
-        *out = (int8_t)bits;
+        *out = (int64_t)(bits ^ 0x80) - 0x80;
         return true;
     case PBT_GGUF_I16:
         *out = (int16_t)bits;

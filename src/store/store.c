@@ -75,7 +75,7 @@ static pbt_code read_integer(pbt_store *s, const char *text, int64_t *value, pbt
 /* An empty database becomes a run store of this version; one of another kind or a newer version is refused.
  */
 static pbt_code check_schema(pbt_store *s, pbt_error *error) {
-    int64_t application, version, tables;
+    int64_t application = 0, version = 0, tables = 0;
     PBT_TRY(read_integer(s, "PRAGMA application_id", &application, error));
     PBT_TRY(read_integer(s, "PRAGMA user_version", &version, error));
     PBT_TRY(read_integer(s, "SELECT count(*) FROM sqlite_master", &tables, error));

@@ -218,7 +218,7 @@ static pbt_code learn(trainer *t, size_t vocab_size) {
             PBT_TRY(code);
         } else {
             pbt_code code = merge_pair(t, &top);
-            free(top.words);
+            free(top.words); /* NOLINT(clang-analyzer-unix.Malloc) */
             PBT_TRY(code);
         }
     }

@@ -91,7 +91,7 @@ static pbt_code write_segment(const segment *s, size_t count, const pbt_pieces *
     pbt_code code = PBT_OK;
     if (text.failed)
         code = pbt_fail_memory(error, count * 4, "normalized text");
-    else if (text.length == length && memcmp(text.data, in->bytes + start, length) == 0)
+    else if (text.length && text.length == length && memcmp(text.data, in->bytes + start, length) == 0)
         code = pbt_pieces_copy(out, in, start, length, error);
     else if (text.length)
         code =

@@ -103,8 +103,8 @@ static void draw_orders(pbt_page *page) {
     size_t n = 0, arms = 0;
     const pbt_figure *strong = &r->arms[PBT_ARM_BASE].figures[PBT_TEAM_SOLO_STRONG],
                      *weak = &r->arms[PBT_ARM_BASE].figures[PBT_TEAM_SOLO_WEAK];
-    if (strong && strong->known) values[n++] = strong->mean;
-    if (weak && weak->known) values[n++] = weak->mean;
+    if (strong->known) values[n++] = strong->mean;
+    if (weak->known) values[n++] = weak->mean;
     for (size_t a = 0; a < PBT_ARMS; a++) {
         const pbt_figure *first = &r->arms[a].figures[PBT_TEAM_STRONG_FIRST],
                          *second = &r->arms[a].figures[PBT_TEAM_WEAK_FIRST];
