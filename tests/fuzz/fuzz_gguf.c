@@ -4,6 +4,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+/* What is read must not be optimised away. */
+volatile size_t bytes_read;
+
 static void check_tensor(const pbt_gguf_tensor *t, const uint8_t *data, size_t size) {
     float values[4096];
     int64_t n = 4096 / pbt_block_elements((int)t->type) * pbt_block_elements((int)t->type), count = 1;
@@ -17,9 +20,8 @@ static void check_value(const pbt_gguf_value *value) {
     pbt_gguf_string text;
     int64_t integer;
     double number;
-    volatile size_t length = 0;
     while (pbt_gguf_next_string(value, &at, &text))
-        for (size_t i = 0; i < text.length; i++) length += (unsigned char)text.bytes[i];
+        for (size_t i = 0; i < text.length; i++) bytes_read += (unsigned char)text.bytes[i];
     for (uint64_t i = 0; i < value->count && i < 64; i++) {
         pbt_gguf_integer(value, i, &integer);
         pbt_gguf_number(value, i, &number);
